@@ -1,0 +1,17 @@
+//! What every netkit applet shares: the applet contract, its context, errors, exit statuses,
+//! text and JSON output, hints, privilege wording and the clock. Nothing here touches the network.
+
+mod applet;
+mod clock;
+mod ctx;
+mod error;
+pub mod front;
+mod install;
+pub mod json;
+pub mod privilege;
+pub mod text;
+
+pub use applet::{Applet, Build, Flag, Group, find};
+pub use clock::{Civil, Clock, SystemClock, civil_from_unix};
+pub use ctx::Ctx;
+pub use error::{Error, Exit};

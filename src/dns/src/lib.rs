@@ -1,0 +1,1 @@
+//! resolv.conf, the stub resolver, and the algorithms of other resolvers.

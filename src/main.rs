@@ -1,0 +1,17 @@
+//! argv[0] -> applet -> exit status. The only place where the process exits.
+
+use netkit_core::{Build, Ctx};
+
+include!(concat!(env!("OUT_DIR"), "/table.rs"));
+
+static BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    commit: env!("NETKIT_BUILD_COMMIT"),
+    epoch: env!("NETKIT_BUILD_EPOCH"),
+    target: env!("NETKIT_BUILD_TARGET"),
+};
+
+fn main() -> std::process::ExitCode {
+    let mut ctx = Ctx::from_process(TABLE, &BUILD);
+    netkit_core::front::dispatch(&mut ctx).into()
+}

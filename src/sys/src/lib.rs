@@ -1,0 +1,1 @@
+//! System calls that std does not offer: namespaces and socket options. The only room with `unsafe`.

@@ -1,0 +1,1 @@
+//! Bytes to values and back for every protocol netkit shows. No input or output, no clock.

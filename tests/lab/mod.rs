@@ -1,0 +1,141 @@
+//! What the end-to-end tests share: the binary under test, running commands with a deadline, and skipping with a reason.
+#![allow(dead_code)]
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+/// Why a trial could not run, and what would let it.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+/// How a trial ends early.
+#[derive(Debug)]
+pub enum Stop {
+    /// Something needed is absent.
+    Skip(Skip),
+    /// The claim does not hold.
+    Fail(String),
+}
+
+impl From<Skip> for Stop {
+    fn from(skip: Skip) -> Stop {
+        Stop::Skip(skip)
+    }
+}
+
+impl From<String> for Stop {
+    fn from(message: String) -> Stop {
+        Stop::Fail(message)
+    }
+}
+
+impl From<&str> for Stop {
+    fn from(message: &str) -> Stop {
+        Stop::Fail(message.to_owned())
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Stop {
+        Stop::Fail(format!("i/o: {error}"))
+    }
+}
+
+/// A trial of this house: it passes, fails, or is skipped by name with the reason.
+pub fn trial(name: &str, body: impl FnOnce() -> Result<(), Stop> + Send + 'static) -> Trial {
+    Trial::ignorable_test(name, move || match body() {
+        Ok(()) => Ok(Completion::Completed),
+        Err(Stop::Fail(message)) => Err(Failed::from(message)),
+        Err(Stop::Skip(Skip(reason))) if std::env::var_os("CI").is_some() => {
+            Err(Failed::from(format!("skipped, which CI does not allow: {reason}")))
+        }
+        Err(Stop::Skip(Skip(reason))) => Ok(Completion::ignored_with(format!("skipped: {reason}"))),
+    })
+}
+
+/// The binary under test: NETKIT_BIN, or the one cargo built for this run.
+pub fn netkit() -> PathBuf {
+    std::env::var_os("NETKIT_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_netkit")), PathBuf::from)
+}
+
+/// Where `name` lies on PATH (and the sbin directories), or a skip that names it and its Debian package.
+pub fn tool(name: &str, package: &str) -> Result<PathBuf, Skip> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| Skip(format!("`{name}` is not installed (Debian package {package})")))
+}
+
+/// Root is needed to make namespaces; found by trying, not by uid.
+pub fn namespaces() -> Result<(), Skip> {
+    let made = Command::new("unshare").args(["--net", "--mount", "true"]).stderr(Stdio::null()).status();
+    match made {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Skip("cannot make network and mount namespaces (run as root)".to_owned())),
+    }
+}
+
+/// Runs a command to its end, at most `limit`; past that it is killed and the trial fails.
+pub fn run(command: &mut Command, limit: Duration) -> Result<Output, Stop> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut out = child.stdout.take().ok_or("no stdout pipe")?;
+    let mut err = child.stderr.take().ok_or("no stderr pipe")?;
+    let out = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = out.read_to_end(&mut bytes);
+        bytes
+    });
+    let err = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = err.read_to_end(&mut bytes);
+        bytes
+    });
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Stop::Fail(format!("{command:?} did not end within {limit:?}")));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let stdout = out.join().map_err(|_| "reader of stdout died")?;
+    let stderr = err.join().map_err(|_| "reader of stderr died")?;
+    Ok(Output { status, stdout, stderr })
+}
+
+/// A temporary directory that is removed when dropped, also when the trial fails.
+#[derive(Debug)]
+pub struct TempDir(pub PathBuf);
+
+impl TempDir {
+    /// Makes one below the system's temporary directory.
+    pub fn new(label: &str) -> Result<TempDir, Stop> {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("netkit-{label}-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(TempDir(path))
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Fails with both sides shown.
+pub fn same(what: &str, left: &str, right: &str) -> Result<(), Stop> {
+    if left == right { Ok(()) } else { Err(Stop::Fail(format!("{what}:\n--- left\n{left}\n--- right\n{right}"))) }
+}

@@ -1,0 +1,14 @@
+//! End-to-end tests: the real binary against real servers and against the peers, in namespaces made here.
+//!
+//! One module per subject; each returns its trials. A trial that cannot run says so by returning
+//! [`lab::Skip`]; under CI=true a skip is a failure.
+
+mod front;
+mod lab;
+
+fn main() -> std::process::ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let mut trials = Vec::new();
+    trials.extend(front::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
