@@ -191,7 +191,7 @@ impl EdnsOption {
                 Some(format!("{}.{} secs", tenths / 10, tenths % 10))
             }
             EdnsOption::PADDING if !data.is_empty() => Some(format!("({} bytes)", data.len())),
-            EdnsOption::KEY_TAG if data.len() >= 2 && data.len() % 2 == 0 => {
+            EdnsOption::KEY_TAG if data.len() >= 2 && data.len().is_multiple_of(2) => {
                 let tags: Vec<String> = data
                     .chunks_exact(2)
                     .filter_map(|pair| Cursor::new(pair).u16())

@@ -61,7 +61,7 @@ impl FromStr for Algorithm {
                 let bits: u16 = bits.parse().map_err(|_| UnknownMnemonic)?;
                 // At least ten octets and half of the hash (section 5.2.2.1), in whole octets.
                 let least = (full / 2).max(80);
-                if bits % 8 != 0 || bits < least || bits > full {
+                if !bits.is_multiple_of(8) || bits < least || bits > full {
                     return Err(UnknownMnemonic);
                 }
                 return Ok(Algorithm { hash, bits: Some(bits) });
