@@ -2,7 +2,9 @@
 //! on the real configuration with every attempt recorded.
 
 pub mod hosts;
+pub mod random;
 pub mod resolv_conf;
+pub mod simulate;
 pub mod transport;
 
 use std::path::PathBuf;
