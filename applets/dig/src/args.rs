@@ -150,8 +150,12 @@ impl<'a> Parser<'a> {
         if line.is_empty() || line.starts_with(['\r', '\n', '#', ';']) {
             return Ok((Request::Run, Vec::new()));
         }
-        let words: Vec<String> =
-            line.split([' ', '\t', '\r', '\n']).filter(|w| !w.is_empty()).take(BATCH_WORDS).map(str::to_owned).collect();
+        let words: Vec<String> = line
+            .split([' ', '\t', '\r', '\n'])
+            .filter(|w| !w.is_empty())
+            .take(BATCH_WORDS)
+            .map(str::to_owned)
+            .collect();
         self.read(&words, Source::Batch)
     }
 
@@ -187,9 +191,7 @@ impl<'a> Parser<'a> {
                 self.name(&mut line, word, words);
             }
         }
-        if source == Source::Command && self.batch.is_none() && line.list.is_empty()
-            || batch && line.list.is_empty()
-        {
+        if source == Source::Command && self.batch.is_none() && line.list.is_empty() || batch && line.list.is_empty() {
             self.name(&mut line, ".", words);
             if let Some((settings, _)) = line.list.last_mut() {
                 settings.rtype = RrType::NS;
@@ -352,9 +354,9 @@ impl<'a> Parser<'a> {
 
     fn ixfr(&mut self, line: &mut Line, serial: &str) -> Result<(), Error> {
         self.warn_extra_type(line);
-        let serial = self.number(serial, u32::MAX, "serial number").ok_or_else(|| {
-            Error::new(exit::USAGE, "Couldn't parse serial number")
-        })?;
+        let serial = self
+            .number(serial, u32::MAX, "serial number")
+            .ok_or_else(|| Error::new(exit::USAGE, "Couldn't parse serial number"))?;
         let (question, comments) = (self.globals.question_asked, self.globals.comments_asked);
         let settings = self.settings(line);
         settings.rtype = RrType::IXFR;
@@ -483,8 +485,8 @@ impl<'a> Parser<'a> {
             }
         };
         let address = address.parse::<IpAddr>().ok().filter(|address| self.globals.family.allows(*address));
-        let address = address
-            .ok_or_else(|| Error::new(exit::USAGE, format!("invalid address {}", text::printable(value))))?;
+        let address =
+            address.ok_or_else(|| Error::new(exit::USAGE, format!("invalid address {}", text::printable(value))))?;
         self.globals.source = Some(SocketAddr::new(address, u16::try_from(port).unwrap_or(0)));
         Ok(())
     }
@@ -543,7 +545,8 @@ enum Dash {
     Stop(Request),
 }
 
-const USAGE: &str = "usage: dig [@server] [name] [type] [class] [-option] [+option] [name ...]\n\n`dig -h` lists the options\n";
+const USAGE: &str =
+    "usage: dig [@server] [name] [type] [class] [-option] [+option] [name ...]\n\n`dig -h` lists the options\n";
 
 fn ixfr(word: &str) -> Option<&str> {
     word.get(..5).filter(|head| head.eq_ignore_ascii_case("ixfr=")).and_then(|_| word.get(5..))

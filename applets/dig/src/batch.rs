@@ -46,7 +46,13 @@ struct Ran {
 ///
 /// # Errors
 /// When the file cannot be opened, stdout is gone, or a line holds what makes dig stop.
-pub(crate) fn run(ctx: &mut Ctx, parser: &mut Parser<'_>, env: &Env, path: &str, status: &mut Status) -> Result<(), Error> {
+pub(crate) fn run(
+    ctx: &mut Ctx,
+    parser: &mut Parser<'_>,
+    env: &Env,
+    path: &str,
+    status: &mut Status,
+) -> Result<(), Error> {
     let input: Box<dyn BufRead + Send> = if path == "-" {
         Box::new(BufReader::new(io::stdin()))
     } else {
@@ -103,7 +109,10 @@ fn read(
             Ok(0) => return,
             Ok(_) => {}
             Err(error) => {
-                put(&mut place, Item::Failed(Error::new(exit::BATCH_FILE, format!("cannot read the batch file: {error}"))));
+                put(
+                    &mut place,
+                    Item::Failed(Error::new(exit::BATCH_FILE, format!("cannot read the batch file: {error}"))),
+                );
                 return;
             }
         }

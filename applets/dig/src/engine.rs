@@ -302,10 +302,12 @@ impl<'r, 's> Run<'r, 's> {
         });
         let key = self.env.key.as_ref();
         let signature = key.map_or(0, |key| {
-            key.name.wire().len() + key.algorithm.name().wire().len() + TSIG_FIXED + usize::from(key.algorithm.bits.unwrap_or(256) / 8)
+            key.name.wire().len()
+                + key.algorithm.name().wire().len()
+                + TSIG_FIXED
+                + usize::from(key.algorithm.bits.unwrap_or(256) / 8)
         });
-        let asked =
-            Asked { id, name: &name, rtype, may_recurse: !walking, edns, cookie: cookie.as_deref(), signature };
+        let asked = Asked { id, name: &name, rtype, may_recurse: !walking, edns, cookie: cookie.as_deref(), signature };
         let mut bytes = query::encode(set, &asked);
         let verifier = key.map(|key| {
             let now = u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
@@ -391,7 +393,8 @@ impl<'r, 's> Run<'r, 's> {
         let started = Instant::now();
         let timeout = self.timeout(TCP_TIMEOUT);
         let kept = self.carry.connection.take().filter(|connection| connection.peer() == target);
-        let mut connection = match kept.map_or_else(|| TcpConnection::connect(target, self.globals.source, timeout), Ok) {
+        let mut connection = match kept.map_or_else(|| TcpConnection::connect(target, self.globals.source, timeout), Ok)
+        {
             Ok(connection) => connection,
             Err(failure) => {
                 self.record_failure(target, "tcp", started, &failure);
@@ -634,10 +637,7 @@ impl<'r, 's> Run<'r, 's> {
         for question in &message.questions {
             if question.name != sent.name || question.rtype != sent.rtype || question.class != self.set.class {
                 let shown = bare(&question.name);
-                self.warn(&format!(
-                    ";; Question section mismatch: got {shown}/{}/{}",
-                    question.rtype, question.class
-                ));
+                self.warn(&format!(";; Question section mismatch: got {shown}/{}/{}", question.rtype, question.class));
                 same = false;
             }
         }
@@ -645,7 +645,14 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     /// Reasons to ask again instead of showing this reply.
-    fn detour(&mut self, pass: &mut Pass, sent: &Sent, server: &Server, received: &Received, last: bool) -> Option<Step> {
+    fn detour(
+        &mut self,
+        pass: &mut Pass,
+        sent: &Sent,
+        server: &Server,
+        received: &Received,
+        last: bool,
+    ) -> Option<Step> {
         let message = &received.message;
         let rcode = message.rcode();
         let opt = message.opt();
@@ -803,7 +810,14 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     /// `+qr`
-    fn show_query(&mut self, sent: &Sent, server: &Server, target: SocketAddr, local: Option<SocketAddr>, at: SystemTime) {
+    fn show_query(
+        &mut self,
+        sent: &Sent,
+        server: &Server,
+        target: SocketAddr,
+        local: Option<SocketAddr>,
+        at: SystemTime,
+    ) {
         if !self.set.qr || self.globals.format == Format::Json {
             return;
         }
@@ -973,8 +987,7 @@ fn ask_one(
         return Ok((bytes, connection.local(), started.elapsed()));
     }
     let ours = |bytes: &[u8]| bytes.get(..2).is_some_and(|head| head == id.to_be_bytes());
-    let reply =
-        netkit_dns::transport::udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
+    let reply = netkit_dns::transport::udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
     Ok((reply.bytes, reply.local, reply.elapsed))
 }
 

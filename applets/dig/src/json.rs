@@ -72,11 +72,9 @@ pub(crate) fn reply(
         object.set("QCLASSname", question.class.to_string());
     }
     let style = Style { multiline: false, rrcomments: false, ..style(shown.settings, shown.globals) };
-    for (name, section) in [
-        ("answerRRs", Section::Answer),
-        ("authorityRRs", Section::Authority),
-        ("additionalRRs", Section::Additional),
-    ] {
+    for (name, section) in
+        [("answerRRs", Section::Answer), ("authorityRRs", Section::Authority), ("additionalRRs", Section::Additional)]
+    {
         let records: Vec<Value> = message
             .section(section)
             .filter(|record| !record.is_pseudo())

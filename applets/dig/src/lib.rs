@@ -10,17 +10,22 @@
 //! - Kernel interfaces: UDP and TCP sockets; /etc/resolv.conf, /etc/hosts, ~/.digrc.
 //! - Privilege: none, except for `--netns` (CAP_SYS_ADMIN) and another user's `--from-pid` (CAP_SYS_PTRACE).
 
+mod all;
 mod args;
+mod as_resolvers;
 mod batch;
 mod engine;
 mod exit;
 mod json;
 mod lookup;
+mod modes;
 mod numbers;
 mod options;
+mod path;
 mod plus;
 mod print;
 mod query;
+mod race;
 mod servers;
 mod session;
 mod trace;
@@ -51,6 +56,9 @@ pub static APPLETS: &[Applet] = &[Applet {
 const PEER_VERSION: &str = "9.18.49";
 
 fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
+    if let Some(done) = modes::run(ctx) {
+        return done;
+    }
     let mut words = ctx.args_lossy();
     let own = Own::take(&mut words)?;
     ctx.explain |= own.explain;
@@ -170,7 +178,8 @@ mod tests {
 
     #[test]
     fn own_options_leave_the_line() {
-        let mut words: Vec<String> = ["a", "--from-pid", "7", "+short", "--netns=/x", "--explain"].map(String::from).into();
+        let mut words: Vec<String> =
+            ["a", "--from-pid", "7", "+short", "--netns=/x", "--explain"].map(String::from).into();
         let own = Own::take(&mut words).unwrap();
         assert_eq!((own.from_pid.as_deref(), own.netns.as_deref(), own.explain), (Some("7"), Some("/x"), true));
         assert_eq!(words, ["a", "+short"]);

@@ -79,8 +79,7 @@ pub(crate) fn subnet(text: &str) -> Result<Subnet, String> {
     let (address, bits) = match text.split_once('/') {
         None => (text, None),
         Some((address, bits)) => {
-            let bits = decimal(bits, u32::MAX)
-                .map_err(|why| format!("invalid prefix length in '{text}': {why}\n"))?;
+            let bits = decimal(bits, u32::MAX).map_err(|why| format!("invalid prefix length in '{text}': {why}\n"))?;
             (address, Some(bits))
         }
     };

@@ -296,7 +296,9 @@ fn edns(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_>)
             }
             let size = match given.value {
                 None => UDP_SIZE,
-                Some(value) => u16::try_from(numeric(parser, value, 0xffff, "buffer size", "buffer size")?).unwrap_or(0),
+                Some(value) => {
+                    u16::try_from(numeric(parser, value, 0xffff, "buffer size", "buffer size")?).unwrap_or(0)
+                }
             };
             parser.settings(line).udp_size = Some(size);
         }
@@ -366,7 +368,8 @@ fn edns(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_>)
                 return Ok(());
             }
             let Some(value) = given.value else { return Err(parser.invalid("+", given.whole)) };
-            let subnet = numbers::subnet(value).map_err(|why| Error::new(exit::USAGE, text::printable(why.trim_end())))?;
+            let subnet =
+                numbers::subnet(value).map_err(|why| Error::new(exit::USAGE, text::printable(why.trim_end())))?;
             let settings = parser.settings(line);
             settings.edns.get_or_insert(0);
             settings.subnet = Some(subnet);

@@ -183,10 +183,8 @@ fn header(out: &mut String, shown: &Shown<'_>) {
         out.push_str("; MBZ: 0x4");
     }
     let [questions, answers, authorities, additionals] = header.counts;
-    let _ = writeln!(
-        out,
-        "; QUERY: {questions}, ANSWER: {answers}, AUTHORITY: {authorities}, ADDITIONAL: {additionals}"
-    );
+    let _ =
+        writeln!(out, "; QUERY: {questions}, ANSWER: {answers}, AUTHORITY: {authorities}, ADDITIONAL: {additionals}");
     if shown.sending {
         return;
     }

@@ -127,8 +127,7 @@ mod tests {
         change(&mut settings);
         let name = Name::parse("a.example").unwrap();
         let edns = edns_version(&settings, settings.edns);
-        let asked =
-            Asked { id: 7, name: &name, rtype: RrType::A, may_recurse: true, edns, cookie, signature: 0 };
+        let asked = Asked { id: 7, name: &name, rtype: RrType::A, may_recurse: true, edns, cookie, signature: 0 };
         encode(&settings, &asked)
     }
 

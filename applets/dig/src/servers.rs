@@ -23,7 +23,12 @@ pub(crate) fn resolve(env: &Env, host: &str, family: Family) -> Result<Vec<(IpAd
         return if family.allows(literal.0) { Ok(vec![literal]) } else { Err(FAMILY) };
     }
     let allowed = |addresses: Vec<IpAddr>| -> Vec<(IpAddr, u32)> {
-        addresses.into_iter().filter(|address| family.allows(*address)).map(|address| (address, 0)).take(ADDRESSES).collect()
+        addresses
+            .into_iter()
+            .filter(|address| family.allows(*address))
+            .map(|address| (address, 0))
+            .take(ADDRESSES)
+            .collect()
     };
     let listed = allowed(env.hosts.addresses(host));
     if !listed.is_empty() {
@@ -106,7 +111,9 @@ fn query(env: &Env, name: &Name, rtype: RrType) -> Option<Message> {
             let [high, low, ..] = random().to_be_bytes();
             let id = u16::from_be_bytes([high, low]);
             let bytes = Query::new(id, question.clone()).encode();
-            let ours = |message: &Message| message.header.qr && message.header.id == id && message.questions.contains(&question);
+            let ours = |message: &Message| {
+                message.header.qr && message.header.id == id && message.questions.contains(&question)
+            };
             let mut reply = None;
             let sent = udp_exchange(target, None, &bytes, timeout, &mut |datagram, _| {
                 reply = Message::decode(datagram.to_vec()).ok().filter(ours);

@@ -85,7 +85,8 @@ impl Env {
             label: address.ip().to_string(),
         };
         let allowed = |server: &Server| family.allows(server.address);
-        let listed: Vec<Server> = self.resolv.nameservers.iter().take(NAME_SERVERS).map(|s| server(*s)).filter(allowed).collect();
+        let listed: Vec<Server> =
+            self.resolv.nameservers.iter().take(NAME_SERVERS).map(|s| server(*s)).filter(allowed).collect();
         if !listed.is_empty() {
             return listed;
         }
@@ -119,12 +120,13 @@ fn root_of(pid: &str) -> Result<PathBuf, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::usage(format!("--from-pid: there is no process {pid}")))
         }
-        Err(error) => Err(Error::usage(format!("--from-pid: cannot look into {}: {error}", root.display()))
-            .hint(netkit_core::privilege::missing(
+        Err(error) => Err(Error::usage(format!("--from-pid: cannot look into {}: {error}", root.display())).hint(
+            netkit_core::privilege::missing(
                 netkit_core::privilege::Capability::SysPtrace,
                 "reading another process's files",
                 "this container's own resolv.conf",
-            ))),
+            ),
+        )),
     }
 }
 
@@ -132,7 +134,10 @@ fn key(text: &KeyText, err: &mut String) -> Result<Key, &'static str> {
     let algorithm = text.algorithm.as_deref().unwrap_or("");
     let parsed: Result<Algorithm, _> = algorithm.to_ascii_lowercase().parse();
     let Ok(algorithm) = parsed else {
-        err.push_str(&format!(";; Warning, ignoring invalid TSIG algorithm {}\n", netkit_core::text::printable(algorithm)));
+        err.push_str(&format!(
+            ";; Warning, ignoring invalid TSIG algorithm {}\n",
+            netkit_core::text::printable(algorithm)
+        ));
         return Err("algorithm is unsupported");
     };
     let secret = crate::numbers::base64(&text.secret).ok_or("bad base64 encoding")?;
@@ -238,13 +243,13 @@ mod tests {
 
     #[test]
     fn key_statements() {
-        let text = "# made by tsig-keygen\nkey \"k.example.\" {\n\talgorithm hmac-sha256;\n\tsecret \"AAEC/w==\";\n};\n";
+        let text =
+            "# made by tsig-keygen\nkey \"k.example.\" {\n\talgorithm hmac-sha256;\n\tsecret \"AAEC/w==\";\n};\n";
         let key = parse_key(text).unwrap();
-        assert_eq!((key.name.as_str(), key.algorithm.as_deref(), key.secret.as_str()), (
-            "k.example.",
-            Some("hmac-sha256"),
-            "AAEC/w=="
-        ));
+        assert_eq!(
+            (key.name.as_str(), key.algorithm.as_deref(), key.secret.as_str()),
+            ("k.example.", Some("hmac-sha256"), "AAEC/w==")
+        );
         assert_eq!(parse_key("key a { algorithm hmac-md5; };"), None);
     }
 }

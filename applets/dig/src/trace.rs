@@ -112,9 +112,7 @@ impl Run<'_, '_> {
         let Some(mut next) = next else { return Ok(None) };
         if next.servers.is_empty() {
             return match unknown {
-                Some((name, why)) => {
-                    Err(Error::new(exit::USAGE, format!("couldn't get address for '{name}': {why}")))
-                }
+                Some((name, why)) => Err(Error::new(exit::USAGE, format!("couldn't get address for '{name}': {why}"))),
                 None => Ok(None),
             };
         }

@@ -40,13 +40,8 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
     endpoint(out, "response", exchange.peer);
     endpoint(out, "query", exchange.local);
     out.push_str(if shown.sending { "    query_message_data:\n" } else { "    response_message_data:\n" });
-    let _ = writeln!(
-        out,
-        "      opcode: {}\n      status: {}\n      id: {}",
-        header.opcode,
-        message.rcode(),
-        header.id
-    );
+    let _ =
+        writeln!(out, "      opcode: {}\n      status: {}\n      id: {}", header.opcode, message.rcode(), header.id);
     out.push_str("      flags:");
     flags(out, header);
     out.push('\n');
@@ -93,7 +88,8 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
         }
     }
     if let (true, Some(tsig)) = (settings.additional, message.tsig()) {
-        let _ = writeln!(out, "      TSIG_PSEUDOSECTION:\n      - '{}'\n", quoted(&message.record_line(tsig, &style).0));
+        let _ =
+            writeln!(out, "      TSIG_PSEUDOSECTION:\n      - '{}'\n", quoted(&message.record_line(tsig, &style).0));
     }
 }
 
@@ -131,7 +127,8 @@ fn timestamp(at: SystemTime, micros: bool) -> String {
 }
 
 fn opt_section(out: &mut String, opt: &Opt, shown: &Shown<'_>) {
-    let _ = write!(out, "      OPT_PSEUDOSECTION:\n        EDNS:\n          version: {}\n          flags:", opt.version);
+    let _ =
+        write!(out, "      OPT_PSEUDOSECTION:\n        EDNS:\n          version: {}\n          flags:", opt.version);
     if opt.flags & DO != 0 {
         out.push_str(" do");
     }

@@ -4,6 +4,7 @@ use super::edns::duration_words;
 use super::message::{Fault, Message, Question, Record};
 use super::name::push_text;
 use super::rdata::Split;
+use super::types::Class;
 
 /// How records are laid out; the default is dig's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,7 +94,7 @@ impl Message {
         }
         if !style.no_class {
             line.indent(class_column);
-            line.push(&record.class.to_string());
+            line.push(&class_text(record.class, style));
         }
         line.indent(type_column);
         if fault.is_some() || style.unknown_format {
@@ -112,14 +113,21 @@ impl Message {
         let mut line = Line { out: String::new(), column: 0, style };
         push_text(&mut line.out, &question.name);
         line.column = line.out.len();
-        if !style.no_class {
-            line.indent(class_column);
-            line.push(&question.class.to_string());
-        }
+        // BIND leaves the class of a question in place even when it leaves that of records out.
+        line.indent(class_column);
+        line.push(&class_text(question.class, style));
         line.indent(type_column);
-        line.push(&question.rtype.to_string());
+        if style.unknown_format {
+            line.push(&format!("TYPE{}", question.rtype.0));
+        } else {
+            line.push(&question.rtype.to_string());
+        }
         line.out
     }
+}
+
+fn class_text(class: Class, style: &Style) -> String {
+    if style.unknown_format { format!("CLASS{}", class.0) } else { class.to_string() }
 }
 
 /// Seconds as a number, or as `1w2d3h4m5s` without the parts that are zero.
@@ -138,14 +146,14 @@ fn ttl_text(ttl: u32, units: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Class, Name, RrType};
+    use crate::dns::{Name, RrType};
 
     #[test]
     fn question_columns() {
         let question = Question { name: Name::parse("example.com").unwrap(), rtype: RrType::A, class: Class::IN };
         assert_eq!(Message::question_line(&question, &Style::default()), "example.com.\t\t\tIN\tA");
         let style = Style { no_class: true, ..Style::default() };
-        assert_eq!(Message::question_line(&question, &style), "example.com.\t\t\tA");
+        assert_eq!(Message::question_line(&question, &style), "example.com.\t\tIN\tA");
     }
 
     #[test]

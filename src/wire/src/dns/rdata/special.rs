@@ -382,9 +382,11 @@ pub(super) fn tkey(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
     let mode = data.cursor.u16()?;
     let error = Rcode(data.cursor.u16()?).tsig_text();
     let _ = write!(text.out, " {mode} {error} ");
+    if sized_base64(text, data)? {
+        text.space();
+    }
     sized_base64(text, data)?;
-    text.space();
-    sized_base64(text, data)
+    Some(())
 }
 
 pub(super) fn tsig(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
@@ -392,15 +394,18 @@ pub(super) fn tsig(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
     let time = data.cursor.u48()?;
     let fudge = data.cursor.u16()?;
     let _ = write!(text.out, " {time} {fudge} ");
-    sized_base64(text, data)?;
+    if sized_base64(text, data)? {
+        text.space();
+    }
     let id = data.cursor.u16()?;
     let error = Rcode(data.cursor.u16()?).tsig_text();
-    let _ = write!(text.out, " {id} {error} ");
-    sized_base64(text, data)
+    let _ = write!(text.out, "{id} {error} ");
+    sized_base64(text, data)?;
+    Some(())
 }
 
-/// A length in two octets and that much data, which is left out when empty.
-fn sized_base64(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
+/// A length in two octets and that much data, which is left out when empty. Returns whether there was any.
+fn sized_base64(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<bool> {
     let length = data.cursor.u16()?;
     text.number(length);
     let bytes = data.cursor.take(usize::from(length))?;
@@ -413,7 +418,7 @@ fn sized_base64(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
         text.base64(bytes);
         text.close();
     }
-    Some(())
+    Some(!bytes.is_empty())
 }
 
 pub(super) fn doa(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
