@@ -28,6 +28,8 @@ const TCP_TIMEOUT: u32 = 10;
 const RESTARTS: u32 = 64;
 /// Tolerance of TSIG timestamps, in seconds (RFC 8945, section 10).
 const FUDGE: u16 = 300;
+/// Octets of the client's half of a COOKIE option (RFC 7873, section 4).
+const CLIENT_COOKIE: usize = 8;
 /// Octets of a TSIG record besides names and MAC.
 const TSIG_FIXED: usize = 26;
 
@@ -129,7 +131,6 @@ struct Sent {
 struct Received {
     message: Message,
     peer: SocketAddr,
-    local: SocketAddr,
     elapsed: Duration,
     sent_at: SystemTime,
     at: SystemTime,
@@ -207,6 +208,14 @@ impl<'r, 's> Run<'r, 's> {
         let mut at = 0;
         while let Some(server) = pass.servers.get(at).cloned() {
             let last = at + 1 == pass.servers.len();
+            if let Some(mapped) = self.mapped(&server) {
+                self.warn(&format!("Skipping mapped address '{mapped}'"));
+                if last {
+                    self.warn("No acceptable nameservers");
+                }
+                at += 1;
+                continue;
+            }
             let step = if pass.tcp {
                 self.over_tcp(&mut pass, &mut sent, &server, last)?
             } else {
@@ -221,6 +230,16 @@ impl<'r, 's> Run<'r, 's> {
             }
         }
         Ok(None)
+    }
+
+    /// The IPv4-mapped address (RFC 4291, 2.5.5.2) that `server` amounts to when only IPv6 may be used.
+    fn mapped(&self, server: &Server) -> Option<std::net::Ipv6Addr> {
+        let from_v6 = self.globals.source.is_some_and(|source| source.is_ipv6());
+        match server.address {
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().map(|_| v6),
+            IpAddr::V4(v4) if from_v6 => Some(v4.to_ipv6_mapped()),
+            IpAddr::V4(_) => None,
+        }
     }
 
     /// The name of this pass; `None` when a suffix makes it too long.
@@ -302,12 +321,10 @@ impl<'r, 's> Run<'r, 's> {
         });
         let key = self.env.key.as_ref();
         let signature = key.map_or(0, |key| {
-            key.name.wire().len()
-                + key.algorithm.name().wire().len()
-                + TSIG_FIXED
-                + usize::from(key.algorithm.bits.unwrap_or(256) / 8)
+            key.name.wire().len() + key.algorithm.name().wire().len() + TSIG_FIXED + usize::from(key.algorithm.bits.unwrap_or(256) / 8)
         });
-        let asked = Asked { id, name: &name, rtype, may_recurse: !walking, edns, cookie: cookie.as_deref(), signature };
+        let asked =
+            Asked { id, name: &name, rtype, may_recurse: !walking, edns, cookie: cookie.as_deref(), signature };
         let mut bytes = query::encode(set, &asked);
         let verifier = key.map(|key| {
             let now = u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
@@ -358,7 +375,7 @@ impl<'r, 's> Run<'r, 's> {
         let outcome = match socket.send(&sent.bytes) {
             Err(error) => Err(Failure::from(error)),
             Ok(_) => {
-                self.show_query(sent, server, target, socket.local_addr().ok(), sent_at);
+                self.show_query(sent, server, target, false, sent_at);
                 let timeout = self.timeout(UDP_TIMEOUT);
                 let mut found = None;
                 let reply = udp_receive(&socket, target, started, timeout, &mut |bytes, _| {
@@ -374,7 +391,6 @@ impl<'r, 's> Run<'r, 's> {
                 let received = Received {
                     message,
                     peer: reply.from,
-                    local: reply.local,
                     elapsed: reply.elapsed,
                     sent_at,
                     at: self.env.clock.now(),
@@ -393,8 +409,7 @@ impl<'r, 's> Run<'r, 's> {
         let started = Instant::now();
         let timeout = self.timeout(TCP_TIMEOUT);
         let kept = self.carry.connection.take().filter(|connection| connection.peer() == target);
-        let mut connection = match kept.map_or_else(|| TcpConnection::connect(target, self.globals.source, timeout), Ok)
-        {
+        let mut connection = match kept.map_or_else(|| TcpConnection::connect(target, self.globals.source, timeout), Ok) {
             Ok(connection) => connection,
             Err(failure) => {
                 self.record_failure(target, "tcp", started, &failure);
@@ -413,7 +428,7 @@ impl<'r, 's> Run<'r, 's> {
         if let Err(failure) = connection.send(&sent.bytes) {
             return Ok(self.lost(pass, target, "tcp", asked, &failure, last));
         }
-        self.show_query(sent, server, target, Some(connection.local()), sent_at);
+        self.show_query(sent, server, target, true, sent_at);
         let mut transfer = Transfer::new(sent.rtype, self.set.ixfr_serial);
         loop {
             let bytes = match connection.receive(Instant::now() + timeout) {
@@ -428,7 +443,6 @@ impl<'r, 's> Run<'r, 's> {
             let received = Received {
                 message,
                 peer: connection.peer(),
-                local: connection.local(),
                 elapsed: asked.elapsed(),
                 sent_at,
                 at: self.env.clock.now(),
@@ -637,7 +651,10 @@ impl<'r, 's> Run<'r, 's> {
         for question in &message.questions {
             if question.name != sent.name || question.rtype != sent.rtype || question.class != self.set.class {
                 let shown = bare(&question.name);
-                self.warn(&format!(";; Question section mismatch: got {shown}/{}/{}", question.rtype, question.class));
+                self.warn(&format!(
+                    ";; Question section mismatch: got {shown}/{}/{}",
+                    question.rtype, question.class
+                ));
                 same = false;
             }
         }
@@ -645,14 +662,7 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     /// Reasons to ask again instead of showing this reply.
-    fn detour(
-        &mut self,
-        pass: &mut Pass,
-        sent: &Sent,
-        server: &Server,
-        received: &Received,
-        last: bool,
-    ) -> Option<Step> {
+    fn detour(&mut self, pass: &mut Pass, sent: &Sent, server: &Server, received: &Received, last: bool) -> Option<Step> {
         let message = &received.message;
         let rcode = message.rcode();
         let opt = message.opt();
@@ -702,8 +712,8 @@ impl<'r, 's> Run<'r, 's> {
     fn learn_cookie(&mut self, pass: &mut Pass, sent: &Sent, message: &Message) -> bool {
         let Some(opt) = message.opt() else { return false };
         let Some(option) = opt.options.iter().find(|option| option.code == EdnsOption::COOKIE) else { return false };
-        let own = sent.cookie.as_deref().and_then(|cookie| cookie.get(..8));
-        match (own, option.data.get(..8)) {
+        let own = sent.cookie.as_deref().and_then(|cookie| cookie.get(..CLIENT_COOKIE));
+        match (own, option.data.get(..CLIENT_COOKIE)) {
             (Some(own), Some(echoed)) if own == echoed => {
                 pass.cookie = Some(option.data.clone());
                 true
@@ -744,8 +754,13 @@ impl<'r, 's> Run<'r, 's> {
         if rcode == Rcode::NXDOMAIN && (pass.origin.is_some() || pass.need_search) {
             next = self.next_origin(pass);
             if next.is_none() || self.globals.show_search {
+                let banner = self.banner;
                 self.print(pass, sent, server, received, 0);
                 self.footer(pass, server, received, None);
+                if next.is_some() {
+                    // Every step of a shown search greets anew.
+                    self.banner = banner;
+                }
             }
         } else {
             if !self.set.nssearch {
@@ -810,14 +825,7 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     /// `+qr`
-    fn show_query(
-        &mut self,
-        sent: &Sent,
-        server: &Server,
-        target: SocketAddr,
-        local: Option<SocketAddr>,
-        at: SystemTime,
-    ) {
+    fn show_query(&mut self, sent: &Sent, server: &Server, target: SocketAddr, tcp: bool, at: SystemTime) {
         if !self.set.qr || self.globals.format == Format::Json {
             return;
         }
@@ -825,12 +833,11 @@ impl<'r, 's> Run<'r, 's> {
         let received = Received {
             message,
             peer: target,
-            local: local.unwrap_or(target),
             elapsed: Duration::ZERO,
             sent_at: at,
             at,
         };
-        self.print_as(sent, server, &received, 0, true, sent.transfer);
+        self.print_as(sent, server, &received, 0, true, tcp);
         if self.set.stats && self.globals.format == Format::Text {
             self.sink.out.push_str(&format!(";; QUERY SIZE: {}\n\n", sent.bytes.len()));
         }
@@ -848,7 +855,7 @@ impl<'r, 's> Run<'r, 's> {
             globals: self.globals,
             message: &received.message,
             sending,
-            sent_cookie: sent.cookie.as_deref(),
+            sent_cookie: sent.cookie.as_deref().map(|cookie| cookie.get(..CLIENT_COOKIE).unwrap_or(cookie)),
             sent_edns: sent.edns,
             sequence,
             from: Some((label.as_str(), received.elapsed)),
@@ -861,7 +868,7 @@ impl<'r, 's> Run<'r, 's> {
         let out = &mut self.sink.out;
         let wire = yaml::Exchange {
             peer: received.peer,
-            local: received.local,
+            source: self.globals.source,
             tcp,
             sent_at: received.sent_at,
             received_at: received.at,
@@ -934,7 +941,7 @@ impl<'r, 's> Run<'r, 's> {
             drop(sender);
             for (server, target, outcome) in replies {
                 match outcome {
-                    Ok((bytes, local, elapsed)) => {
+                    Ok((bytes, elapsed)) => {
                         let Some(message) = self.decode(&bytes) else { continue };
                         if !self.belongs(sent, &message) {
                             continue;
@@ -942,7 +949,7 @@ impl<'r, 's> Run<'r, 's> {
                         answered = true;
                         self.reply_exit = Some(exit::of_reply(&message));
                         let now = self.env.clock.now();
-                        let received = Received { message, peer: target, local, elapsed, sent_at: now, at: now };
+                        let received = Received { message, peer: target, elapsed, sent_at: now, at: now };
                         self.print(pass, sent, &server, &received, 0);
                     }
                     Err(failure) => {
@@ -969,7 +976,7 @@ enum Accepted {
     Stop,
 }
 
-type RawReply = (Vec<u8>, SocketAddr, Duration);
+type RawReply = (Vec<u8>, Duration);
 
 fn ask_one(
     target: SocketAddr,
@@ -984,11 +991,12 @@ fn ask_one(
         let mut connection = TcpConnection::connect(target, source, timeout)?;
         connection.send(query)?;
         let bytes = connection.receive(Instant::now() + timeout)?;
-        return Ok((bytes, connection.local(), started.elapsed()));
+        return Ok((bytes, started.elapsed()));
     }
     let ours = |bytes: &[u8]| bytes.get(..2).is_some_and(|head| head == id.to_be_bytes());
-    let reply = netkit_dns::transport::udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
-    Ok((reply.bytes, reply.local, reply.elapsed))
+    let reply =
+        netkit_dns::transport::udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
+    Ok((reply.bytes, reply.elapsed))
 }
 
 /// Whether the text ends in a dot that is not escaped.

@@ -136,23 +136,38 @@ fn section_end(out: &mut String, shown: &Shown<'_>) {
 
 fn records(out: &mut String, shown: &Shown<'_>, section: Section, style: &Style) {
     let mut titled = false;
-    let one_soa = shown.settings.one_soa && shown.settings.rtype == RrType::AXFR;
-    let mut seen_soa = shown.sequence > 0;
+    let mut filter = SoaFilter::new(shown);
     for record in shown.message.section(section).filter(|record| !record.is_pseudo()) {
         if !titled {
             section_title(out, shown, section);
             titled = true;
         }
-        if section == Section::Answer && record.rtype == RrType::SOA {
-            if one_soa && seen_soa {
-                continue;
-            }
-            seen_soa = true;
+        if filter.keeps(section, record) {
+            record_line(out, shown.message, record, style);
         }
-        record_line(out, shown.message, record, style);
     }
     if titled {
         section_end(out, shown);
+    }
+}
+
+/// `+onesoa`: of a transfer only the first SOA is shown.
+pub(crate) struct SoaFilter {
+    active: bool,
+    seen: bool,
+}
+
+impl SoaFilter {
+    pub(crate) fn new(shown: &Shown<'_>) -> SoaFilter {
+        let active = shown.settings.one_soa && shown.settings.rtype == RrType::AXFR;
+        SoaFilter { active, seen: shown.sequence > 0 }
+    }
+
+    pub(crate) fn keeps(&mut self, section: Section, record: &Record) -> bool {
+        if section != Section::Answer || record.rtype != RrType::SOA {
+            return true;
+        }
+        !(std::mem::replace(&mut self.seen, true) && self.active)
     }
 }
 

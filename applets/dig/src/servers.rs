@@ -19,8 +19,13 @@ const FAMILY: &str = "address family not supported";
 
 /// The addresses of `host`, with the zone of a scoped one, or why there are none in BIND's words.
 pub(crate) fn resolve(env: &Env, host: &str, family: Family) -> Result<Vec<(IpAddr, u32)>, &'static str> {
-    if let Some(literal) = literal(host) {
-        return if family.allows(literal.0) { Ok(vec![literal]) } else { Err(FAMILY) };
+    if let Some((address, scope)) = literal(host) {
+        return match address {
+            // With -6 an IPv4 address is carried along as a mapped one, and skipped when its turn comes.
+            IpAddr::V4(v4) if family == Family::V6 => Ok(vec![(IpAddr::V6(v4.to_ipv6_mapped()), 0)]),
+            _ if family.allows(address) => Ok(vec![(address, scope)]),
+            _ => Err(FAMILY),
+        };
     }
     let allowed = |addresses: Vec<IpAddr>| -> Vec<(IpAddr, u32)> {
         addresses

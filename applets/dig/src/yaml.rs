@@ -7,12 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use netkit_core::civil_from_unix;
 use netkit_wire::dns::{EdnsOption, Opt, Question, Section, Style};
 
-use crate::print::{CO, DO, Shown, flags, section_name};
+use crate::print::{CO, DO, Shown, SoaFilter, flags, section_name};
 
 /// How a message travelled.
 pub(crate) struct Exchange {
     pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// `-b`; what the kernel chose instead is not shown, as BIND does not know it.
+    pub(crate) source: Option<SocketAddr>,
     pub(crate) tcp: bool,
     pub(crate) sent_at: SystemTime,
     pub(crate) received_at: SystemTime,
@@ -38,7 +39,11 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
     let _ = writeln!(out, "    socket_family: {}", if exchange.peer.is_ipv4() { "INET" } else { "INET6" });
     let _ = writeln!(out, "    socket_protocol: {}", if exchange.tcp { "TCP" } else { "UDP" });
     endpoint(out, "response", exchange.peer);
-    endpoint(out, "query", exchange.local);
+    let any = match exchange.peer {
+        SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+        SocketAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
+    };
+    endpoint(out, "query", exchange.source.unwrap_or(any));
     out.push_str(if shown.sending { "    query_message_data:\n" } else { "    response_message_data:\n" });
     let _ =
         writeln!(out, "      opcode: {}\n      status: {}\n      id: {}", header.opcode, message.rcode(), header.id);
@@ -83,7 +88,8 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
             continue;
         }
         let _ = writeln!(out, "      {}_SECTION:", title(section));
-        for record in records {
+        let mut filter = SoaFilter::new(shown);
+        for record in records.filter(|record| filter.keeps(section, record)) {
             let _ = writeln!(out, "        - '{}'", quoted(&message.record_line(record, &style).0));
         }
     }
