@@ -30,12 +30,46 @@ impl Fixed {
 pub fn mask(bytes: &[u8], fixed: Fixed) -> String {
     let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
     let mut out = String::with_capacity(text.len());
+    let mut state = State::Plain;
     for line in text.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        out.push_str(&mask_line(line, fixed));
+        out.push_str(&match state {
+            State::Dump => dump(line, fixed),
+            State::Tsig => tsig_rest(line),
+            State::Plain | State::Bad => None,
+        }.unwrap_or_else(|| mask_line(line, fixed)));
         out.push_str(end);
+        state = state.after(line);
     }
     out
+}
+
+/// Where in something that takes more than one line.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Plain,
+    /// After `;; Got bad packet: ...`: its size comes next.
+    Bad,
+    /// After the size: the first line of the dump, which begins with the id.
+    Dump,
+    /// Inside the brackets of a TSIG record with `+multiline`.
+    Tsig,
+}
+
+impl State {
+    fn after(self, line: &str) -> State {
+        if line.starts_with(";; Got bad packet: ") {
+            State::Bad
+        } else if matches!(self, State::Bad) && line.strip_suffix(" bytes").is_some_and(number) {
+            State::Dump
+        } else if (matches!(self, State::Tsig) && !line.contains(')'))
+            || (line.contains(" ANY TSIG ") && line.ends_with('('))
+        {
+            State::Tsig
+        } else {
+            State::Plain
+        }
+    }
 }
 
 fn mask_line(line: &str, fixed: Fixed) -> String {
@@ -151,6 +185,10 @@ fn tsig(line: &str, _: Fixed) -> Option<String> {
     let mut fields: Vec<String> = rest.split(' ').map(str::to_owned).collect();
     let time = fields.get_mut(1).filter(|field| number(field))?;
     *time = "TIME".to_owned();
+    let kind = if tabs { "\tANY\tTSIG\t" } else { " ANY TSIG " };
+    if rest.ends_with('(') {
+        return Some(format!("{before}{kind}{}", fields.join(" ")));
+    }
     // After algorithm, time, fudge and length stand the chunks of the MAC; original id, error and the rest end the line.
     let error = fields.iter().rposition(|field| field.starts_with(|first: char| first.is_ascii_uppercase()))?;
     let id = fields.get_mut(error.checked_sub(1)?).filter(|field| number(field))?;
@@ -158,8 +196,32 @@ fn tsig(line: &str, _: Fixed) -> Option<String> {
     for chunk in fields.iter_mut().take(error - 1).skip(4) {
         *chunk = format!("<{} base64>", chunk.len());
     }
-    let kind = if tabs { "\tANY\tTSIG\t" } else { " ANY TSIG " };
     Some(format!("{before}{kind}{}", fields.join(" ")))
+}
+
+/// The lines of such a record after the first: chunks of the MAC, then `) 4711 NOERROR 0`.
+fn tsig_rest(line: &str) -> Option<String> {
+    let text = line.trim_start_matches(['\t', ' ']);
+    let indent = line.strip_suffix(text)?;
+    let (mac, rest) = text.split_once(" )").map_or((text, None), |(mac, rest)| (mac, Some(rest)));
+    let rest = match rest {
+        None => String::new(),
+        Some(rest) => {
+            let (id, error) = rest.strip_prefix(' ')?.split_once(' ')?;
+            number(id).then(|| format!(" ) ID {error}"))?
+        }
+    };
+    Some(format!("{indent}<{} base64>{rest}", mac.len()))
+}
+
+/// `f0 4e 81 00 ...          .N..` of a message that could not be read: the id is its first two bytes.
+fn dump(line: &str, fixed: Fixed) -> Option<String> {
+    let (id, rest) = line.split_at_checked(5)?;
+    let hex = id.bytes().enumerate().all(|(at, byte)| if at == 2 { byte == b' ' } else { byte.is_ascii_hexdigit() });
+    // Sixteen bytes of three characters, nine more blanks, then the same bytes as characters.
+    let (bytes, text) = rest.split_at_checked(57 - 5)?;
+    let shown = text.get(2..)?;
+    (hex && !fixed.id).then(|| format!("ID ID{bytes}ID{shown}"))
 }
 
 fn number(text: &str) -> bool {

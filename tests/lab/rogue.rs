@@ -126,7 +126,7 @@ fn acts(asked: &Question, tcp: bool, times: usize) -> Vec<Act> {
         "othercase" => send(&honest().asking(1, &upper(&asked.bytes))),
         "classes" => send(
             &honest()
-                .record(Section::Answer, ASKED, [kind::A, 3], 60, ADDRESS)
+                .record(Section::Answer, ASKED, [kind::A, 3], 60, &[name("chaos.rogue"), vec![1, 0xff]].concat())
                 .record(Section::Answer, ASKED, [kind::TXT, 3], 60, b"\x05chaos")
                 .record(Section::Answer, ASKED, [kind::TXT, 4], 60, b"\x06hesiod")
                 .record(Section::Answer, ASKED, [kind::TXT, 254], 60, b"\x04none")
