@@ -62,6 +62,9 @@ fn differential() -> Result<(), Stop> {
         None | Some("") => cases.iter().collect(),
         Some(part) => cases.iter().filter(|case| case.line.contains(part)).collect(),
     };
+    if chosen.is_empty() {
+        return Err(Stop::Fail(format!("no case contains {filter:?}")));
+    }
     let lab = Lab::hierarchy()?;
     let sides = [lab.link("left", "dig", &peer)?, lab.link("right", "dig", &lab::netkit())?];
     let differences = run_all(&lab, &sides, &chosen)?;

@@ -189,12 +189,18 @@ fn tsig(line: &str, _: Fixed) -> Option<String> {
     if rest.ends_with('(') {
         return Some(format!("{before}{kind}{}", fields.join(" ")));
     }
-    // After algorithm, time, fudge and length stand the chunks of the MAC; original id, error and the rest end the line.
-    let error = fields.iter().rposition(|field| field.starts_with(|first: char| first.is_ascii_uppercase()))?;
-    let id = fields.get_mut(error.checked_sub(1)?).filter(|field| number(field))?;
-    *id = "ID".to_owned();
-    for chunk in fields.iter_mut().take(error - 1).skip(4) {
-        *chunk = format!("<{} base64>", chunk.len());
+    // After algorithm, time, fudge and length stand the chunks of the MAC, then original id, error, length and bytes of
+    // the other data (with BADTIME the server's clock).
+    let id = fields.windows(3).rposition(|three| match three {
+        [id, error, length] => number(id) && error.bytes().all(|byte| byte.is_ascii_uppercase()) && number(length),
+        _ => false,
+    })?;
+    for (at, field) in fields.iter_mut().enumerate().skip(4) {
+        if at == id {
+            *field = "ID".to_owned();
+        } else if at < id || (at > id + 2 && !field.is_empty()) {
+            *field = format!("<{} base64>", field.len());
+        }
     }
     Some(format!("{before}{kind}{}", fields.join(" ")))
 }
