@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, missing_docs)]
 
 mod dig_diff;
+mod dig_hostile;
 mod front;
 mod lab;
 
@@ -17,5 +18,6 @@ fn main() -> std::process::ExitCode {
     let mut trials = Vec::new();
     trials.extend(front::trials());
     trials.extend(dig_diff::trials());
+    trials.extend(dig_hostile::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
