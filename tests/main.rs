@@ -5,12 +5,19 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod dig_diff;
+mod dig_hostile;
 mod front;
 mod lab;
 
 fn main() -> std::process::ExitCode {
+    if let Some(status) = lab::rogue::helper() {
+        return status;
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(dig_diff::trials());
+    trials.extend(dig_hostile::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
