@@ -7,10 +7,15 @@
 
 mod front;
 mod lab;
+mod resolvers;
 
 fn main() -> std::process::ExitCode {
+    if let Some(status) = lab::recorder::dispatch() {
+        return status;
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(resolvers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

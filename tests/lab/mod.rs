@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the binary under test, running commands with a deadline, and skipping with a reason.
 #![allow(dead_code)]
 
+pub mod recorder;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
