@@ -27,7 +27,7 @@ const INNER: &str = "--recorder";
 /// Addresses with a name server unless the case closes them.
 const SERVERS: [&str; 5] = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"];
 /// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// One situation, as data. A line is a keyword, a blank and the rest; `\t` stands for a tab, `#` at the start of a line is a comment.
 ///
@@ -37,6 +37,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// resolv LINE                   a line of /etc/resolv.conf
 /// hosts LINE                    a line of /etc/hosts
 /// nsswitch LINE                 a line of /etc/nsswitch.conf; `hosts: files dns` when absent
+/// hostconf LINE                 a line of /etc/host.conf
 /// env NAME=VALUE                for the command
 /// closed ADDRESS [tcp]          nobody listens there (on TCP)
 /// answer [@SERVER] [udp|tcp] NAME TYPE ACTION...
@@ -44,7 +45,8 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// sockets                       also compare which queries share a socket
 /// only RESOLVER...              resolvers that the case is about
 /// ```
-/// The first fitting `answer` counts; NAME is `*`, `*.SUFFIX` or a full name, TYPE may be `*`. Without a fitting line the answer is NXDOMAIN.
+/// The first fitting `answer` counts; NAME is `*`, `*.SUFFIX` or a full name, TYPE may be `*`. Without a fitting line the answer is NODATA
+/// for a name that some line gives in full, NXDOMAIN for any other.
 /// ACTION is a list of addresses and CNAME=TARGET, or NODATA NXDOMAIN SERVFAIL REFUSED FORMERR NOTIMP SILENCE LAME TRUNCATED; with
 /// DELAY=MILLISECONDS, or FIRST=N (the line counts for the first N queries that fit it).
 #[derive(Clone, Debug, Default)]
@@ -56,6 +58,7 @@ pub struct Case {
     pub resolv: String,
     pub hosts: String,
     pub nsswitch: String,
+    pub hostconf: String,
     pub env: Vec<(String, String)>,
     pub closed: Vec<String>,
     pub closed_tcp: Vec<String>,
@@ -64,6 +67,19 @@ pub struct Case {
     pub ask: Vec<String>,
     pub sockets: bool,
     pub only: Vec<String>,
+}
+
+impl Case {
+    /// Whether the options include `rotate`.
+    pub fn rotates(&self) -> bool {
+        let options = self.resolv.lines().filter_map(|line| line.strip_prefix("options "));
+        options.flat_map(str::split_whitespace).any(|option| option == "rotate")
+    }
+
+    /// The addresses of the `nameserver` lines.
+    pub fn nameservers(&self) -> Vec<&str> {
+        self.resolv.lines().filter_map(|line| line.strip_prefix("nameserver ")).map(str::trim).collect()
+    }
 }
 
 /// One `answer` line.
@@ -98,6 +114,7 @@ pub fn cases(text: &str) -> Result<Vec<Case>, String> {
             "resolv" => case.resolv.push_str(&format!("{rest}\n")),
             "hosts" => case.hosts.push_str(&format!("{rest}\n")),
             "nsswitch" => case.nsswitch.push_str(&format!("{rest}\n")),
+            "hostconf" => case.hostconf.push_str(&format!("{rest}\n")),
             "env" => {
                 let (name, value) = rest.split_once('=').ok_or_else(|| format!("line {}: env", number + 1))?;
                 case.env.push((name.to_owned(), value.to_owned()));
@@ -253,6 +270,7 @@ fn inner(dir: &Path) -> Result<Value, Stop> {
     std::fs::write(etc.join("hosts"), &case.hosts)?;
     let nsswitch = if case.nsswitch.is_empty() { "hosts: files dns\n" } else { &case.nsswitch };
     std::fs::write(etc.join("nsswitch.conf"), nsswitch)?;
+    std::fs::write(etc.join("host.conf"), &case.hostconf)?;
     std::fs::write(etc.join("passwd"), "root:x:0:0::/:/bin/sh\n")?;
     must(Command::new("ip").args(["link", "set", "lo", "up"]))?;
     must(Command::new("mount").args(["--bind"]).arg(&etc).arg("/etc"))?;
@@ -331,7 +349,9 @@ impl Rules {
                     || rule.name == name.trim_end_matches('.')
                     || rule.name.strip_prefix('*').is_some_and(|end| name.trim_end_matches('.').ends_with(end)))
         };
-        let mut actions = vec!["NXDOMAIN".to_owned()];
+        // A name that an answer line gives exists: its other types are NODATA, not NXDOMAIN.
+        let exists = self.rules.iter().any(|rule| rule.name == name.trim_end_matches('.'));
+        let mut actions = vec![if exists { "NODATA" } else { "NXDOMAIN" }.to_owned()];
         for (index, rule) in self.rules.iter().enumerate().filter(|(_, rule)| fits(rule)) {
             let mut seen = self.seen.lock().ok()?;
             let count = seen.entry(index).or_insert(0);
