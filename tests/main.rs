@@ -9,9 +9,10 @@ mod dig_diff;
 mod dig_hostile;
 mod front;
 mod lab;
+mod resolvers;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::rogue::helper() {
+    if let Some(status) = lab::rogue::helper().or_else(lab::recorder::dispatch) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -19,5 +20,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(front::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
+    trials.extend(resolvers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -3,8 +3,10 @@
 
 pub mod hierarchy;
 pub mod message;
+pub mod recorder;
 pub mod rogue;
 pub mod server;
+
 
 use std::io::Read;
 use std::path::PathBuf;
