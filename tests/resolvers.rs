@@ -6,6 +6,9 @@
 //! Go asks for A and AAAA from two threads, so within one name its queries are ordered by type; with `rotate` the
 //! first server is random, so servers are numbered from the first one that was asked.
 
+// An index into JSON yields null, not a panic; the others are constant.
+#![allow(clippy::indexing_slicing)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -303,7 +306,8 @@ fn lines(case: &Case, peer: Peer, queries: &[Query], detail: Detail) -> String {
         }
         before = Some(query.socket);
         // One connection serves A and AAAA: its refusal may be claimed for each.
-        if query.transport != "tcp-refused" || lines.last() != Some(&line) {
+        let again = detail == Detail::Claim && query.transport == "tcp-refused" && lines.last() == Some(&line);
+        if !again {
             lines.push(line);
         }
     }
