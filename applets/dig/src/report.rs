@@ -36,7 +36,7 @@ impl Run<'_, '_> {
     }
 
     pub(crate) fn talk(&mut self, text: &str) {
-        let to = if self.globals.short { &mut self.sink.err } else { &mut self.sink.out };
+        let to = if self.globals.short && !self.set.nssearch { &mut self.sink.err } else { &mut self.sink.out };
         to.push_str(";; ");
         to.push_str(text);
         to.push('\n');

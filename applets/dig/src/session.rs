@@ -152,7 +152,7 @@ fn key_file(path: &str) -> Result<KeyText, String> {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     })?;
-    parse_key(&content).ok_or_else(|| "no key statement with algorithm and secret".to_owned())
+    parse_key(&content).ok_or_else(|| "unexpected token".to_owned())
 }
 
 fn parse_key(content: &str) -> Option<KeyText> {

@@ -217,7 +217,7 @@ impl Run<'_, '_> {
     }
 
     fn warn_plain(&mut self, line: &str) {
-        let to = if self.globals.short { &mut self.sink.err } else { &mut self.sink.out };
+        let to = if self.globals.short && !self.set.nssearch { &mut self.sink.err } else { &mut self.sink.out };
         to.push_str(line);
         to.push('\n');
     }
