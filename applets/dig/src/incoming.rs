@@ -1,6 +1,6 @@
 //! Which of the messages that arrive belongs to the query, and what is said about the others.
 
-use netkit_wire::dns::Message;
+use netkit_wire::dns::{Message, Opcode};
 
 use crate::engine::{Run, Sent, bare};
 use crate::lookup::Format;
@@ -64,14 +64,18 @@ impl Run<'_, '_> {
     /// Reads a message as far as it goes; one whose question cannot be read is dumped.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Option<Message> {
         let fault = match Message::decode(bytes.to_vec()) {
-            Ok(message) => match &message.fault {
-                None => return Some(message),
-                Some(_) if self.set.best_effort && message.questions.len() == usize::from(message.header.counts[0]) => {
-                    self.warn("Warning: Message parser reports malformed message packet.");
-                    return Some(message);
+            Ok(message) => {
+                let readable = message.questions.len() == usize::from(message.header.counts[0]);
+                match &message.fault {
+                    Some(fault) if !readable || !self.set.best_effort => fault.clone(),
+                    fault => {
+                        if fault.is_some() || is_odd(&message) {
+                            self.warn("Warning: Message parser reports malformed message packet.");
+                        }
+                        return Some(message);
+                    }
                 }
-                Some(fault) => fault.clone(),
-            },
+            }
             Err(fault) => fault,
         };
         if self.globals.format == Format::Text {
@@ -106,4 +110,12 @@ impl Run<'_, '_> {
         }
         same
     }
+}
+
+/// What BIND calls malformed although every entry can be read: two questions, or records of another class.
+fn is_odd(message: &Message) -> bool {
+    let [question, rest @ ..] = message.questions.as_slice() else { return false };
+    let mut records = message.records.iter().filter(|record| !record.is_pseudo());
+    !rest.is_empty()
+        || (message.header.opcode != Opcode::UPDATE && records.any(|record| record.class != question.class))
 }

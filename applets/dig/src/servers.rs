@@ -38,16 +38,23 @@ pub(crate) fn resolve(env: &Env, host: &str, family: Family) -> Result<Vec<(IpAd
     };
     let listed = allowed(env.hosts.addresses(host));
     if !listed.is_empty() {
-        return Ok(listed);
+        return Ok(sorted(listed));
     }
     let bare = host.strip_suffix('.').unwrap_or(host);
     if bare.eq_ignore_ascii_case("localhost") {
         return Ok(allowed(vec![IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::from([127, 0, 0, 1])]));
     }
-    let mut found = allowed(ask(env, host, family)?);
-    // Addresses without a route come last, as getaddrinfo(3) sorts them.
-    found.sort_by_key(|(address, _)| udp_socket(SocketAddr::new(*address, PORT), None).is_err());
-    if found.is_empty() { Err(NOT_FOUND) } else { Ok(found) }
+    let found = allowed(ask(env, host, family)?);
+    if found.is_empty() { Err(NOT_FOUND) } else { Ok(sorted(found)) }
+}
+
+/// The order of getaddrinfo(3), as far as it matters here (RFC 6724): addresses without a route last, IPv6 before IPv4.
+fn sorted(mut addresses: Vec<(IpAddr, u32)>) -> Vec<(IpAddr, u32)> {
+    addresses.sort_by_key(|(address, _)| {
+        let unreachable = udp_socket(SocketAddr::new(*address, PORT), None).is_err();
+        (unreachable, address.is_ipv4())
+    });
+    addresses
 }
 
 /// An address, an IPv6 one perhaps with `%zone`.

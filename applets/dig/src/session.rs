@@ -133,14 +133,12 @@ fn root_of(pid: &str) -> Result<PathBuf, Error> {
 fn key(text: &KeyText, err: &mut String) -> Result<Key, &'static str> {
     let algorithm = text.algorithm.as_deref().unwrap_or("");
     let parsed: Result<Algorithm, _> = algorithm.to_ascii_lowercase().parse();
-    let Ok(algorithm) = parsed else {
-        err.push_str(&format!(
-            ";; Warning, ignoring invalid TSIG algorithm {}\n",
-            netkit_core::text::printable(algorithm)
-        ));
-        return Err("algorithm is unsupported");
-    };
+    if parsed.is_err() {
+        let shown = netkit_core::text::printable(algorithm);
+        err.push_str(&format!(";; Warning, ignoring invalid TSIG algorithm {shown}\n"));
+    }
     let secret = crate::numbers::base64(&text.secret).ok_or("bad base64 encoding")?;
+    let algorithm = parsed.map_err(|_| "algorithm is unsupported")?;
     let name = Name::parse(&text.name).map_err(|_| "bad name")?;
     Ok(Key { name, algorithm, secret })
 }
