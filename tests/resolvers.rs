@@ -6,6 +6,9 @@
 //! Go asks for A and AAAA from two threads, so within one name its queries are ordered by type; with `rotate` the
 //! first server is random, so servers are numbered from the first one that was asked.
 
+// An index into JSON yields null, not a panic; the others are constant.
+#![allow(clippy::indexing_slicing)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,6 +50,7 @@ pub fn trials() -> Vec<Trial> {
 /// The real resolver and the simulation in the same situation.
 fn agree(case: &Case, peer: Peer) -> Result<(), Stop> {
     lab::namespaces()?;
+    let case = &peer.paced(case)?;
     let mut argv = vec![lab::netkit().display().to_string()];
     argv.extend(["dig", "--as", peer.name(), "--json"].map(str::to_owned));
     argv.extend(case.ask.first().cloned());
@@ -111,6 +115,15 @@ impl Peer {
             Peer::Go => "go",
             Peer::Dig => "dig",
         }
+    }
+
+    /// The case with the times that suit the resolver. musl divides `timeout` by `attempts` and skips a round that it
+    /// reaches too late, so on a busy machine its rounds must lie further apart than those of the others.
+    fn paced(self, case: &Case) -> Result<Case, Stop> {
+        if self != Peer::Musl {
+            return Ok(case.clone());
+        }
+        Ok(recorder::cases(&case.text.replace("timeout:1", "timeout:2"))?.pop().ok_or("an empty case")?)
     }
 
     /// The command that makes the real resolver look up the name of the case.
@@ -293,7 +306,8 @@ fn lines(case: &Case, peer: Peer, queries: &[Query], detail: Detail) -> String {
         }
         before = Some(query.socket);
         // One connection serves A and AAAA: its refusal may be claimed for each.
-        if query.transport != "tcp-refused" || lines.last() != Some(&line) {
+        let again = detail == Detail::Claim && query.transport == "tcp-refused" && lines.last() == Some(&line);
+        if !again {
             lines.push(line);
         }
     }

@@ -20,8 +20,10 @@ func main() {
 	switch {
 	case err == nil:
 		fmt.Println("ok errno 0")
-	case errors.As(err, &failure) && !failure.IsNotFound && (failure.IsTimeout || failure.IsTemporary):
+	case errors.As(err, &failure) && (failure.IsTimeout || failure.IsTemporary):
 		fmt.Println("EAI_AGAIN errno 0")
+	case errors.As(err, &failure) && !failure.IsNotFound:
+		fmt.Println("EAI_FAIL errno 0")
 	default:
 		// "no such host", or "no suitable address found" where hosts alone is asked.
 		fmt.Println("EAI_NONAME errno 0")
