@@ -246,7 +246,7 @@ impl<'r, 's> Run<'r, 's> {
     fn prepare(&mut self, pass: &mut Pass, name: Name) -> Sent {
         let set = self.set;
         let rtype = if pass.trace && pass.root { RrType::NS } else { pass.rtype };
-        let walking = (set.trace && !pass.root) || (set.nssearch && !pass.root);
+        let walking = (set.trace || set.nssearch) && !pass.root;
         let edns = query::edns_version(set, pass.edns);
         let cookie = set.cookie.then(|| pass.cookie.clone().unwrap_or_else(|| self.env.cookie.to_vec()));
         let id = set.qid.unwrap_or_else(|| {
@@ -511,12 +511,13 @@ impl<'r, 's> Run<'r, 's> {
         let message = &received.message;
         let rcode = message.rcode();
         let opt = message.opt();
-        if let (Rcode::BADVERS, Some(opt), Some(own)) = (rcode, &opt, pass.edns) {
-            if opt.version < own && self.set.edns_negotiation {
-                self.comment(&format!("BADVERS, retrying with EDNS version {}.", opt.version));
-                pass.edns = Some(opt.version);
-                return Some(Step::Restart(Box::new(pass.clone())));
-            }
+        if let (Rcode::BADVERS, Some(opt), Some(own)) = (rcode, &opt, pass.edns)
+            && opt.version < own
+            && self.set.edns_negotiation
+        {
+            self.comment(&format!("BADVERS, retrying with EDNS version {}.", opt.version));
+            pass.edns = Some(opt.version);
+            return Some(Step::Restart(Box::new(pass.clone())));
         }
         if message.header.tc && !self.set.ignore_tc && !pass.tcp {
             if pass.cookie.is_none() && self.set.cookie && opt.is_some() {

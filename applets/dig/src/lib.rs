@@ -121,10 +121,10 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
 
 fn parse(ctx: &Ctx, parser: &mut Parser<'_>, words: &[String]) -> Result<(Request, Vec<lookup::Lookup>), Error> {
     let rc_wanted = parser.scan(words)?;
-    if let (true, Some(home)) = (rc_wanted, ctx.var("HOME")) {
-        if let Ok(content) = std::fs::read_to_string(Path::new(home).join(".digrc")) {
-            parser.config(&content)?;
-        }
+    if let (true, Some(home)) = (rc_wanted, ctx.var("HOME"))
+        && let Ok(content) = std::fs::read_to_string(Path::new(home).join(".digrc"))
+    {
+        parser.config(&content)?;
     }
     parser.command_line(words)
 }

@@ -93,14 +93,14 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
             records(out, shown, section, &style);
         }
     }
-    if settings.additional {
-        if let Some(record) = shown.message.tsig() {
-            if settings.comments {
-                out.push_str(";; TSIG PSEUDOSECTION:\n");
-            }
-            record_line(out, shown.message, record, &style);
-            section_end(out, shown);
+    if settings.additional
+        && let Some(record) = shown.message.tsig()
+    {
+        if settings.comments {
+            out.push_str(";; TSIG PSEUDOSECTION:\n");
         }
+        record_line(out, shown.message, record, &style);
+        section_end(out, shown);
     }
     if let Some(fault) = &shown.message.fault {
         let _ = writeln!(out, ";; WARNING: message ended early: {fault}");

@@ -94,8 +94,7 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
         }
     }
     if let (true, Some(tsig)) = (settings.additional, message.tsig()) {
-        let _ =
-            writeln!(out, "      TSIG_PSEUDOSECTION:\n      - '{}'\n", record_text(message, tsig, &style));
+        let _ = writeln!(out, "      TSIG_PSEUDOSECTION:\n      - '{}'\n", record_text(message, tsig, &style));
     }
 }
 
@@ -154,23 +153,23 @@ fn opt_section(out: &mut String, opt: &Opt, shown: &Shown<'_>) {
 
 fn option_lines(out: &mut String, option: &EdnsOption, shown: &Shown<'_>) {
     let sent = if shown.sending { None } else { shown.sent_cookie };
-    if option.code == EdnsOption::EDE {
-        if let [high, low, text @ ..] = option.data.as_slice() {
-            let code = u16::from_be_bytes([*high, *low]);
-            out.push_str("          EDE:\n            INFO-CODE: ");
-            // The text form is `code (meaning)`, then perhaps `: (extra text)`.
-            let short = EdnsOption { code: EdnsOption::EDE, data: vec![*high, *low] };
-            out.push_str(&short.decoded(None).unwrap_or_else(|| code.to_string()));
+    if option.code == EdnsOption::EDE
+        && let [high, low, text @ ..] = option.data.as_slice()
+    {
+        let code = u16::from_be_bytes([*high, *low]);
+        out.push_str("          EDE:\n            INFO-CODE: ");
+        // The text form is `code (meaning)`, then perhaps `: (extra text)`.
+        let short = EdnsOption { code: EdnsOption::EDE, data: vec![*high, *low] };
+        out.push_str(&short.decoded(None).unwrap_or_else(|| code.to_string()));
+        out.push('\n');
+        if !text.is_empty() {
+            let printable = String::from_utf8_lossy(text);
+            let _ = writeln!(out, "            EXTRA-TEXT: \"{}\"", netkit_core::text::printable(&printable));
+        } else {
+            // BIND leaves the line of the missing text empty.
             out.push('\n');
-            if !text.is_empty() {
-                let printable = String::from_utf8_lossy(text);
-                let _ = writeln!(out, "            EXTRA-TEXT: \"{}\"", netkit_core::text::printable(&printable));
-            } else {
-                // BIND leaves the line of the missing text empty.
-                out.push('\n');
-            }
-            return;
         }
+        return;
     }
     let text = match option.code {
         EdnsOption::PADDING if !option.data.is_empty() => padding(&option.data),
