@@ -74,7 +74,8 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
         }
     }
     let style = style(settings, shown.globals);
-    if settings.question && !shown.message.questions.is_empty() {
+    let header_only = shown.sending && settings.header_only;
+    if settings.question && (header_only || !shown.message.questions.is_empty()) {
         section_title(out, shown, Section::Question);
         for question in &shown.message.questions {
             out.push(';');
@@ -92,14 +93,14 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
             records(out, shown, section, &style);
         }
     }
-    if settings.additional {
-        if let Some(record) = shown.message.tsig() {
-            if settings.comments {
-                out.push_str(";; TSIG PSEUDOSECTION:\n");
-            }
-            record_line(out, shown.message, record, &style);
-            section_end(out, shown);
+    if settings.additional
+        && let Some(record) = shown.message.tsig()
+    {
+        if settings.comments {
+            out.push_str(";; TSIG PSEUDOSECTION:\n");
         }
+        record_line(out, shown.message, record, &style);
+        section_end(out, shown);
     }
     if let Some(fault) = &shown.message.fault {
         let _ = writeln!(out, ";; WARNING: message ended early: {fault}");
@@ -226,14 +227,9 @@ fn status(rcode: Rcode) -> String {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("?{text}") } else { text }
 }
 
-/// `.local` belongs to Multicast DNS (RFC 6762); `cluster.local` is what Kubernetes made of it and stays without warning.
+/// `.local` belongs to Multicast DNS (RFC 6762); Kubernetes' `cluster.local` gets BIND's warning like the rest.
 fn leaks_mdns(name: &Name) -> bool {
-    let labels: Vec<&[u8]> = name.labels().filter(|label| !label.is_empty()).collect();
-    match labels.as_slice() {
-        [.., before, last] if last.eq_ignore_ascii_case(b"local") => !before.eq_ignore_ascii_case(b"cluster"),
-        [last] => last.eq_ignore_ascii_case(b"local"),
-        _ => false,
-    }
+    name.labels().filter(|label| !label.is_empty()).last().is_some_and(|label| label.eq_ignore_ascii_case(b"local"))
 }
 
 /// The flag mnemonics that are set, each after a blank.
