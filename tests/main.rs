@@ -6,11 +6,13 @@
 #![allow(unreachable_pub, missing_docs)]
 
 mod front;
+mod image;
 mod lab;
 
 fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(image::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
