@@ -1,1 +1,3 @@
-//! System calls that std does not offer: namespaces and socket options. The only room with `unsafe`.
+//! System calls that std does not offer. The only room that may hold `unsafe`; so far none is needed.
+
+pub mod netns;

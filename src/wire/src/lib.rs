@@ -1,1 +1,4 @@
 //! Bytes to values and back for every protocol netkit shows. No input or output, no clock.
+
+pub mod cursor;
+pub mod dns;

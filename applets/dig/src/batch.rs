@@ -1,0 +1,256 @@
+//! `-f FILE`: one command line a line. Several lookups run at once; what they print comes out in the order of the file,
+//! as soon as everything before it is out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+
+use netkit_core::{Ctx, Error};
+use netkit_wire::dns::RrType;
+
+use crate::args::Parser;
+use crate::engine::{self, Done};
+use crate::lookup::Lookup;
+use crate::session::{Carry, Env, Sink};
+use crate::{Status, exit};
+
+/// Lookups under way at once.
+const WORKERS: usize = 8;
+/// How far the reader may run ahead of the printer, in lookups.
+const AHEAD: usize = 64;
+/// Longest line read, in bytes.
+const LINE: u64 = 1 << 16;
+
+/// What stands at one place of the output.
+enum Item {
+    /// Text from parsing the line.
+    Said(String, String),
+    /// A finished lookup.
+    Ran(Box<Ran>),
+    /// A lookup whose output may be large: it runs when its turn comes, and is printed as it goes.
+    Later(Box<Lookup>),
+    /// Nothing after this counts.
+    Failed(Error),
+}
+
+struct Ran {
+    out: String,
+    err: String,
+    hints: Vec<String>,
+    done: Done,
+    rc: bool,
+}
+
+/// Runs a batch file; `-` is stdin.
+///
+/// # Errors
+/// When the file cannot be opened, stdout is gone, or a line holds what makes dig stop.
+pub(crate) fn run(
+    ctx: &mut Ctx,
+    parser: &mut Parser<'_>,
+    env: &Env,
+    path: &str,
+    status: &mut Status,
+) -> Result<(), Error> {
+    let input: Box<dyn BufRead + Send> = if path == "-" {
+        Box::new(BufReader::new(io::stdin()))
+    } else {
+        let file = File::open(path).map_err(|error| {
+            ctx.say(&format!("{}: {}", netkit_core::text::printable(path), reason(&error)));
+            Error::new(exit::BATCH_FILE, "couldn't open specified batch file")
+        })?;
+        Box::new(BufReader::new(file))
+    };
+    let room = Room::default();
+    let (job_sender, jobs) = mpsc::channel::<(usize, Lookup)>();
+    let (sender, items) = mpsc::channel::<(usize, Item)>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            let (jobs, sender) = (Arc::clone(&jobs), sender.clone());
+            scope.spawn(move || work(&jobs, &sender, env));
+        }
+        let room = &room;
+        scope.spawn(move || read(parser, input, room, &job_sender, &sender));
+        let outcome = print(ctx, env, room, &items, status);
+        room.close();
+        outcome
+    })
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "No such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "Permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Parses line after line, each seeing what the earlier ones set, and hands out the lookups.
+fn read(
+    parser: &mut Parser<'_>,
+    mut input: Box<dyn BufRead + Send>,
+    room: &Room,
+    jobs: &mpsc::Sender<(usize, Lookup)>,
+    items: &mpsc::Sender<(usize, Item)>,
+) {
+    let mut place = 0;
+    let put = |place: &mut usize, item: Item| {
+        let sent = items.send((*place, item)).is_ok();
+        *place += 1;
+        sent
+    };
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limited = &mut io::Read::take(&mut input, LINE);
+        match limited.read_until(b'\n', &mut line) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                put(
+                    &mut place,
+                    Item::Failed(Error::new(exit::BATCH_FILE, format!("cannot read the batch file: {error}"))),
+                );
+                return;
+            }
+        }
+        let parsed = parser.batch_line(&String::from_utf8_lossy(&line));
+        let (out, err) = (std::mem::take(&mut parser.out), std::mem::take(&mut parser.err));
+        if !(out.is_empty() && err.is_empty()) && !put(&mut place, Item::Said(out, err)) {
+            return;
+        }
+        let lookups = match parsed {
+            Ok((_, lookups)) => lookups,
+            Err(error) => {
+                put(&mut place, Item::Failed(error));
+                return;
+            }
+        };
+        for lookup in lookups {
+            if !room.enter() {
+                return;
+            }
+            let large = matches!(lookup.settings.rtype, RrType::AXFR | RrType::IXFR);
+            let sent = if large {
+                items.send((place, Item::Later(Box::new(lookup)))).is_ok()
+            } else {
+                jobs.send((place, lookup)).is_ok()
+            };
+            place += 1;
+            if !sent {
+                return;
+            }
+        }
+    }
+}
+
+fn work(jobs: &Mutex<mpsc::Receiver<(usize, Lookup)>>, items: &mpsc::Sender<(usize, Item)>, env: &Env) {
+    let mut carry = Carry::default();
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((place, lookup)) = job else { return };
+        let mut sink = Sink::kept();
+        let done = engine::run(&lookup, env, &mut carry, &mut sink);
+        let ran = Ran { out: sink.out, err: sink.err, hints: sink.hints, done, rc: lookup.globals.rc };
+        if items.send((place, Item::Ran(Box::new(ran)))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Prints everything in order.
+fn print(
+    ctx: &mut Ctx,
+    env: &Env,
+    room: &Room,
+    items: &mpsc::Receiver<(usize, Item)>,
+    status: &mut Status,
+) -> Result<(), Error> {
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    let mut carry = Carry::default();
+    for (place, item) in items {
+        waiting.insert(place, item);
+        let mut printed = false;
+        while let Some(item) = waiting.remove(&next) {
+            next += 1;
+            printed = true;
+            let (done, rc) = match item {
+                Item::Said(out, err) => {
+                    ctx.stdout.write_all(out.as_bytes())?;
+                    say(ctx, &err)?;
+                    continue;
+                }
+                Item::Failed(error) => return Err(error),
+                Item::Ran(ran) => {
+                    ctx.stdout.write_all(ran.out.as_bytes())?;
+                    say(ctx, &ran.err)?;
+                    for hint in &ran.hints {
+                        ctx.hint(hint);
+                    }
+                    (ran.done, ran.rc)
+                }
+                Item::Later(lookup) => {
+                    let mut sink = Sink::live(ctx);
+                    let done = engine::run(&lookup, env, &mut carry, &mut sink);
+                    sink.flush();
+                    if let Some(error) = sink.broken.take() {
+                        return Err(error.into());
+                    }
+                    (done, lookup.globals.rc)
+                }
+            };
+            room.leave();
+            status.add(done.exit, rc);
+            if let Some(error) = done.error {
+                return Err(error);
+            }
+        }
+        if printed {
+            ctx.stdout.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn say(ctx: &mut Ctx, text: &str) -> Result<(), Error> {
+    if !text.is_empty() {
+        ctx.stdout.flush()?;
+        let _ = ctx.stderr.write_all(text.as_bytes());
+    }
+    Ok(())
+}
+
+/// Bounds how many lookups are between reader and printer.
+#[derive(Default)]
+struct Room {
+    /// Lookups inside, and whether the printer has gone.
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Room {
+    /// Waits for a place; false when nothing will be printed any more.
+    fn enter(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .changed
+            .wait_while(state, |(inside, closed)| *inside >= AHEAD && !*closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.0 += 1;
+        !state.1
+    }
+
+    fn leave(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = state.0.saturating_sub(1);
+        self.changed.notify_one();
+    }
+
+    fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,1039 @@
+//! One lookup from first packet to last line: servers, retries, fallbacks, search list.
+//!
+//! The order of events follows BIND dig 9.18: tries are shared by the servers of a lookup, a UDP try is repeated at the
+//! same server, a TCP one starts over with the first server, and SERVFAIL ends the lookup unless `+nofail`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
+
+use netkit_core::Error;
+use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
+use netkit_wire::dns::tsig::{Verifier, sign};
+use netkit_wire::dns::{EdnsOption, Message, Name, Rcode, RrType};
+
+use crate::exit;
+use crate::json::Attempt;
+use crate::lookup::{Format, Globals, Lookup, PORT, Server, Settings};
+use crate::print::{self, Footer, KeyState, Shown, TransferSize};
+use crate::query::{self, Asked};
+use crate::session::{Carry, Env, Sink, random};
+use crate::xfr::{Progress, Transfer};
+use crate::{json, yaml};
+
+/// Seconds to wait for a UDP reply.
+const UDP_TIMEOUT: u32 = 5;
+/// Seconds to wait for a TCP connection, and for each message on it.
+const TCP_TIMEOUT: u32 = 10;
+/// Most times one lookup may start over, whatever makes it do so.
+const RESTARTS: u32 = 64;
+/// Tolerance of TSIG timestamps, in seconds (RFC 8945, section 10).
+const FUDGE: u16 = 300;
+/// Octets of the client's half of a COOKIE option (RFC 7873, section 4).
+const CLIENT_COOKIE: usize = 8;
+/// Octets of a TSIG record besides names and MAC.
+const TSIG_FIXED: usize = 26;
+
+/// How a lookup ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Status, should this be the last lookup.
+    pub(crate) exit: u8,
+    /// What makes dig stop at once, with its message.
+    pub(crate) error: Option<Error>,
+}
+
+/// Runs one lookup; everything it has to say goes to `sink`.
+pub(crate) fn run(lookup: &Lookup, env: &Env, carry: &mut Carry, sink: &mut Sink<'_>) -> Done {
+    let mut run = Run::new(lookup, env, carry, sink);
+    let mut next = Some(run.first_pass());
+    let mut error = None;
+    let mut passes = 0;
+    while let Some(pass) = next.take() {
+        passes += 1;
+        if passes > RESTARTS {
+            error = Some(Error::new(exit::USAGE, "too many lookups"));
+            break;
+        }
+        match run.pass(pass) {
+            Ok(again) => next = again,
+            Err(why) => error = Some(why),
+        }
+        if run.sink.broken.is_some() {
+            break;
+        }
+    }
+    let exit = match run.reply_exit {
+        Some(status) if lookup.globals.rc && run.exit == 0 => status,
+        _ => run.exit,
+    };
+    Done { exit, error }
+}
+
+/// State that outlives a pass.
+pub(crate) struct Run<'r, 's> {
+    pub(crate) set: &'r Settings,
+    pub(crate) globals: &'r Globals,
+    pub(crate) env: &'r Env,
+    carry: &'r mut Carry,
+    pub(crate) sink: &'r mut Sink<'s>,
+    /// Not printed yet.
+    banner: &'r str,
+    pub(crate) exit: u8,
+    reply_exit: Option<u8>,
+    /// All signatures held so far.
+    validated: bool,
+    attempts: Vec<Attempt>,
+    /// Suffixes to append, in order; empty when the name is asked as it is.
+    origins: Vec<String>,
+    ndots: usize,
+    /// The search list applies.
+    search: bool,
+}
+
+/// One go through the servers with one query. What makes dig start over changes a copy of it.
+#[derive(Clone)]
+pub(crate) struct Pass {
+    /// Index of the suffix in use.
+    origin: Option<usize>,
+    need_search: bool,
+    done_as_is: bool,
+    fresh: bool,
+    /// Tries left.
+    tries: u32,
+    pub(crate) tcp: bool,
+    edns: Option<u8>,
+    /// COOKIE to send, once a server gave us one.
+    cookie: Option<Vec<u8>>,
+    seen_bad_cookie: bool,
+    pub(crate) rtype: RrType,
+    /// `+trace` is still following delegations.
+    pub(crate) trace: bool,
+    /// The first query of `+trace` or `+nssearch`.
+    pub(crate) root: bool,
+    pub(crate) servers: Vec<Server>,
+    /// Zone whose servers these are.
+    pub(crate) zone: Name,
+}
+
+/// The query of a pass.
+struct Sent {
+    name: Name,
+    rtype: RrType,
+    bytes: Vec<u8>,
+    id: u16,
+    cookie: Option<Vec<u8>>,
+    edns: Option<u8>,
+    verifier: Option<Verifier>,
+    transfer: bool,
+}
+
+/// A reply and how it came.
+struct Received {
+    message: Message,
+    peer: SocketAddr,
+    elapsed: Duration,
+    sent_at: SystemTime,
+    at: SystemTime,
+}
+
+/// What to do after asking one server.
+enum Step {
+    /// The same server once more.
+    Again,
+    /// The next server.
+    Next,
+    /// From the start, changed.
+    Restart(Box<Pass>),
+    Done,
+}
+
+impl<'r, 's> Run<'r, 's> {
+    fn new(lookup: &'r Lookup, env: &'r Env, carry: &'r mut Carry, sink: &'r mut Sink<'s>) -> Run<'r, 's> {
+        let globals: &Globals = &lookup.globals;
+        let set = &lookup.settings;
+        let origins = match &globals.domain {
+            Some(domain) => vec![domain.clone()],
+            None => env.resolv.search.clone(),
+        };
+        // An address is never completed by a suffix: ndots:5 would turn one slip into four queries.
+        let literal = set.name.parse::<IpAddr>().is_ok();
+        if literal && (set.rtype == RrType::A || set.rtype == RrType::AAAA) {
+            sink.hints.push(format!("{} is an address; did you mean -x {}?", set.name, set.name));
+        }
+        Run {
+            set,
+            globals,
+            env,
+            carry,
+            sink,
+            banner: &lookup.banner,
+            exit: 0,
+            reply_exit: None,
+            validated: true,
+            attempts: Vec::new(),
+            origins,
+            ndots: globals.ndots.unwrap_or(env.resolv.ndots) as usize,
+            search: globals.search && !literal && !set.trace,
+        }
+    }
+
+    fn first_pass(&self) -> Pass {
+        let set = self.set;
+        Pass {
+            origin: None,
+            need_search: false,
+            done_as_is: false,
+            fresh: true,
+            tries: set.tries.unwrap_or_else(|| self.env.tries()),
+            tcp: set.tcp,
+            edns: set.edns,
+            cookie: set.cookie_value.clone(),
+            seen_bad_cookie: false,
+            rtype: set.rtype,
+            trace: set.trace,
+            root: set.trace || set.nssearch,
+            servers: if set.servers.is_empty() { self.env.servers(self.globals.family) } else { set.servers.clone() },
+            zone: Name::root(),
+        }
+    }
+
+    /// Asks the servers of a pass in turn.
+    fn pass(&mut self, mut pass: Pass) -> Result<Option<Pass>, Error> {
+        let Some(name) = self.name(&mut pass)? else { return Ok(self.next_origin(&pass)) };
+        let mut sent = self.prepare(&mut pass, name);
+        if self.set.nssearch && !pass.root {
+            self.ask_all(&pass, &sent);
+            return Ok(None);
+        }
+        let mut at = 0;
+        while let Some(server) = pass.servers.get(at).cloned() {
+            let last = at + 1 == pass.servers.len();
+            if let Some(mapped) = self.mapped(&server) {
+                self.warn(&format!("Skipping mapped address '{mapped}'"));
+                if last {
+                    self.warn("No acceptable nameservers");
+                }
+                at += 1;
+                continue;
+            }
+            let step = if pass.tcp {
+                self.over_tcp(&mut pass, &mut sent, &server, last)?
+            } else {
+                self.over_udp(&mut pass, &mut sent, &server, last)?
+            };
+            self.sink.flush();
+            match step {
+                Step::Again => {}
+                Step::Next => at += 1,
+                Step::Restart(pass) => return Ok(Some(*pass)),
+                Step::Done => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The IPv4-mapped address (RFC 4291, 2.5.5.2) that `server` amounts to when only IPv6 may be used.
+    fn mapped(&self, server: &Server) -> Option<std::net::Ipv6Addr> {
+        let from_v6 = self.globals.source.is_some_and(|source| source.is_ipv6());
+        match server.address {
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().map(|_| v6),
+            IpAddr::V4(v4) if from_v6 => Some(v4.to_ipv6_mapped()),
+            IpAddr::V4(_) => None,
+        }
+    }
+
+    /// The name of this pass; `None` when a suffix makes it too long.
+    fn name(&mut self, pass: &mut Pass) -> Result<Option<Name>, Error> {
+        let text = &self.set.name;
+        if pass.fresh {
+            if text.matches('.').count() >= self.ndots || !self.search {
+                pass.origin = None;
+                pass.done_as_is = true;
+                pass.need_search = self.search;
+            } else if pass.origin.is_none() {
+                pass.origin = (!self.origins.is_empty()).then_some(0);
+                pass.need_search = false;
+            }
+            pass.fresh = false;
+        }
+        if pass.trace && pass.root {
+            return Ok(Some(Name::root()));
+        }
+        let shown = netkit_core::text::printable(text);
+        let origin = pass.origin.and_then(|index| self.origins.get(index));
+        let Some(origin) = origin else {
+            return Name::parse(text)
+                .map(Some)
+                .map_err(|why| Error::new(exit::INTERNAL, format!("'{shown}' is not a legal name ({why})")));
+        };
+        let illegal = |what: &str, why: &dyn std::fmt::Display| {
+            Error::new(exit::USAGE, format!("'{what}' is not in legal name syntax ({why})"))
+        };
+        let suffix = Name::parse(origin).map_err(|why| illegal(origin, &why))?;
+        let name = Name::parse(text).map_err(|why| illegal(&shown, &why))?;
+        if is_absolute(text) {
+            return Ok(Some(name));
+        }
+        Ok(name.concat(&suffix).ok())
+    }
+
+    /// The pass with the next suffix, if the search list has one and the name qualifies.
+    fn next_origin(&self, pass: &Pass) -> Option<Pass> {
+        if !self.search {
+            return None;
+        }
+        let text = &self.set.name;
+        let enough = Name::parse(text).is_ok_and(|name| label_count(&name) > self.ndots);
+        if is_absolute(text) || enough {
+            return None;
+        }
+        let mut next = pass.clone();
+        match pass.origin {
+            None if !pass.need_search => return None,
+            None => {
+                next.origin = (!self.origins.is_empty()).then_some(0);
+                next.need_search = false;
+            }
+            Some(index) => {
+                let following = index + 1;
+                if following < self.origins.len() {
+                    next.origin = Some(following);
+                } else if pass.done_as_is {
+                    return None;
+                } else {
+                    next.origin = None;
+                }
+            }
+        }
+        Some(next)
+    }
+
+    /// Builds and signs the query; a large one goes over TCP.
+    fn prepare(&mut self, pass: &mut Pass, name: Name) -> Sent {
+        let set = self.set;
+        let rtype = if pass.trace && pass.root { RrType::NS } else { pass.rtype };
+        let walking = (set.trace && !pass.root) || (set.nssearch && !pass.root);
+        let edns = query::edns_version(set, pass.edns);
+        let cookie = set.cookie.then(|| pass.cookie.clone().unwrap_or_else(|| self.env.cookie.to_vec()));
+        let id = set.qid.unwrap_or_else(|| {
+            let [high, low, ..] = random().to_be_bytes();
+            u16::from_be_bytes([high, low])
+        });
+        let key = self.env.key.as_ref();
+        let signature = key.map_or(0, |key| {
+            key.name.wire().len() + key.algorithm.name().wire().len() + TSIG_FIXED + usize::from(key.algorithm.bits.unwrap_or(256) / 8)
+        });
+        let asked =
+            Asked { id, name: &name, rtype, may_recurse: !walking, edns, cookie: cookie.as_deref(), signature };
+        let mut bytes = query::encode(set, &asked);
+        let verifier = key.map(|key| {
+            let now = u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
+            let mac = sign(&mut bytes, key, now, FUDGE);
+            Verifier::new(key.clone(), mac)
+        });
+        const UDP_QUERY_MAX: usize = 512;
+        if bytes.len() > UDP_QUERY_MAX || rtype == RrType::AXFR {
+            pass.tcp = true;
+        }
+        let transfer = rtype == RrType::AXFR || (rtype == RrType::IXFR && pass.tcp);
+        let cookie = cookie.filter(|_| edns.is_some());
+        Sent { name, rtype, bytes, id, cookie, edns, verifier, transfer }
+    }
+
+    fn timeout(&self, default: u32) -> Duration {
+        let seconds = self.globals.timeout.or_else(|| self.env.timeout()).unwrap_or(default);
+        Duration::from_secs(u64::from(seconds))
+    }
+
+    /// Where `server` listens.
+    pub(crate) fn target(&self, server: &Server) -> SocketAddr {
+        let port = server.port.or(self.globals.port).unwrap_or(PORT);
+        match server.address {
+            IpAddr::V6(v6) => std::net::SocketAddrV6::new(v6, port, 0, server.scope).into(),
+            IpAddr::V4(_) => SocketAddr::new(server.address, port),
+        }
+    }
+
+    fn over_udp(&mut self, pass: &mut Pass, sent: &mut Sent, server: &Server, last: bool) -> Result<Step, Error> {
+        let target = self.target(server);
+        let started = Instant::now();
+        let sent_at = self.env.clock.now();
+        let socket = match udp_socket(target, self.globals.source) {
+            Ok(socket) => socket,
+            Err(failure) => {
+                self.record_failure(target, "udp", started, &failure);
+                let line = format!(
+                    "UDP setup with {}({}) for {} failed: {failure}.",
+                    print::address(target),
+                    server.address,
+                    netkit_core::text::printable(&self.set.name)
+                );
+                return Ok(self.cannot_start(pass, &line, last));
+            }
+        };
+        self.exit = 0;
+        let outcome = match socket.send(&sent.bytes) {
+            Err(error) => Err(Failure::from(error)),
+            Ok(_) => {
+                self.show_query(sent, server, target, false, sent_at);
+                let timeout = self.timeout(UDP_TIMEOUT);
+                let mut found = None;
+                let reply = udp_receive(&socket, target, started, timeout, &mut |bytes, _| {
+                    let Some(message) = self.accept(sent, bytes) else { return false };
+                    found = Some(message);
+                    true
+                });
+                reply.map(|reply| (reply, found))
+            }
+        };
+        match outcome {
+            Ok((reply, Some(Ok(message)))) => {
+                let received = Received {
+                    message,
+                    peer: reply.from,
+                    elapsed: reply.elapsed,
+                    sent_at,
+                    at: self.env.clock.now(),
+                };
+                self.record_reply(target, "udp", &received);
+                self.reply(pass, sent, server, &received, last)
+            }
+            Ok((_, Some(Err(())))) => Ok(Step::Done),
+            Ok((_, None)) => Ok(self.lost(pass, target, "udp", started, &Failure::TimedOut, last)),
+            Err(failure) => Ok(self.lost(pass, target, "udp", started, &failure, last)),
+        }
+    }
+
+    fn over_tcp(&mut self, pass: &mut Pass, sent: &mut Sent, server: &Server, last: bool) -> Result<Step, Error> {
+        let target = self.target(server);
+        let started = Instant::now();
+        let timeout = self.timeout(TCP_TIMEOUT);
+        let kept = self.carry.connection.take().filter(|connection| connection.peer() == target);
+        let mut connection = match kept.map_or_else(|| TcpConnection::connect(target, self.globals.source, timeout), Ok) {
+            Ok(connection) => connection,
+            Err(failure) => {
+                self.record_failure(target, "tcp", started, &failure);
+                let line = format!(
+                    "Connection to {}({}) for {} failed: {failure}.",
+                    print::address(target),
+                    server.address,
+                    netkit_core::text::printable(&self.set.name)
+                );
+                return Ok(self.cannot_start(pass, &line, last));
+            }
+        };
+        self.exit = 0;
+        let asked = Instant::now();
+        let sent_at = self.env.clock.now();
+        if let Err(failure) = connection.send(&sent.bytes) {
+            return Ok(self.lost(pass, target, "tcp", asked, &failure, last));
+        }
+        self.show_query(sent, server, target, true, sent_at);
+        let mut transfer = Transfer::new(sent.rtype, self.set.ixfr_serial);
+        loop {
+            let bytes = match connection.receive(Instant::now() + timeout) {
+                Ok(bytes) => bytes,
+                Err(failure) => return Ok(self.lost(pass, target, "tcp", asked, &failure, last)),
+            };
+            let message = match self.accept_stream(sent, &bytes, transfer.size.messages > 0) {
+                Accepted::Reply(message) => message,
+                Accepted::Skip => continue,
+                Accepted::Stop => return Ok(Step::Done),
+            };
+            let received = Received {
+                message,
+                peer: connection.peer(),
+                elapsed: asked.elapsed(),
+                sent_at,
+                at: self.env.clock.now(),
+            };
+            if !sent.transfer {
+                self.record_reply(target, "tcp", &received);
+                let step = self.reply(pass, sent, server, &received, last)?;
+                if self.globals.keep_open {
+                    self.carry.connection = Some(connection);
+                }
+                return Ok(step);
+            }
+            if let Some(step) = self.transferred(pass, sent, server, &received, &mut transfer, last)? {
+                if self.globals.keep_open {
+                    self.carry.connection = Some(connection);
+                }
+                return Ok(step);
+            }
+            self.sink.flush_if_large();
+            if self.sink.broken.is_some() {
+                return Ok(Step::Done);
+            }
+        }
+    }
+
+    /// One message of a transfer; `None` while more are to come.
+    fn transferred(
+        &mut self,
+        pass: &mut Pass,
+        sent: &mut Sent,
+        server: &Server,
+        received: &Received,
+        transfer: &mut Transfer,
+        last: bool,
+    ) -> Result<Option<Step>, Error> {
+        if transfer.size.messages == 0 {
+            self.record_reply(received.peer, "tcp", received);
+            if let Some(step) = self.detour(pass, sent, server, received, last) {
+                return Ok(Some(step));
+            }
+        }
+        self.verify(sent, &received.message);
+        self.reply_exit = Some(exit::of_reply(&received.message));
+        self.print(pass, sent, server, received, transfer.size.messages);
+        match transfer.feed(&received.message) {
+            Progress::More => Ok(None),
+            Progress::Complete => {
+                self.footer(pass, server, received, Some(transfer.size));
+                Ok(Some(Step::Done))
+            }
+            Progress::Failed(line) => {
+                if self.globals.format != Format::Json {
+                    self.sink.out.push_str(line);
+                }
+                Ok(Some(Step::Done))
+            }
+        }
+    }
+
+    /// A socket could not be had. BIND says that no server could be reached before each new start, too.
+    fn cannot_start(&mut self, pass: &mut Pass, line: &str, last: bool) -> Step {
+        self.warn(line);
+        self.exit = exit::NO_REPLY;
+        if pass.tries > 1 {
+            pass.tries -= 1;
+            self.error("no servers could be reached");
+            return Step::Restart(Box::new(pass.clone()));
+        }
+        if !last {
+            return Step::Next;
+        }
+        if let Some(step) = self.root_hints(pass) {
+            return step;
+        }
+        self.no_servers();
+        Step::Done
+    }
+
+    /// The exchange failed under way.
+    fn lost(
+        &mut self,
+        pass: &mut Pass,
+        target: SocketAddr,
+        transport: &'static str,
+        started: Instant,
+        failure: &Failure,
+        last: bool,
+    ) -> Step {
+        self.record_failure(target, transport, started, failure);
+        self.warn(&format!("communications error to {}: {failure}", print::address(target)));
+        if pass.tries > 1 {
+            pass.tries -= 1;
+            return if pass.tcp { Step::Restart(Box::new(pass.clone())) } else { Step::Again };
+        }
+        if !last {
+            return Step::Next;
+        }
+        if let Some(step) = self.root_hints(pass) {
+            return step;
+        }
+        self.print_banner_for_failure();
+        self.no_servers();
+        self.exit = exit::NO_REPLY;
+        Step::Done
+    }
+
+    /// `+trace` with a broken local resolver starts from the addresses every resolver ships.
+    fn root_hints(&mut self, pass: &Pass) -> Option<Step> {
+        if !(pass.trace && pass.root) {
+            return None;
+        }
+        self.warn("no root servers from the local resolver; starting from the built-in root hints");
+        Some(Step::Restart(Box::new(self.hinted(pass))))
+    }
+
+    fn no_servers(&mut self) {
+        if self.globals.format == Format::Json {
+            let line = json::no_reply(self.set, &self.attempts);
+            self.sink.out.push_str(&line);
+        } else {
+            self.error("no servers could be reached");
+        }
+    }
+
+    /// A datagram that belongs to this query gives its message, or `Err` when it is unreadable; `None` is skipped.
+    fn accept(&mut self, sent: &Sent, bytes: &[u8]) -> Option<Result<Message, ()>> {
+        let Some([high, low, flags, ..]) = bytes.get(..12) else {
+            self.warn("Warning: short (< header size) message received");
+            return None;
+        };
+        let id = u16::from_be_bytes([*high, *low]);
+        if id != sent.id {
+            self.warn(&format!("Warning: ID mismatch: expected ID {}, got {id}", sent.id));
+        }
+        if flags & 0x80 == 0 {
+            self.warn("Warning: query response not set");
+        }
+        if id != sent.id {
+            return None;
+        }
+        let Some(message) = self.decode(bytes) else { return Some(Err(())) };
+        self.belongs(sent, &message).then_some(Ok(message))
+    }
+
+    /// The same for a stream, where a stranger ends it.
+    fn accept_stream(&mut self, sent: &Sent, bytes: &[u8], under_way: bool) -> Accepted {
+        let Some([high, low, flags, ..]) = bytes.get(..12) else {
+            self.warn("ERROR: short (< header size) message");
+            return Accepted::Stop;
+        };
+        let id = u16::from_be_bytes([*high, *low]);
+        if id != sent.id {
+            let gravity = if under_way { "WARNING" } else { "ERROR" };
+            self.warn(&format!("{gravity}: ID mismatch: expected ID {}, got {id}", sent.id));
+            if !under_way {
+                return Accepted::Stop;
+            }
+        }
+        if flags & 0x80 == 0 {
+            self.warn("Warning: query response not set");
+        }
+        let Some(message) = self.decode(bytes) else { return Accepted::Stop };
+        if message.header.opcode != self.set.opcode {
+            self.warn_opcode(&message);
+            return Accepted::Skip;
+        }
+        if self.same_question(sent, &message) { Accepted::Reply(message) } else { Accepted::Stop }
+    }
+
+    /// Reads a message as far as it goes; one whose question cannot be read is dumped.
+    fn decode(&mut self, bytes: &[u8]) -> Option<Message> {
+        let fault = match Message::decode(bytes.to_vec()) {
+            Ok(message) => match &message.fault {
+                None => return Some(message),
+                Some(_) if self.set.best_effort && message.questions.len() == usize::from(message.header.counts[0]) => {
+                    self.warn("Warning: Message parser reports malformed message packet.");
+                    return Some(message);
+                }
+                Some(fault) => fault.clone(),
+            },
+            Err(fault) => fault,
+        };
+        if self.globals.format == Format::Text {
+            let out = &mut self.sink.out;
+            out.push_str(&format!(";; Got bad packet: {fault}\n"));
+            print::hex_dump(out, bytes);
+        }
+        None
+    }
+
+    fn belongs(&mut self, sent: &Sent, message: &Message) -> bool {
+        if message.header.opcode != self.set.opcode {
+            self.warn_opcode(message);
+            return false;
+        }
+        self.same_question(sent, message)
+    }
+
+    fn warn_opcode(&mut self, message: &Message) {
+        let (expected, got) = (self.set.opcode, message.header.opcode);
+        self.warn(&format!("Warning: Opcode mismatch: expected {expected}, got {got}"));
+    }
+
+    fn same_question(&mut self, sent: &Sent, message: &Message) -> bool {
+        let mut same = true;
+        for question in &message.questions {
+            if question.name != sent.name || question.rtype != sent.rtype || question.class != self.set.class {
+                let shown = bare(&question.name);
+                self.warn(&format!(
+                    ";; Question section mismatch: got {shown}/{}/{}",
+                    question.rtype, question.class
+                ));
+                same = false;
+            }
+        }
+        same
+    }
+
+    /// Reasons to ask again instead of showing this reply.
+    fn detour(&mut self, pass: &mut Pass, sent: &Sent, server: &Server, received: &Received, last: bool) -> Option<Step> {
+        let message = &received.message;
+        let rcode = message.rcode();
+        let opt = message.opt();
+        if let (Rcode::BADVERS, Some(opt), Some(own)) = (rcode, &opt, pass.edns) {
+            if opt.version < own && self.set.edns_negotiation {
+                self.comment(&format!("BADVERS, retrying with EDNS version {}.", opt.version));
+                pass.edns = Some(opt.version);
+                return Some(Step::Restart(Box::new(pass.clone())));
+            }
+        }
+        if message.header.tc && !self.set.ignore_tc && !pass.tcp {
+            if pass.cookie.is_none() && self.set.cookie && opt.is_some() {
+                self.learn_cookie(pass, sent, message);
+            }
+            self.comment("Truncated, retrying in TCP mode.");
+            pass.tcp = true;
+            return Some(Step::Restart(Box::new(pass.clone())));
+        }
+        if rcode == Rcode::BADCOOKIE
+            && !pass.tcp
+            && self.set.cookie
+            && self.set.retry_bad_cookie
+            && self.learn_cookie(pass, sent, message)
+        {
+            if self.set.show_bad_cookie {
+                self.print(pass, sent, server, received, 0);
+                self.footer(pass, server, received, None);
+            }
+            let how = if pass.seen_bad_cookie { " in TCP mode" } else { "" };
+            self.comment(&format!("BADCOOKIE, retrying{how}."));
+            pass.tcp |= pass.seen_bad_cookie;
+            pass.seen_bad_cookie = true;
+            return Some(Step::Restart(Box::new(pass.clone())));
+        }
+        if rcode == Rcode::SERVFAIL && !self.set.servfail_stops {
+            let from = server.address;
+            if !last && (!self.set.nssearch || pass.root) {
+                self.comment(&format!("Got SERVFAIL reply from {from}, trying next server"));
+                return Some(Step::Next);
+            }
+            self.comment(&format!("Got SERVFAIL reply from {from}"));
+        }
+        None
+    }
+
+    /// Judges the reply's cookie and keeps it for the next query. Whether our own half came back.
+    fn learn_cookie(&mut self, pass: &mut Pass, sent: &Sent, message: &Message) -> bool {
+        let Some(opt) = message.opt() else { return false };
+        let Some(option) = opt.options.iter().find(|option| option.code == EdnsOption::COOKIE) else { return false };
+        let own = sent.cookie.as_deref().and_then(|cookie| cookie.get(..CLIENT_COOKIE));
+        match (own, option.data.get(..CLIENT_COOKIE)) {
+            (Some(own), Some(echoed)) if own == echoed => {
+                pass.cookie = Some(option.data.clone());
+                true
+            }
+            (Some(_), Some(_)) => {
+                self.warn("Warning: Client COOKIE mismatch");
+                false
+            }
+            _ => {
+                self.warn("Warning: COOKIE bad token (too short)");
+                false
+            }
+        }
+    }
+
+    /// A reply to something other than a transfer.
+    fn reply(
+        &mut self,
+        pass: &mut Pass,
+        sent: &mut Sent,
+        server: &Server,
+        received: &Received,
+        last: bool,
+    ) -> Result<Step, Error> {
+        if let Some(step) = self.detour(pass, sent, server, received, last) {
+            return Ok(step);
+        }
+        let message = &received.message;
+        self.verify(sent, message);
+        self.reply_exit = Some(exit::of_reply(message));
+        if pass.cookie.is_some() && self.set.cookie && message.opt().is_none() {
+            self.warn("expected opt record in response");
+        } else if self.set.cookie {
+            self.learn_cookie(pass, sent, message);
+        }
+        let rcode = message.rcode();
+        let mut next = None;
+        if rcode == Rcode::NXDOMAIN && (pass.origin.is_some() || pass.need_search) {
+            next = self.next_origin(pass);
+            if next.is_none() || self.globals.show_search {
+                let banner = self.banner;
+                self.print(pass, sent, server, received, 0);
+                self.footer(pass, server, received, None);
+                if next.is_some() {
+                    // Every step of a shown search greets anew.
+                    self.banner = banner;
+                }
+            }
+        } else {
+            if !self.set.nssearch {
+                self.print(pass, sent, server, received, 0);
+            }
+            if pass.trace || self.set.nssearch {
+                next = self.follow(pass, message)?;
+            }
+        }
+        if rcode == Rcode::NOERROR || pass.origin.is_none() {
+            self.footer(pass, server, received, None);
+        }
+        Ok(match next {
+            Some(next) => Step::Restart(Box::new(next)),
+            None => Step::Done,
+        })
+    }
+
+    fn verify(&mut self, sent: &mut Sent, message: &Message) {
+        let Some(verifier) = sent.verifier.as_mut() else { return };
+        let now = u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
+        if let Err(why) = verifier.check(message, now) {
+            self.validated = false;
+            self.warn(&format!("Couldn't verify signature: {why}"));
+        }
+    }
+
+    /// A line that BIND prints about the exchange. The short form keeps stdout for data, so there it goes to stderr.
+    pub(crate) fn warn(&mut self, text: &str) {
+        if self.globals.format == Format::Text {
+            self.talk(text);
+        }
+    }
+
+    /// The same for what ends the lookup.
+    pub(crate) fn error(&mut self, text: &str) {
+        match self.globals.format {
+            Format::Text => self.talk(text),
+            Format::Yaml => self.sink.out.push_str(&format!("- type: DIG_ERROR\n  message: |\n    {text}\n")),
+            Format::Json => {}
+        }
+    }
+
+    fn comment(&mut self, text: &str) {
+        if self.set.comments && self.globals.format == Format::Text {
+            self.talk(text);
+        }
+    }
+
+    fn talk(&mut self, text: &str) {
+        let to = if self.globals.short { &mut self.sink.err } else { &mut self.sink.out };
+        to.push_str(";; ");
+        to.push_str(text);
+        to.push('\n');
+    }
+
+    fn print_banner_for_failure(&mut self) {
+        if self.globals.cmd && self.globals.format == Format::Text {
+            self.sink.out.push_str(self.banner);
+        }
+        self.banner = "";
+    }
+
+    /// `+qr`
+    fn show_query(&mut self, sent: &Sent, server: &Server, target: SocketAddr, tcp: bool, at: SystemTime) {
+        if !self.set.qr || self.globals.format == Format::Json {
+            return;
+        }
+        let Ok(message) = Message::decode(sent.bytes.clone()) else { return };
+        let received = Received {
+            message,
+            peer: target,
+            elapsed: Duration::ZERO,
+            sent_at: at,
+            at,
+        };
+        self.print_as(sent, server, &received, 0, true, tcp);
+        if self.set.stats && self.globals.format == Format::Text {
+            self.sink.out.push_str(&format!(";; QUERY SIZE: {}\n\n", sent.bytes.len()));
+        }
+        self.sink.flush();
+    }
+
+    fn print(&mut self, pass: &Pass, sent: &Sent, server: &Server, received: &Received, sequence: u32) {
+        self.print_as(sent, server, received, sequence, false, pass.tcp);
+    }
+
+    fn print_as(&mut self, sent: &Sent, server: &Server, received: &Received, sequence: u32, sending: bool, tcp: bool) {
+        let label = server.address.to_string();
+        let shown = Shown {
+            settings: self.set,
+            globals: self.globals,
+            message: &received.message,
+            sending,
+            sent_cookie: sent.cookie.as_deref().map(|cookie| cookie.get(..CLIENT_COOKIE).unwrap_or(cookie)),
+            sent_edns: sent.edns,
+            sequence,
+            from: Some((label.as_str(), received.elapsed)),
+            short_type: self.set.trace || self.set.nssearch,
+        };
+        if !self.globals.short && self.globals.cmd && self.globals.format == Format::Text {
+            self.sink.out.push_str(self.banner);
+        }
+        self.banner = "";
+        let out = &mut self.sink.out;
+        let wire = yaml::Exchange {
+            peer: received.peer,
+            source: self.globals.source,
+            tcp,
+            sent_at: received.sent_at,
+            received_at: received.at,
+        };
+        match self.globals.format {
+            Format::Text => print::message(out, &shown),
+            Format::Yaml => yaml::message(out, &shown, &wire),
+            Format::Json => json::reply(out, &shown, &wire, server, received.elapsed, &self.attempts),
+        }
+    }
+
+    fn footer(&mut self, pass: &Pass, server: &Server, received: &Received, transfer: Option<TransferSize>) {
+        if self.globals.short || self.globals.format != Format::Text {
+            return;
+        }
+        let key = match (self.env.key_failed, self.validated) {
+            (true, _) => KeyState::NotUsed,
+            (false, false) => KeyState::NotValidated,
+            (false, true) => KeyState::Fine,
+        };
+        let footer = Footer {
+            settings: self.set,
+            peer: received.peer,
+            label: &server.label,
+            tcp: pass.tcp,
+            elapsed: received.elapsed,
+            when: self.env.clock.unix_seconds(),
+            size: received.message.bytes.len(),
+            transfer,
+            key,
+        };
+        print::footer(&mut self.sink.out, &footer);
+    }
+
+    fn record_failure(&mut self, target: SocketAddr, transport: &'static str, started: Instant, failure: &Failure) {
+        if self.globals.format == Format::Json {
+            self.attempts.push(Attempt {
+                server: target,
+                transport,
+                elapsed: started.elapsed(),
+                outcome: Err(failure.to_string()),
+            });
+        }
+    }
+
+    fn record_reply(&mut self, target: SocketAddr, transport: &'static str, received: &Received) {
+        if self.globals.format == Format::Json {
+            let outcome = Ok(received.message.rcode());
+            self.attempts.push(Attempt { server: target, transport, elapsed: received.elapsed, outcome });
+        }
+    }
+
+    /// `+nssearch`: the SOA from every server at once, shown as the replies come in.
+    fn ask_all(&mut self, pass: &Pass, sent: &Sent) {
+        let timeout = self.timeout(if pass.tcp { TCP_TIMEOUT } else { UDP_TIMEOUT });
+        let (sender, replies) = std::sync::mpsc::channel();
+        let (source, tcp) = (self.globals.source, pass.tcp);
+        let targets: Vec<(Server, SocketAddr)> =
+            pass.servers.iter().map(|server| (server.clone(), self.target(server))).collect();
+        let mut answered = false;
+        std::thread::scope(|scope| {
+            for (server, target) in targets {
+                let sender = sender.clone();
+                let bytes = &sent.bytes;
+                scope.spawn(move || {
+                    let outcome = ask_one(target, source, bytes, sent.id, timeout, tcp);
+                    let _ = sender.send((server, target, outcome));
+                });
+            }
+            drop(sender);
+            for (server, target, outcome) in replies {
+                match outcome {
+                    Ok((bytes, elapsed)) => {
+                        let Some(message) = self.decode(&bytes) else { continue };
+                        if !self.belongs(sent, &message) {
+                            continue;
+                        }
+                        answered = true;
+                        self.reply_exit = Some(exit::of_reply(&message));
+                        let now = self.env.clock.now();
+                        let received = Received { message, peer: target, elapsed, sent_at: now, at: now };
+                        self.print(pass, sent, &server, &received, 0);
+                    }
+                    Err(failure) => {
+                        self.warn(&format!("communications error to {}: {failure}", print::address(target)));
+                    }
+                }
+                self.sink.flush();
+            }
+        });
+        self.exit = 0;
+        if !answered {
+            self.error("NS servers could not be reached");
+            self.exit = exit::NO_REPLY;
+        }
+    }
+}
+
+/// What a message on a stream is.
+enum Accepted {
+    Reply(Message),
+    /// Not ours, wait for the next.
+    Skip,
+    /// Not ours, and nothing better will come.
+    Stop,
+}
+
+type RawReply = (Vec<u8>, Duration);
+
+fn ask_one(
+    target: SocketAddr,
+    source: Option<SocketAddr>,
+    query: &[u8],
+    id: u16,
+    timeout: Duration,
+    tcp: bool,
+) -> Result<RawReply, Failure> {
+    let started = Instant::now();
+    if tcp {
+        let mut connection = TcpConnection::connect(target, source, timeout)?;
+        connection.send(query)?;
+        let bytes = connection.receive(Instant::now() + timeout)?;
+        return Ok((bytes, started.elapsed()));
+    }
+    let ours = |bytes: &[u8]| bytes.get(..2).is_some_and(|head| head == id.to_be_bytes());
+    let reply =
+        netkit_dns::transport::udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
+    Ok((reply.bytes, reply.elapsed))
+}
+
+/// Whether the text ends in a dot that is not escaped.
+fn is_absolute(text: &str) -> bool {
+    match text.strip_suffix('.') {
+        Some(rest) => rest.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0,
+        None => false,
+    }
+}
+
+/// Labels without the root.
+pub(crate) fn label_count(name: &Name) -> usize {
+    name.labels().filter(|label| !label.is_empty()).count()
+}
+
+/// A name without its final dot, as BIND writes it in messages; the root stays `.`.
+pub(crate) fn bare(name: &Name) -> String {
+    let text = name.to_string();
+    match text.strip_suffix('.') {
+        Some(rest) if !rest.is_empty() => rest.to_owned(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_names() {
+        assert!(is_absolute("a.") && is_absolute(".") && is_absolute("a\\\\."));
+        assert!(!is_absolute("a") && !is_absolute("a\\.") && !is_absolute(""));
+    }
+
+    #[test]
+    fn bare_names() {
+        assert_eq!(bare(&Name::root()), ".");
+        assert_eq!(bare(&Name::parse("a.b").unwrap()), "a.b");
+    }
+}
