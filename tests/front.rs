@@ -68,10 +68,10 @@ fn called_through_links() -> Result<(), Stop> {
 
 fn called_by_an_unknown_name() -> Result<(), Stop> {
     let home = Home::new()?;
-    fs::copy(home.binary(), home.path("wombat"))?;
+    copy(&home.binary(), &home.path("wombat"))?;
     is_dig(&call(&home.path("wombat"), &["dig", "-v"])?)?;
     // A name that only ends like an applet's is unknown too.
-    fs::copy(home.binary(), home.path("mydig"))?;
+    copy(&home.binary(), &home.path("mydig"))?;
     let out = call(&home.path("mydig"), &[])?;
     same("status", &status(&out), "0")?;
     contains("stdout", &stdout(&out), "usage: netkit APPLET")
@@ -297,7 +297,7 @@ fn install_in_scratch() -> Result<(), Stop> {
     let home = Home::new()?;
     let root = home.path("root");
     fs::create_dir_all(root.join("bin"))?;
-    fs::copy(home.binary(), root.join("bin/netkit"))?;
+    copy(&home.binary(), &root.join("bin/netkit"))?;
     let scratch = |arguments: &[&str]| {
         lab::run(Command::new("unshare").arg("--mount").arg("--root").arg(&root).args(arguments), LIMIT)
     };
@@ -319,7 +319,7 @@ struct Home(TempDir);
 impl Home {
     fn new() -> Result<Home, Stop> {
         let dir = TempDir::new("front")?;
-        fs::copy(lab::netkit(), dir.0.join("netkit"))?;
+        copy(&lab::netkit(), &dir.0.join("netkit"))?;
         Ok(Home(dir))
     }
 
@@ -330,6 +330,13 @@ impl Home {
     fn binary(&self) -> PathBuf {
         self.path("netkit")
     }
+}
+
+/// Copies through cp(1). Were the file open for writing in this process, a child that another trial starts at that moment
+/// would hold it open too, and running it would fail with ETXTBSY (execve(2)).
+fn copy(from: &Path, to: &Path) -> Result<(), Stop> {
+    let out = lab::run(Command::new("cp").arg(from).arg(to), LIMIT)?;
+    same("cp", &stderr(&out), "")
 }
 
 /// Installs twice: the second time nothing is new.
