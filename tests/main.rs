@@ -8,6 +8,7 @@
 mod dig_diff;
 mod dig_hostile;
 mod front;
+mod image;
 mod lab;
 mod resolvers;
 
@@ -18,6 +19,7 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(image::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(resolvers::trials());

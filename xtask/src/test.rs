@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn full(tally: &mut Tally) {
     if find("cargo-deny").is_some() {
-        tally.command("cargo deny", cargo().args(["deny", "--offline", "check", "licenses", "bans", "sources"]));
+        tally.command("cargo deny", cargo().args(["deny", "check", "licenses", "bans", "sources"]));
     } else {
         tally.skip("cargo deny", "cargo-deny is not installed (cargo install cargo-deny --locked)");
     }
