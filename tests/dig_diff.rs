@@ -90,11 +90,8 @@ fn differential() -> Result<(), Stop> {
             count => Err(Stop::Fail(format!("{count} differ"))),
         };
     }
-    let stale: Vec<&str> = known
-        .keys()
-        .copied()
-        .filter(|line| !differences.values().any(|found| found.case.line == *line))
-        .collect();
+    let stale: Vec<&str> =
+        known.keys().copied().filter(|line| !differences.values().any(|found| found.case.line == *line)).collect();
     let mut complaints = String::new();
     for found in &unlisted {
         complaints.push_str(&format!("differs: {}\n", found.case.line));
@@ -347,7 +344,10 @@ fn reading() -> Result<(), Stop> {
 fn masks() -> Result<(), Stop> {
     let plain = Fixed::of("dig example");
     let alike = [
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 65535"),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 65535",
+        ),
         (";; Query time: 0 msec", ";; Query time: 123 msec"),
         (";; WHEN: Fri Nov 20 19:55:26 UTC 2026", ";; WHEN: Sat Jan 01 00:00:00 UTC 2028"),
         ("; COOKIE: 0011223344556677 (good)", "; COOKIE: 8899aabbccddeeff (good)"),
@@ -357,7 +357,10 @@ fn masks() -> Result<(), Stop> {
         ("; <<>> DiG 9.18.49-1~deb12u3-Debian <<>> a", "; <<>> DiG 9.20.1-netkit <<>> a"),
         ("DiG 9.18.49-1~deb12u3-Debian", "DiG 9.18.49"),
         ("      id: 12", "      id: 3456"),
-        ("    query_time: !!timestamp 2026-11-20T23:19:14.123Z", "    query_time: !!timestamp 2027-01-02T03:04:05.006Z"),
+        (
+            "    query_time: !!timestamp 2026-11-20T23:19:14.123Z",
+            "    query_time: !!timestamp 2027-01-02T03:04:05.006Z",
+        ),
         (
             "k.\t0\tANY\tTSIG\thmac-sha256. 1790000000 300 32 AAAA BB= 17 NOERROR 0",
             "k.\t0\tANY\tTSIG\thmac-sha256. 1790000001 300 32 CCCC DD= 18 NOERROR 0",
@@ -367,14 +370,21 @@ fn masks() -> Result<(), Stop> {
         same("must be alike", &mask(left.as_bytes(), plain), &mask(right.as_bytes(), plain))?;
     }
     let trace = Fixed::of("dig a +trace");
-    let (left, right) = (";; Received 5 bytes from ::1#53(n) in 3 ms", ";; Received 5 bytes from 127.0.0.1#53(n) in 3 ms");
+    let (left, right) =
+        (";; Received 5 bytes from ::1#53(n) in 3 ms", ";; Received 5 bytes from 127.0.0.1#53(n) in 3 ms");
     same("either family", &mask(left.as_bytes(), trace), &mask(right.as_bytes(), trace))?;
     if mask(left.as_bytes(), Fixed::of("dig -4 a +trace")) == mask(right.as_bytes(), Fixed::of("dig -4 a +trace")) {
         return Err("with one family the address must stay".into());
     }
     let different = [
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1"),
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: "),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1",
+        ),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: ",
+        ),
         (";; Query time: 0 msec", ";; Query time: 0 usec"),
         (";; Query time: 0 msec", ";; Query time: 0  msec"),
         (";; WHEN: Fri Nov 20 19:55:26 UTC 2026", ";; WHEN: Fri Nov 20 19:55:26 CET 2026"),
@@ -387,7 +397,10 @@ fn masks() -> Result<(), Stop> {
         ("x in 3 ms.", "x in 4 ms."),
         ("; <<>> DiG 9.18 <<>> a", "; <<>> DiG 9.18 <<>> b"),
         ("      id: 12", "    id: 12"),
-        ("    response_time: !!timestamp 2026-11-20T23:19:14.123Z", "    response_time: !!timestamp 2026-11-20T23:19:14Z"),
+        (
+            "    response_time: !!timestamp 2026-11-20T23:19:14.123Z",
+            "    response_time: !!timestamp 2026-11-20T23:19:14Z",
+        ),
         (";; MSG SIZE  rcvd: 51", ";; MSG SIZE  rcvd: 52"),
         (";; XFR size: 9 records (messages 1, bytes 321)", ";; XFR size: 9 records (messages 2, bytes 321)"),
         ("a.\t60\tIN\tA\t1.2.3.4", "a.\t61\tIN\tA\t1.2.3.4"),
@@ -408,7 +421,11 @@ fn masks() -> Result<(), Stop> {
     let bad = ";; Got bad packet: FORMERR\n12 bytes\n";
     let blanks = " ".repeat(22);
     let alike = mask(format!("{bad}f0 4e 81 00 00 01 00 01 00 00 00 00{blanks}.N..........").as_bytes(), plain);
-    same("dump", &alike, &mask(format!("{bad}33 63 81 00 00 01 00 01 00 00 00 00{blanks}3c..........").as_bytes(), plain))?;
+    same(
+        "dump",
+        &alike,
+        &mask(format!("{bad}33 63 81 00 00 01 00 01 00 00 00 00{blanks}3c..........").as_bytes(), plain),
+    )?;
     if alike == mask(format!("{bad}f0 4e 81 00 00 02 00 01 00 00 00 00{blanks}.N..........").as_bytes(), plain)
         || !mask(b"12 bytes\nf0 4e 81", plain).ends_with("f0 4e 81")
     {
@@ -427,7 +444,10 @@ fn masks() -> Result<(), Stop> {
     }
     let fixed = Fixed::of("dig +qid=1 +cookie=0011223344556677");
     for (left, right) in [
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 2"),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 2",
+        ),
         ("; COOKIE: 0011223344556677aa", "; COOKIE: 0011223344556688aa"),
         ("      id: 1", "      id: 2"),
     ] {
