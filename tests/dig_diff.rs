@@ -7,6 +7,8 @@
 //!                   `NETKIT_DIFF=+trace cargo test --test e2e -- dig_diff::cases`
 //!                   `NETKIT_DIFF=` (empty) shows all that differ and are not in the reviewed list, `NETKIT_DIFF=dig` all.
 //! What Debian's `dig` prints for some cases, also when nothing differs: the same with `NETKIT_SHOW=1` beside it.
+//! The lab alone, to try things in by hand until Enter is pressed (it prints how to enter it):
+//!                   `NETKIT_LAB_HOLD=1 cargo test -q --test e2e`
 //! The harness itself, Debian's `dig` on both sides, which must be 100 %:
 //!                   `NETKIT_BIN=/usr/bin/dig cargo test --test e2e -- dig_diff`
 //!

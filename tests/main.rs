@@ -11,12 +11,13 @@ mod front;
 mod lab;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::rogue::helper() {
+    if let Some(status) = lab::helper() {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
