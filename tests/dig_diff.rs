@@ -29,7 +29,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::hierarchy::Lab;
 use crate::lab::{self, Stop, same, trial};
-use mask::{Fixed, mask};
+use mask::{Fixed, mask, usage};
 
 const CASES: &str = include_str!("golden/dig/cases.txt");
 const KNOWN: &str = include_str!("golden/dig/known_differences.txt");
@@ -221,7 +221,7 @@ fn print(lab: &Lab, program: &Path, case: &Case) -> Result<Printed, Stop> {
     if case.arguments.iter().any(|argument| argument == "+nssearch") {
         stdout = sorted(&stdout);
     }
-    Ok(Printed { status: format!("{}", out.status), stdout, stderr: mask(&out.stderr, fixed) })
+    Ok(Printed { status: format!("{}", out.status), stdout, stderr: usage(&mask(&out.stderr, fixed)) })
 }
 
 /// The servers of a zone are asked at the same time: whose answer comes first is chance.
@@ -443,6 +443,13 @@ fn masks() -> Result<(), Stop> {
     }
     if first == multi("1790000000", "AAAA", "17", "BADSIG") || first == multi("1790000000", "AAAAA", "17", "NOERROR") {
         return Err("the mask hides a difference of TSIG in several lines".into());
+    }
+    same("usage", &usage("Invalid option: +x\nUsage:  dig a\nb\n"), &usage("Invalid option: +x\nusage: dig c\n"))?;
+    if usage("Invalid option: +x\nUsage:  dig a\n") == usage("Invalid option: +y\nUsage:  dig a\n")
+        || usage("dig: a\n") == usage("dig: b\n")
+        || usage("dig: a\n") == usage("dig: a\nusage: dig\n")
+    {
+        return Err("only the usage itself may be hidden".into());
     }
     let fixed = Fixed::of("dig +qid=1 +cookie=0011223344556677");
     for (left, right) in [

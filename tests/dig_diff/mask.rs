@@ -232,6 +232,19 @@ fn dump(line: &str, fixed: Fixed) -> Option<String> {
     (hex && !fixed.id).then(|| format!("ID ID{bytes}ID{shown}"))
 }
 
+/// The short usage on standard error is each program's own words; what was refused stands in the line above it and stays.
+pub fn usage(stderr: &str) -> String {
+    let mut out = String::new();
+    for line in stderr.split_inclusive('\n') {
+        if line.starts_with("Usage:  dig ") || line.starts_with("usage: dig ") {
+            out.push_str("USAGE\n");
+            break;
+        }
+        out.push_str(line);
+    }
+    out
+}
+
 fn number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
