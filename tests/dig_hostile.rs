@@ -8,7 +8,8 @@
 //! timeout on it and thousands fit into a few processes; where waiting is the point, few queries are sent.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -23,22 +24,23 @@ use crate::lab::{self, Stop, TempDir, trial};
 const MEMORY: u64 = 64 * 1024;
 /// How long one process may take; far above what is needed, below what a person would call hanging.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Mutants for each way of printing.
+/// Mutants for each way of printing, others for each.
 const MUTANTS: usize = 800;
-/// Exit statuses of dig(1): answered, usage, unreadable file, no reply, internal error.
+/// Exit statuses of dig(1) that may follow from replies: answered, no reply from any server, internal error.
 const STATUSES: [i32; 3] = [0, 9, 10];
 
 /// The trials of this module.
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
-        trial("dig_hostile::tcp", || batch(&["+tcp"], "t", 400)),
-        trial("dig_hostile::tcp_after_truncation", || batch(&[], "c", 200)),
-        trial("dig_hostile::transfers", || batch(&["-t", "AXFR"], "x", 200)),
-        trial("dig_hostile::signed", || batch(&["-y", "hmac-sha256:key:c2VjcmV0"], "u", 200)),
-        trial("dig_hostile::silence_and_junk_only", || batch(&[], "n", 8)),
-        trial("dig_hostile::drip", || batch(&["+tcp"], "d", 2)),
-        trial("dig_hostile::transfer_without_end", || batch(&["-t", "AXFR"], "endless", 1)),
+        trial("dig_hostile::tcp", || batch(&["+tcp"], "t", 0..400)),
+        trial("dig_hostile::tcp_after_truncation", || batch(&[], "c", 0..200)),
+        trial("dig_hostile::transfers", || batch(&["-t", "AXFR"], "x", 0..200)),
+        trial("dig_hostile::signed", || batch(&["-y", "hmac-sha256:key:c2VjcmV0"], "u", 50_000..50_200)),
+        trial("dig_hostile::silence_and_junk_only", || batch(&[], "n", 0..8)),
+        trial("dig_hostile::drip", || batch(&["+tcp"], "d", 0..2)),
+        trial("dig_hostile::transfer_without_end", || batch(&["-t", "AXFR"], "endless", 0..1)),
         trial("dig_hostile::referrals_without_end", referrals),
+        trial("dig_hostile::the_judge_can_fail", judged),
     ];
     let mut printings: Vec<Vec<&'static str>> = vec![
         vec![],
@@ -52,10 +54,10 @@ pub fn trials() -> Vec<Trial> {
         printings.push(vec!["--json"]);
         printings.push(vec!["+explain"]);
     }
-    for options in printings {
+    for (turn, options) in printings.into_iter().enumerate() {
         let label = if options.is_empty() { "plain".to_owned() } else { options.join("_") };
         trials.push(trial(&format!("dig_hostile::udp_{}", label.replace(['+', '-'], "")), move || {
-            batch(&options, "u", MUTANTS)
+            batch(&options, "u", turn * MUTANTS..(turn + 1) * MUTANTS)
         }));
     }
     trials
@@ -77,8 +79,8 @@ fn client(dir: &TempDir, server: &Server) -> Command {
     command
 }
 
-/// Asks for `count` names whose first label is `family` and a number, from one batch file in one process.
-fn batch(options: &[&str], family: &str, count: usize) -> Result<(), Stop> {
+/// Asks for names whose first label is `family` and each of `numbers`, from one batch file in one process.
+fn batch(options: &[&str], family: &str, numbers: std::ops::Range<usize>) -> Result<(), Stop> {
     let seen = Arc::new(Mutex::new(HashSet::new()));
     let record = {
         let seen = seen.clone();
@@ -91,11 +93,15 @@ fn batch(options: &[&str], family: &str, count: usize) -> Result<(), Stop> {
     };
     let server = Server::start(([127, 0, 0, 1], 0).into(), Arc::new(record))?;
     let dir = TempDir::new("hostile")?;
-    let names: String = (0..count).map(|number| format!("{family}{number}.hostile.test\n")).collect();
+    let count = numbers.len();
+    let names: String = numbers.map(|number| format!("{family}{number}.hostile.test\n")).collect();
     std::fs::write(dir.0.join("names"), names)?;
     let mut command = client(&dir, &server);
     command.args(options).args(["-f", "names"]);
-    measure(&mut command)?.judge(&command)?;
+    let ended = measure(&mut command)?;
+    let printed = format!("{} bytes printed, {} KiB resident", ended.stdout, ended.peak);
+    let _ = writeln!(std::io::stderr(), "hostile {} {}: {count} names, {printed}", options.join(" "), family);
+    ended.judge(&command)?;
     // Every name must have been asked for: a process that gave up early and quietly proves nothing.
     let seen = seen.lock().map_or(0, |seen| seen.len());
     if seen == count { Ok(()) } else { Err(Stop::Fail(format!("{command:?} asked for {seen} of {count} names"))) }
@@ -116,6 +122,34 @@ fn referrals() -> Result<(), Stop> {
         ended.judge(&command)?;
     }
     Ok(())
+}
+
+/// What must not pass does not: a signal, a panic, a wrong status, too much memory.
+fn judged() -> Result<(), Stop> {
+    let ended = |raw: i32, stderr: &str, peak: u64| Ended {
+        status: ExitStatus::from_raw(raw),
+        stdout: 1,
+        stderr: stderr.to_owned(),
+        peak,
+    };
+    let command = Command::new("dig");
+    ended(0, "", MEMORY).judge(&command)?;
+    ended(9 << 8, ";; a warning", 0).judge(&command)?;
+    let bad = [
+        ended(6, "", 0),
+        ended(11, "", 0),
+        ended(0, "thread 'main' panicked at", 0),
+        ended(101 << 8, "", 0),
+        ended(1 << 8, "", 0),
+        ended(0, "", MEMORY + 1),
+    ];
+    if bad.iter().any(|ended| ended.judge(&command).is_ok()) {
+        return Err("something bad was let through".into());
+    }
+    // Half a second of a process with a buffer of 100 MiB.
+    let mut large = Command::new("dd");
+    let large = measure(large.args(["if=/dev/zero", "of=/dev/null", "bs=100M", "count=8"]))?;
+    if large.peak <= MEMORY { Err(Stop::Fail(format!("100 MiB were seen as {} KiB", large.peak))) } else { Ok(()) }
 }
 
 /// How a process ended.
