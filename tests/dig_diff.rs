@@ -7,6 +7,8 @@
 //!                   `NETKIT_DIFF=+trace cargo test --test e2e -- dig_diff::cases`
 //!                   `NETKIT_DIFF=` (empty) shows all that differ and are not in the reviewed list, `NETKIT_DIFF=dig` all.
 //! What Debian's `dig` prints for some cases, also when nothing differs: the same with `NETKIT_SHOW=1` beside it.
+//! The lab alone, to try things in by hand until Enter is pressed (it prints how to enter it):
+//!                   `NETKIT_LAB_HOLD=1 cargo test -q --test e2e`
 //! The harness itself, Debian's `dig` on both sides, which must be 100 %:
 //!                   `NETKIT_BIN=/usr/bin/dig cargo test --test e2e -- dig_diff`
 //!
@@ -27,7 +29,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::hierarchy::Lab;
 use crate::lab::{self, Stop, same, trial};
-use mask::{Fixed, mask};
+use mask::{Fixed, mask, usage};
 
 const CASES: &str = include_str!("golden/dig/cases.txt");
 const KNOWN: &str = include_str!("golden/dig/known_differences.txt");
@@ -90,11 +92,8 @@ fn differential() -> Result<(), Stop> {
             count => Err(Stop::Fail(format!("{count} differ"))),
         };
     }
-    let stale: Vec<&str> = known
-        .keys()
-        .copied()
-        .filter(|line| !differences.values().any(|found| found.case.line == *line))
-        .collect();
+    let stale: Vec<&str> =
+        known.keys().copied().filter(|line| !differences.values().any(|found| found.case.line == *line)).collect();
     let mut complaints = String::new();
     for found in &unlisted {
         complaints.push_str(&format!("differs: {}\n", found.case.line));
@@ -222,7 +221,7 @@ fn print(lab: &Lab, program: &Path, case: &Case) -> Result<Printed, Stop> {
     if case.arguments.iter().any(|argument| argument == "+nssearch") {
         stdout = sorted(&stdout);
     }
-    Ok(Printed { status: format!("{}", out.status), stdout, stderr: mask(&out.stderr, fixed) })
+    Ok(Printed { status: format!("{}", out.status), stdout, stderr: usage(&mask(&out.stderr, fixed)) })
 }
 
 /// The servers of a zone are asked at the same time: whose answer comes first is chance.
@@ -347,7 +346,10 @@ fn reading() -> Result<(), Stop> {
 fn masks() -> Result<(), Stop> {
     let plain = Fixed::of("dig example");
     let alike = [
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 65535"),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 65535",
+        ),
         (";; Query time: 0 msec", ";; Query time: 123 msec"),
         (";; WHEN: Fri Nov 20 19:55:26 UTC 2026", ";; WHEN: Sat Jan 01 00:00:00 UTC 2028"),
         ("; COOKIE: 0011223344556677 (good)", "; COOKIE: 8899aabbccddeeff (good)"),
@@ -357,7 +359,10 @@ fn masks() -> Result<(), Stop> {
         ("; <<>> DiG 9.18.49-1~deb12u3-Debian <<>> a", "; <<>> DiG 9.20.1-netkit <<>> a"),
         ("DiG 9.18.49-1~deb12u3-Debian", "DiG 9.18.49"),
         ("      id: 12", "      id: 3456"),
-        ("    query_time: !!timestamp 2026-11-20T23:19:14.123Z", "    query_time: !!timestamp 2027-01-02T03:04:05.006Z"),
+        (
+            "    query_time: !!timestamp 2026-11-20T23:19:14.123Z",
+            "    query_time: !!timestamp 2027-01-02T03:04:05.006Z",
+        ),
         (
             "k.\t0\tANY\tTSIG\thmac-sha256. 1790000000 300 32 AAAA BB= 17 NOERROR 0",
             "k.\t0\tANY\tTSIG\thmac-sha256. 1790000001 300 32 CCCC DD= 18 NOERROR 0",
@@ -367,14 +372,21 @@ fn masks() -> Result<(), Stop> {
         same("must be alike", &mask(left.as_bytes(), plain), &mask(right.as_bytes(), plain))?;
     }
     let trace = Fixed::of("dig a +trace");
-    let (left, right) = (";; Received 5 bytes from ::1#53(n) in 3 ms", ";; Received 5 bytes from 127.0.0.1#53(n) in 3 ms");
+    let (left, right) =
+        (";; Received 5 bytes from ::1#53(n) in 3 ms", ";; Received 5 bytes from 127.0.0.1#53(n) in 3 ms");
     same("either family", &mask(left.as_bytes(), trace), &mask(right.as_bytes(), trace))?;
     if mask(left.as_bytes(), Fixed::of("dig -4 a +trace")) == mask(right.as_bytes(), Fixed::of("dig -4 a +trace")) {
         return Err("with one family the address must stay".into());
     }
     let different = [
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1"),
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: "),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1",
+        ),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: ",
+        ),
         (";; Query time: 0 msec", ";; Query time: 0 usec"),
         (";; Query time: 0 msec", ";; Query time: 0  msec"),
         (";; WHEN: Fri Nov 20 19:55:26 UTC 2026", ";; WHEN: Fri Nov 20 19:55:26 CET 2026"),
@@ -387,7 +399,10 @@ fn masks() -> Result<(), Stop> {
         ("x in 3 ms.", "x in 4 ms."),
         ("; <<>> DiG 9.18 <<>> a", "; <<>> DiG 9.18 <<>> b"),
         ("      id: 12", "    id: 12"),
-        ("    response_time: !!timestamp 2026-11-20T23:19:14.123Z", "    response_time: !!timestamp 2026-11-20T23:19:14Z"),
+        (
+            "    response_time: !!timestamp 2026-11-20T23:19:14.123Z",
+            "    response_time: !!timestamp 2026-11-20T23:19:14Z",
+        ),
         (";; MSG SIZE  rcvd: 51", ";; MSG SIZE  rcvd: 52"),
         (";; XFR size: 9 records (messages 1, bytes 321)", ";; XFR size: 9 records (messages 2, bytes 321)"),
         ("a.\t60\tIN\tA\t1.2.3.4", "a.\t61\tIN\tA\t1.2.3.4"),
@@ -408,7 +423,11 @@ fn masks() -> Result<(), Stop> {
     let bad = ";; Got bad packet: FORMERR\n12 bytes\n";
     let blanks = " ".repeat(22);
     let alike = mask(format!("{bad}f0 4e 81 00 00 01 00 01 00 00 00 00{blanks}.N..........").as_bytes(), plain);
-    same("dump", &alike, &mask(format!("{bad}33 63 81 00 00 01 00 01 00 00 00 00{blanks}3c..........").as_bytes(), plain))?;
+    same(
+        "dump",
+        &alike,
+        &mask(format!("{bad}33 63 81 00 00 01 00 01 00 00 00 00{blanks}3c..........").as_bytes(), plain),
+    )?;
     if alike == mask(format!("{bad}f0 4e 81 00 00 02 00 01 00 00 00 00{blanks}.N..........").as_bytes(), plain)
         || !mask(b"12 bytes\nf0 4e 81", plain).ends_with("f0 4e 81")
     {
@@ -425,9 +444,19 @@ fn masks() -> Result<(), Stop> {
     if first == multi("1790000000", "AAAA", "17", "BADSIG") || first == multi("1790000000", "AAAAA", "17", "NOERROR") {
         return Err("the mask hides a difference of TSIG in several lines".into());
     }
+    same("usage", &usage("Invalid option: +x\nUsage:  dig a\nb\n"), &usage("Invalid option: +x\nusage: dig c\n"))?;
+    if usage("Invalid option: +x\nUsage:  dig a\n") == usage("Invalid option: +y\nUsage:  dig a\n")
+        || usage("dig: a\n") == usage("dig: b\n")
+        || usage("dig: a\n") == usage("dig: a\nusage: dig\n")
+    {
+        return Err("only the usage itself may be hidden".into());
+    }
     let fixed = Fixed::of("dig +qid=1 +cookie=0011223344556677");
     for (left, right) in [
-        (";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1", ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 2"),
+        (
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1",
+            ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 2",
+        ),
         ("; COOKIE: 0011223344556677aa", "; COOKIE: 0011223344556688aa"),
         ("      id: 1", "      id: 2"),
     ] {

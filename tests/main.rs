@@ -13,13 +13,14 @@ mod lab;
 mod resolvers;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::rogue::helper().or_else(lab::recorder::dispatch) {
+    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
     trials.extend(image::trials());
+    trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(resolvers::trials());

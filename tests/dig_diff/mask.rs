@@ -33,11 +33,14 @@ pub fn mask(bytes: &[u8], fixed: Fixed) -> String {
     let mut state = State::Plain;
     for line in text.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        out.push_str(&match state {
-            State::Dump => dump(line, fixed),
-            State::Tsig => tsig_rest(line),
-            State::Plain | State::Bad => None,
-        }.unwrap_or_else(|| mask_line(line, fixed)));
+        out.push_str(
+            &match state {
+                State::Dump => dump(line, fixed),
+                State::Tsig => tsig_rest(line),
+                State::Plain | State::Bad => None,
+            }
+            .unwrap_or_else(|| mask_line(line, fixed)),
+        );
         out.push_str(end);
         state = state.after(line);
     }
@@ -148,8 +151,7 @@ fn from_server(line: &str, _: Fixed) -> Option<String> {
 /// `;; Warning: ID mismatch: expected ID 1, got 2`
 fn mismatch(line: &str, fixed: Fixed) -> Option<String> {
     let (expected, got) = line.strip_prefix(";; Warning: ID mismatch: expected ID ")?.split_once(", got ")?;
-    (number(expected) && number(got) && !fixed.id)
-        .then(|| ";; Warning: ID mismatch: expected ID ID, got ID".to_owned())
+    (number(expected) && number(got) && !fixed.id).then(|| ";; Warning: ID mismatch: expected ID ID, got ID".to_owned())
 }
 
 /// `; <<>> DiG 9.18.49-1~deb12u3-Debian <<>> ...`, and `DiG 9.18.49` alone
@@ -228,6 +230,19 @@ fn dump(line: &str, fixed: Fixed) -> Option<String> {
     let (bytes, text) = rest.split_at_checked(57 - 5)?;
     let shown = text.get(2..)?;
     (hex && !fixed.id).then(|| format!("ID ID{bytes}ID{shown}"))
+}
+
+/// The short usage on standard error is each program's own words; what was refused stands in the line above it and stays.
+pub fn usage(stderr: &str) -> String {
+    let mut out = String::new();
+    for line in stderr.split_inclusive('\n') {
+        if line.starts_with("Usage:  dig ") || line.starts_with("usage: dig ") {
+            out.push_str("USAGE\n");
+            break;
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 fn number(text: &str) -> bool {

@@ -16,11 +16,14 @@
 //! `/etc/resolv.conf`, `/etc/hosts` and `/etc/nsswitch.conf` are the lab's; outside nothing changes.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Stop, TempDir, namespaces, rogue, run, tool};
+use libtest_mimic::Trial;
+
+use super::{Stop, TempDir, namespaces, rogue, run, tool, trial};
 
 /// Root of the files the lab is made from.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/hierarchy");
@@ -30,6 +33,10 @@ const SERVERS: [&str; 5] = ["root", "tld", "leaf", "second", "resolver"];
 const TRANSFERS: [&str; 5] = ["axfr.example", "noaxfr.example", "tsig.example", "ixfr.example", "private.example"];
 /// How long the servers may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When set, the test binary only starts a lab, says where it is, and keeps it until its standard input ends or a line
+/// is typed.
+const HOLD: &str = "NETKIT_LAB_HOLD";
 
 /// The running lab; dropping it ends every process in it and removes its files.
 #[derive(Debug)]
@@ -219,4 +226,74 @@ fn lay_out(dir: &Path) -> Result<(), Stop> {
     let current = fs::read_to_string(zones.join("pair.example.zone"))?;
     fs::write(zones.join("pair.example.old"), current.replacen("2024010107", "2024010106", 1))?;
     Ok(())
+}
+
+/// The exit status when this process was started to hold a lab, see [`HOLD`].
+pub fn helper() -> Option<ExitCode> {
+    std::env::var_os(HOLD)?;
+    let held = Lab::hierarchy().and_then(|lab| {
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", lab.dir().display())?;
+        writeln!(out, "enter: nsenter --target {} --net --mount -- bash", lab.holder.id())?;
+        out.flush()?;
+        std::io::stdin().read_line(&mut String::new())?;
+        Ok(())
+    });
+    if let Err(why) = &held {
+        let _ = writeln!(std::io::stderr(), "{why:?}");
+    }
+    Some(if held.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The trials of the lab itself.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("lab::nothing_is_left_when_dropped", || left_behind(false)),
+        trial("lab::nothing_is_left_when_the_test_is_killed", || left_behind(true)),
+    ]
+}
+
+/// Starts a process that holds a lab and ends it, by end of input or by SIGKILL: servers and files must go too.
+fn left_behind(kill: bool) -> Result<(), Stop> {
+    // What would be skipped in there is skipped here, with the reason.
+    namespaces()?;
+    tool("named", "bind9")?;
+    tool("nsupdate", "bind9-dnsutils")?;
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut child = command.env(HOLD, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut dir = String::new();
+    let mut out = BufReader::new(child.stdout.take().ok_or("no stdout pipe")?);
+    out.read_line(&mut dir)?;
+    let dir = PathBuf::from(dir.trim());
+    let running = processes(&dir);
+    if kill {
+        child.kill()?;
+    } else {
+        drop(child.stdin.take());
+    }
+    child.wait()?;
+    drop(out);
+    // The holder, five servers and the rogue one; else the search below finds nothing because it cannot.
+    if running < 6 || dir.as_os_str().is_empty() {
+        return Err(Stop::Fail(format!("only {running} processes belonged to the lab in {}", dir.display())));
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while dir.exists() || processes(&dir) > 0 {
+        if Instant::now() > deadline {
+            return Err(Stop::Fail(format!("{}: still {} processes", dir.display(), processes(&dir))));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// How many processes name `dir` on their command line.
+fn processes(dir: &Path) -> usize {
+    let Some(dir) = dir.to_str().filter(|dir| !dir.is_empty()) else { return 0 };
+    let Ok(entries) = fs::read_dir("/proc") else { return 0 };
+    entries
+        .flatten()
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .filter(|cmdline| String::from_utf8_lossy(cmdline).contains(dir))
+        .count()
 }

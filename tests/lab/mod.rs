@@ -88,6 +88,11 @@ pub fn namespaces() -> Result<(), Skip> {
     }
 }
 
+/// The exit status when this process was started to be part of a lab, see [`rogue`] and [`hierarchy`]; else nothing.
+pub fn helper() -> Option<std::process::ExitCode> {
+    rogue::helper().or_else(hierarchy::helper)
+}
+
 /// Runs a command to its end, at most `limit`; past that it is killed and the trial fails.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Output, Stop> {
     run_with(command, Stdio::null(), limit)

@@ -87,9 +87,7 @@ fn acts(asked: &Question, tcp: bool, times: usize) -> Vec<Act> {
         }
         "notareply" => send(&honest().flags(flag::RD)),
         "status" => send(&honest().flags(flag::QR | 0x1000)),
-        "allflags" => send(&honest().flags(
-            flag::QR | flag::AA | flag::RD | flag::RA | flag::Z | flag::AD | flag::CD,
-        )),
+        "allflags" => send(&honest().flags(flag::QR | flag::AA | flag::RD | flag::RA | flag::Z | flag::AD | flag::CD)),
         "trailing" => vec![Act::Send([honest().bytes(), vec![1, 2, 3, 4, 5]].concat())],
         "header" => vec![Act::Send(Message::reply(asked, 0).asking(0, &[]).bytes())],
         "nothing" => vec![Act::Send(Vec::new())],
@@ -112,11 +110,11 @@ fn acts(asked: &Question, tcp: bool, times: usize) -> Vec<Act> {
             60,
             ADDRESS,
         )),
-        "pointerahead" => send(&Message::reply(asked, 0).record(Section::Answer, &[0xc1, 0], [kind::A, 1], 60, ADDRESS)),
-        "badlabel" => send(&Message::reply(asked, 0).record(Section::Answer, &[0x80, 1], [kind::A, 1], 60, ADDRESS)),
-        "longlength" => {
-            send(&Message::reply(asked, 0).lying(Section::Answer, ASKED, [kind::A, 1], 60, 400, ADDRESS))
+        "pointerahead" => {
+            send(&Message::reply(asked, 0).record(Section::Answer, &[0xc1, 0], [kind::A, 1], 60, ADDRESS))
         }
+        "badlabel" => send(&Message::reply(asked, 0).record(Section::Answer, &[0x80, 1], [kind::A, 1], 60, ADDRESS)),
+        "longlength" => send(&Message::reply(asked, 0).lying(Section::Answer, ASKED, [kind::A, 1], 60, 400, ADDRESS)),
         "tc" if !tcp => send(&Message::reply(asked, flag::AA | flag::TC)),
         "tcforever" => send(&honest().flags(flag::QR | flag::AA | flag::TC)),
         "tcclose" if tcp => vec![Act::Close],
@@ -133,11 +131,13 @@ fn acts(asked: &Question, tcp: bool, times: usize) -> Vec<Act> {
                 .record(Section::Answer, ASKED, [kind::TXT, 255], 60, b"\x03any")
                 .record(Section::Answer, ASKED, [kind::TXT, 65_280], 60, b"\x07private"),
         ),
-        "hugettl" => send(
-            &Message::reply(asked, flag::AA)
-                .record(Section::Answer, ASKED, [kind::A, 1], 0x8000_0001, ADDRESS)
-                .record(Section::Answer, ASKED, [kind::TXT, 1], 0xffff_ffff, b"\x01x"),
-        ),
+        "hugettl" => {
+            send(
+                &Message::reply(asked, flag::AA)
+                    .record(Section::Answer, ASKED, [kind::A, 1], 0x8000_0001, ADDRESS)
+                    .record(Section::Answer, ASKED, [kind::TXT, 1], 0xffff_ffff, b"\x01x"),
+            )
+        }
         "sections" => send(
             &honest()
                 .record(Section::Authority, &name("rogue"), [kind::NS, 1], 60, &name("ns.rogue"))
@@ -214,10 +214,7 @@ fn bad_rdata(asked: &Question, first: &str) -> Option<Message> {
         "goodthenbad" => reply.answer(kind::A, ADDRESS).answer(kind::A, &[1]),
         "badcname" => reply.answer(kind::CNAME, &[3, b'a', b'b']),
         "unknown" => reply.answer(65_300, &[1, 2, 3]).answer(65_301, &[]),
-        "svcbkeys" => reply.answer(
-            64,
-            &[0, 1, 0, 0, 4, 0, 4, 192, 0, 2, 1, 0, 9, 0, 1, b'x', 0x80, 0, 0, 0],
-        ),
+        "svcbkeys" => reply.answer(64, &[0, 1, 0, 0, 4, 0, 4, 192, 0, 2, 1, 0, 9, 0, 1, b'x', 0x80, 0, 0, 0]),
         "svcborder" => reply.answer(64, &[0, 1, 0, 0, 4, 0, 4, 192, 0, 2, 1, 0, 3, 0, 2, 0, 53]),
         "locversion" => reply.answer(29, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         "nsecbitmap" => reply.answer(47, &[0, 0, 33, 1]),
@@ -233,11 +230,7 @@ fn options(first: &str) -> Option<Vec<(u16, Vec<u8>)>> {
         "nsid" => vec![(3, text(b"lab.one"))],
         "nsidbinary" => vec![(3, text(&[0, 1, 0x7f, 0x80, 0xff, b'"', b'\\', b'a']))],
         "nsidempty" => vec![(3, Vec::new())],
-        "ede" => vec![
-            (15, text(b"\x00\x16no authority reached")),
-            (15, text(&[0, 18])),
-            (15, text(b"\x00\x00other")),
-        ],
+        "ede" => vec![(15, text(b"\x00\x16no authority reached")), (15, text(&[0, 18])), (15, text(b"\x00\x00other"))],
         "edeunknown" => vec![(15, text(&[0xff, 0xfe, b'?'])), (15, text(&[0, 30]))],
         "edebinary" => vec![(15, text(&[0, 3, 0xc3, 0xa9, 0xff, b'\n', b'x', 0]))],
         "edeshort" => vec![(15, text(&[7]))],
