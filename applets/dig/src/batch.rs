@@ -67,11 +67,11 @@ pub(crate) fn run(
     let (sender, items) = mpsc::channel::<(usize, Item)>();
     let jobs = Arc::new(Mutex::new(jobs));
     std::thread::scope(|scope| {
+        let room = &room;
         for _ in 0..WORKERS {
             let (jobs, sender) = (Arc::clone(&jobs), sender.clone());
-            scope.spawn(move || work(&jobs, &sender, env));
+            scope.spawn(move || work(&jobs, &sender, env, room));
         }
-        let room = &room;
         scope.spawn(move || read(parser, input, room, &job_sender, &sender));
         let outcome = print(ctx, env, room, &items, status);
         room.close();
@@ -147,11 +147,14 @@ fn read(
     }
 }
 
-fn work(jobs: &Mutex<mpsc::Receiver<(usize, Lookup)>>, items: &mpsc::Sender<(usize, Item)>, env: &Env) {
+fn work(jobs: &Mutex<mpsc::Receiver<(usize, Lookup)>>, items: &mpsc::Sender<(usize, Item)>, env: &Env, room: &Room) {
     let mut carry = Carry::default();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((place, lookup)) = job else { return };
+        if room.is_closed() {
+            return;
+        }
         let mut sink = Sink::kept();
         let done = engine::run(&lookup, env, &mut carry, &mut sink);
         let ran = Ran { out: sink.out, err: sink.err, hints: sink.hints, done, rc: lookup.globals.rc };
@@ -248,6 +251,11 @@ impl Room {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.0 = state.0.saturating_sub(1);
         self.changed.notify_one();
+    }
+
+    /// Whether the printer has gone.
+    fn is_closed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
     fn close(&self) {

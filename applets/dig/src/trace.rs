@@ -58,7 +58,7 @@ impl Run<'_, '_> {
     }
 
     /// A pass that asks the built-in root servers.
-    pub(crate) fn hinted(&self, pass: &Pass) -> Pass {
+    pub(crate) fn hinted(&mut self, pass: &Pass) -> Pass {
         let mut next = self.next_hop(pass, Name::root());
         for (letter, v4, v6) in ROOT_HINTS {
             for address in [IpAddr::from(*v4), IpAddr::from(*v6)] {
@@ -155,7 +155,7 @@ impl Run<'_, '_> {
     }
 
     /// Leaves out families without a route, as long as one remains, and shuffles the rest.
-    fn settle(&self, servers: &mut Vec<Server>) {
+    fn settle(&mut self, servers: &mut Vec<Server>) {
         let allowed = self.globals.family;
         servers.retain(|server| allowed.allows(server.address));
         let reachable: Vec<bool> =
@@ -164,6 +164,7 @@ impl Run<'_, '_> {
         if skipped > 0 && skipped < servers.len() {
             let mut keep = reachable.into_iter();
             servers.retain(|_| keep.next().unwrap_or(true));
+            self.sink.hints.push(format!("{skipped} name server addresses left out: there is no route to them"));
         }
         for at in (1..servers.len()).rev() {
             let other = usize::try_from(random() % (at as u64 + 1)).unwrap_or(0);
