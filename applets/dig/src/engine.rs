@@ -80,6 +80,8 @@ pub(crate) struct Run<'r, 's> {
     pub(crate) banner: &'r str,
     pub(crate) exit: u8,
     pub(crate) reply_exit: Option<u8>,
+    /// The local resolver did not answer a question of `+trace`.
+    pub(crate) resolver_failed: bool,
     /// All signatures held so far.
     pub(crate) validated: bool,
     pub(crate) attempts: Vec<Attempt>,
@@ -169,6 +171,7 @@ impl<'r, 's> Run<'r, 's> {
             banner: &lookup.banner,
             exit: 0,
             reply_exit: None,
+            resolver_failed: false,
             validated: true,
             attempts: Vec::new(),
             origins,

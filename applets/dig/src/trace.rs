@@ -59,6 +59,7 @@ impl Run<'_, '_> {
 
     /// A pass that asks the built-in root servers.
     pub(crate) fn hinted(&mut self, pass: &Pass) -> Pass {
+        self.resolver_failed = true;
         let mut next = self.next_hop(pass, Name::root());
         for (letter, v4, v6) in ROOT_HINTS {
             for address in [IpAddr::from(*v4), IpAddr::from(*v6)] {
@@ -132,8 +133,9 @@ impl Run<'_, '_> {
     }
 
     /// Glue, root hints, then the local resolver.
-    fn addresses(&self, message: &Message, target: &Name, label: &str) -> Result<Vec<IpAddr>, &'static str> {
-        let allowed = |address: &IpAddr| self.globals.family.allows(*address);
+    fn addresses(&mut self, message: &Message, target: &Name, label: &str) -> Result<Vec<IpAddr>, &'static str> {
+        let family = self.globals.family;
+        let allowed = |address: &IpAddr| family.allows(*address);
         let glue: Vec<IpAddr> = message
             .section(Section::Additional)
             .filter(|record| record.owner == *target)
@@ -145,7 +147,13 @@ impl Run<'_, '_> {
         }
         let lower = label.to_ascii_lowercase();
         let hint = ROOT_HINTS.iter().find(|(letter, ..)| lower.strip_prefix(letter) == Some(".root-servers.net"));
-        match servers::resolve(self.env, label, self.globals.family) {
+        // The name is complete: no suffix belongs to it. A resolver that failed once is not waited for again.
+        let resolved = match self.resolver_failed {
+            true => Err(servers::FAILURE),
+            false => servers::resolve(self.env, &target.to_string(), self.globals.family),
+        };
+        self.resolver_failed |= resolved == Err(servers::FAILURE);
+        match resolved {
             Ok(addresses) => Ok(addresses.into_iter().map(|(address, _)| address).collect()),
             Err(why) => match hint {
                 Some((_, v4, v6)) => Ok([IpAddr::from(*v4), IpAddr::from(*v6)].into_iter().filter(allowed).collect()),
