@@ -77,7 +77,7 @@ impl Run<'_, '_> {
         }
         let mut next: Option<Pass> = None;
         let (mut horizontal, mut bad) = (false, false);
-        let mut unknown: Option<(String, &'static str)> = None;
+        let mut unknown: Option<String> = None;
         let records: Vec<&Record> = message.section(section).filter(|record| record.rtype == RrType::NS).collect();
         for record in records.into_iter().take(if pass.root { ROOT_SERVERS } else { usize::MAX }) {
             if pass.trace && !pass.root {
@@ -108,14 +108,15 @@ impl Run<'_, '_> {
                 Err(why) => {
                     let shown = netkit_core::text::printable(&label);
                     self.warn_plain(&format!("couldn't get address for '{shown}': {why}"));
-                    unknown.get_or_insert((shown, why));
+                    unknown.get_or_insert(shown);
                 }
             }
         }
         let Some(mut next) = next else { return Ok(None) };
         if next.servers.is_empty() {
             return match unknown {
-                Some((name, why)) => Err(Error::new(exit::USAGE, format!("couldn't get address for '{name}': {why}"))),
+                // The reason stands on stdout already; these are BIND's words for the end of it.
+                Some(name) => Err(Error::new(exit::USAGE, format!("couldn't get address for '{name}': no more"))),
                 None => Ok(None),
             };
         }
