@@ -64,7 +64,7 @@ pub(super) enum Field {
     Type,
     /// A DNSSEC time, YYYYMMDDHHMMSS.
     Time,
-    /// Two octets of hex in groups, as in 0014:4fff.
+    /// Eight octets as four groups of hex, as in 14:4fff:ff20:ee64.
     Groups64,
     /// Octets of hex with dashes.
     Dashed(usize),
@@ -204,7 +204,14 @@ impl Message {
     pub fn rdata_text(&self, record: &Record, style: &Style) -> Result<String, Fault> {
         let bytes = self.rdata_bytes(record);
         let mut text = Text::new(style);
-        let Some(layout) = layout(record.rtype, record.class).filter(|_| !style.unknown_format) else {
+        if style.unknown_format {
+            match self.uncompressed(record) {
+                Some(expanded) => text.unknown(&expanded),
+                None => text.unknown(bytes),
+            }
+            return Ok(text.out);
+        }
+        let Some(layout) = layout(record.rtype, record.class) else {
             text.unknown(bytes);
             return Ok(text.out);
         };
@@ -225,6 +232,39 @@ impl Message {
             return Err(Fault::new(at, format!("{left} bytes too many in {} data", record.rtype)));
         }
         Ok(text.out)
+    }
+
+    /// The data with its names written out, so that it means the same outside this message (RFC 3597 section 4).
+    /// `None` for types without names, and where the data is not what its type prescribes.
+    fn uncompressed(&self, record: &Record) -> Option<Vec<u8>> {
+        let fields = match layout(record.rtype, record.class)? {
+            Fields(fields) | In(fields) => fields,
+            Own(_) if record.rtype == RrType::SOA => &[N, N, U32, U32, U32, U32, U32],
+            _ => return None,
+        };
+        if !fields.iter().any(|field| matches!(field, N)) {
+            return None;
+        }
+        let message = self.bytes.get(..record.rdata.end)?;
+        let mut data = Data { message, cursor: Cursor::at(message, record.rdata.start), rtype: record.rtype };
+        let style = Style::default();
+        let mut out = Vec::new();
+        for field in fields {
+            let start = data.cursor.position();
+            match field {
+                N => {
+                    out.extend_from_slice(data.name()?.wire());
+                    continue;
+                }
+                Types => {
+                    data.cursor.rest();
+                }
+                // Printing is the one place that knows how long each field is.
+                _ => print_field(&mut Text::new(&style), &mut data, *field)?,
+            }
+            out.extend_from_slice(message.get(start..data.cursor.position())?);
+        }
+        (data.cursor.left() == 0).then_some(out)
     }
 
     /// As [`Message::rdata_text`], falling back to RFC 3597's generic form.
@@ -311,7 +351,7 @@ fn print_field(text: &mut Text<'_>, data: &mut Data<'_>, field: Field) -> Option
         Hash32 => text.base32(cursor.counted()?),
         Type => text.rr_type(RrType(cursor.u16()?)),
         Time => text.time(cursor.u32()?),
-        Groups64 => text.groups64(cursor.array()?),
+        Groups64 => text.groups64(cursor.u64()?),
         Dashed(count) => text.dashed(cursor.take(count)?),
         // Handled by the caller.
         Types | Open | OpenHere | Break => {}

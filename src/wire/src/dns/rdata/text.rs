@@ -209,14 +209,13 @@ impl<'a> Text<'a> {
         );
     }
 
-    pub(super) fn groups64(&mut self, octets: [u8; 8]) {
-        for (index, pair) in octets.chunks_exact(2).enumerate() {
+    /// Four groups of hex as BIND writes them, without leading zeros.
+    pub(super) fn groups64(&mut self, value: u64) {
+        for (index, shift) in [48, 32, 16, 0].into_iter().enumerate() {
             if index > 0 {
                 self.out.push(':');
             }
-            for byte in pair {
-                let _ = write!(self.out, "{byte:02x}");
-            }
+            let _ = write!(self.out, "{:x}", value >> shift & 0xffff);
         }
     }
 
