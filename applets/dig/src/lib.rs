@@ -16,6 +16,8 @@ mod as_resolvers;
 mod batch;
 mod engine;
 mod exit;
+mod host;
+mod host_ask;
 mod json;
 mod lookup;
 mod modes;
@@ -40,17 +42,20 @@ use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
 use crate::args::{Parser, Request};
 use crate::session::{Carry, Env, Sink};
 
-/// dig.
-pub static APPLETS: &[Applet] = &[Applet {
-    name: "dig",
-    aliases: &[],
-    purpose: "ask name servers",
-    usage: "[@server] [name] [type] [class] [-option] [+option] [name ...]\n[@server] -f FILE",
-    group: Group::Dns,
-    flags: options::FLAGS,
-    capability: None,
-    main: run,
-}];
+/// dig, and the two older programs that ask the same way.
+pub static APPLETS: &[Applet] = &[
+    Applet {
+        name: "dig",
+        aliases: &[],
+        purpose: "ask name servers",
+        usage: "[@server] [name] [type] [class] [-option] [+option] [name ...]\n[@server] -f FILE",
+        group: Group::Dns,
+        flags: options::FLAGS,
+        capability: None,
+        main: run,
+    },
+    host::APPLET,
+];
 
 /// BIND's version whose output this is; scripts read it.
 const PEER_VERSION: &str = "9.18.49";
