@@ -330,6 +330,11 @@ impl Run<'_, '_> {
             if rtype != RrType::AXFR && rtype != RrType::IXFR {
                 return self.reply(pass, sent, server, &received, last);
             }
+            if transfer.size.messages == 0 {
+                if let Some(step) = self.unsuitable(&received.message, server, last) {
+                    return step;
+                }
+            }
             self.show(sent, server, &received, true);
             match transfer.feed(&received.message) {
                 Progress::More => {}
@@ -441,16 +446,10 @@ impl Run<'_, '_> {
             pass.tcp = true;
             return Step::Restart(pass.clone());
         }
-        let rcode = message.rcode();
-        let failed = rcode == Rcode::SERVFAIL && !self.ask.servfail_stops;
-        if failed || (self.ask.check_ra && !message.header.ra && self.ask.recurse) {
-            let what = if rcode == Rcode::SERVFAIL { "SERVFAIL reply" } else { "recursion not available" };
-            if !last {
-                self.comment(&format!("Got {what} from {}, trying next server", server.address));
-                return Step::Next;
-            }
-            self.comment(&format!("Got {what} from {}", server.address));
+        if let Some(step) = self.unsuitable(message, server, last) {
+            return step;
         }
+        let rcode = message.rcode();
         let mut next = Step::Done;
         if rcode == Rcode::NXDOMAIN && (pass.origin.is_some() || pass.need_search) {
             let more = self.next_origin(pass);
@@ -473,6 +472,19 @@ impl Run<'_, '_> {
             self.finish(received.message.bytes.len() as u64, received);
         }
         next
+    }
+
+    /// Whether another server should be asked, when there is one.
+    fn unsuitable(&mut self, message: &Message, server: &Server, last: bool) -> Option<Step> {
+        let failed = message.rcode() == Rcode::SERVFAIL;
+        let no_recursion = self.ask.check_ra && !message.header.ra && self.ask.recurse;
+        if !no_recursion && (!failed || self.ask.servfail_stops) {
+            return None;
+        }
+        let what = if failed { "SERVFAIL reply" } else { "recursion not available" };
+        let then = if last { "" } else { ", trying next server" };
+        self.comment(&format!("Got {what} from {}{then}", server.address));
+        (!last).then_some(Step::Next)
     }
 
     /// The addresses of the name servers in a reply, looked up as the C library does.

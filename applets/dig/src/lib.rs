@@ -21,6 +21,8 @@ mod host_ask;
 mod json;
 mod lookup;
 mod modes;
+mod nslookup;
+mod nslookup_print;
 mod numbers;
 mod options;
 mod path;
@@ -55,6 +57,7 @@ pub static APPLETS: &[Applet] = &[
         main: run,
     },
     host::APPLET,
+    nslookup::APPLET,
 ];
 
 /// BIND's version whose output this is; scripts read it.
