@@ -5,12 +5,24 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod dig_diff;
+mod dig_hostile;
 mod front;
+mod image;
 mod lab;
+mod resolvers;
 
 fn main() -> std::process::ExitCode {
+    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch) {
+        return status;
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(image::trials());
+    trials.extend(lab::hierarchy::trials());
+    trials.extend(dig_diff::trials());
+    trials.extend(dig_hostile::trials());
+    trials.extend(resolvers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

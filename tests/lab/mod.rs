@@ -1,6 +1,13 @@
 //! What the end-to-end tests share: the binary under test, running commands with a deadline, and skipping with a reason.
 #![allow(dead_code)]
 
+pub mod hierarchy;
+pub mod message;
+pub mod recorder;
+pub mod rogue;
+pub mod server;
+
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -81,9 +88,19 @@ pub fn namespaces() -> Result<(), Skip> {
     }
 }
 
+/// The exit status when this process was started to be part of a lab, see [`rogue`] and [`hierarchy`]; else nothing.
+pub fn helper() -> Option<std::process::ExitCode> {
+    rogue::helper().or_else(hierarchy::helper)
+}
+
 /// Runs a command to its end, at most `limit`; past that it is killed and the trial fails.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Output, Stop> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    run_with(command, Stdio::null(), limit)
+}
+
+/// As [`run`], with something on standard input.
+pub fn run_with(command: &mut Command, stdin: Stdio, limit: Duration) -> Result<Output, Stop> {
+    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut out = child.stdout.take().ok_or("no stdout pipe")?;
     let mut err = child.stderr.take().ok_or("no stderr pipe")?;
     let out = std::thread::spawn(move || {

@@ -545,8 +545,14 @@ enum Dash {
     Stop(Request),
 }
 
-const USAGE: &str =
-    "usage: dig [@server] [name] [type] [class] [-option] [+option] [name ...]\n\n`dig -h` lists the options\n";
+/// BIND's synopsis, to the byte: scripts and people compare it.
+const USAGE: &str = "\
+Usage:  dig [@global-server] [domain] [q-type] [q-class] {q-opt}
+            {global-d-opt} host [@local-server] {local-d-opt}
+            [ host [@local-server] {local-d-opt} [...]]
+
+Use \"dig -h\" (or \"dig -h | more\") for complete list of options
+";
 
 fn ixfr(word: &str) -> Option<&str> {
     word.get(..5).filter(|head| head.eq_ignore_ascii_case("ixfr=")).and_then(|_| word.get(5..))

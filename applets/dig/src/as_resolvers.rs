@@ -59,6 +59,7 @@ fn world(ctx: &Ctx, request: &Request) -> Result<World, Error> {
         resolv_conf,
         hosts,
         nsswitch: fs::read_to_string(request.path("/etc/nsswitch.conf")).ok(),
+        host_conf: fs::read_to_string(request.path("/etc/host.conf")).ok(),
         localdomain: own("LOCALDOMAIN"),
         res_options: own("RES_OPTIONS"),
         hostname: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),

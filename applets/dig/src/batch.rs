@@ -118,7 +118,8 @@ fn read(
         }
         let parsed = parser.batch_line(&String::from_utf8_lossy(&line));
         let (out, err) = (std::mem::take(&mut parser.out), std::mem::take(&mut parser.err));
-        if !(out.is_empty() && err.is_empty()) && !put(&mut place, Item::Said(out, err)) {
+        let silent = out.is_empty() && err.is_empty();
+        if !silent && !put(&mut place, Item::Said(out, err)) {
             return;
         }
         let lookups = match parsed {

@@ -12,22 +12,24 @@ use netkit_wire::dns::tsig::{Verifier, sign};
 use netkit_wire::dns::{EdnsOption, Message, Name, Rcode, RrType};
 
 use crate::exit;
-use crate::json::Attempt;
+use crate::incoming::Accepted;
+use crate::json::{self, Attempt};
 use crate::lookup::{Format, Globals, Lookup, PORT, Server, Settings};
-use crate::print::{self, Footer, KeyState, Shown, TransferSize};
+use crate::print;
 use crate::query::{self, Asked};
 use crate::session::{Carry, Env, Sink, random};
 use crate::xfr::{Progress, Transfer};
-use crate::{json, yaml};
 
 /// Seconds to wait for a UDP reply.
-const UDP_TIMEOUT: u32 = 5;
+pub(crate) const UDP_TIMEOUT: u32 = 5;
 /// Seconds to wait for a TCP connection, and for each message on it.
-const TCP_TIMEOUT: u32 = 10;
+pub(crate) const TCP_TIMEOUT: u32 = 10;
 /// Most times one lookup may start over, whatever makes it do so.
 const RESTARTS: u32 = 64;
 /// Tolerance of TSIG timestamps, in seconds (RFC 8945, section 10).
 const FUDGE: u16 = 300;
+/// Octets of the client's half of a COOKIE option (RFC 7873, section 4).
+pub(crate) const CLIENT_COOKIE: usize = 8;
 /// Octets of a TSIG record besides names and MAC.
 const TSIG_FIXED: usize = 26;
 
@@ -72,37 +74,37 @@ pub(crate) struct Run<'r, 's> {
     pub(crate) set: &'r Settings,
     pub(crate) globals: &'r Globals,
     pub(crate) env: &'r Env,
-    carry: &'r mut Carry,
+    pub(crate) carry: &'r mut Carry,
     pub(crate) sink: &'r mut Sink<'s>,
     /// Not printed yet.
-    banner: &'r str,
+    pub(crate) banner: &'r str,
     pub(crate) exit: u8,
-    reply_exit: Option<u8>,
+    pub(crate) reply_exit: Option<u8>,
     /// All signatures held so far.
-    validated: bool,
-    attempts: Vec<Attempt>,
+    pub(crate) validated: bool,
+    pub(crate) attempts: Vec<Attempt>,
     /// Suffixes to append, in order; empty when the name is asked as it is.
-    origins: Vec<String>,
-    ndots: usize,
+    pub(crate) origins: Vec<String>,
+    pub(crate) ndots: usize,
     /// The search list applies.
-    search: bool,
+    pub(crate) search: bool,
 }
 
 /// One go through the servers with one query. What makes dig start over changes a copy of it.
 #[derive(Clone)]
 pub(crate) struct Pass {
     /// Index of the suffix in use.
-    origin: Option<usize>,
-    need_search: bool,
-    done_as_is: bool,
-    fresh: bool,
+    pub(crate) origin: Option<usize>,
+    pub(crate) need_search: bool,
+    pub(crate) done_as_is: bool,
+    pub(crate) fresh: bool,
     /// Tries left.
-    tries: u32,
+    pub(crate) tries: u32,
     pub(crate) tcp: bool,
-    edns: Option<u8>,
+    pub(crate) edns: Option<u8>,
     /// COOKIE to send, once a server gave us one.
-    cookie: Option<Vec<u8>>,
-    seen_bad_cookie: bool,
+    pub(crate) cookie: Option<Vec<u8>>,
+    pub(crate) seen_bad_cookie: bool,
     pub(crate) rtype: RrType,
     /// `+trace` is still following delegations.
     pub(crate) trace: bool,
@@ -114,25 +116,24 @@ pub(crate) struct Pass {
 }
 
 /// The query of a pass.
-struct Sent {
-    name: Name,
-    rtype: RrType,
-    bytes: Vec<u8>,
-    id: u16,
-    cookie: Option<Vec<u8>>,
-    edns: Option<u8>,
-    verifier: Option<Verifier>,
-    transfer: bool,
+pub(crate) struct Sent {
+    pub(crate) name: Name,
+    pub(crate) rtype: RrType,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) id: u16,
+    pub(crate) cookie: Option<Vec<u8>>,
+    pub(crate) edns: Option<u8>,
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) transfer: bool,
 }
 
 /// A reply and how it came.
-struct Received {
-    message: Message,
-    peer: SocketAddr,
-    local: SocketAddr,
-    elapsed: Duration,
-    sent_at: SystemTime,
-    at: SystemTime,
+pub(crate) struct Received {
+    pub(crate) message: Message,
+    pub(crate) peer: SocketAddr,
+    pub(crate) elapsed: Duration,
+    pub(crate) sent_at: SystemTime,
+    pub(crate) at: SystemTime,
 }
 
 /// What to do after asking one server.
@@ -207,6 +208,14 @@ impl<'r, 's> Run<'r, 's> {
         let mut at = 0;
         while let Some(server) = pass.servers.get(at).cloned() {
             let last = at + 1 == pass.servers.len();
+            if let Some(mapped) = self.mapped(&server) {
+                self.warn(&format!("Skipping mapped address '{mapped}'"));
+                if last {
+                    self.warn("No acceptable nameservers");
+                }
+                at += 1;
+                continue;
+            }
             let step = if pass.tcp {
                 self.over_tcp(&mut pass, &mut sent, &server, last)?
             } else {
@@ -223,77 +232,21 @@ impl<'r, 's> Run<'r, 's> {
         Ok(None)
     }
 
-    /// The name of this pass; `None` when a suffix makes it too long.
-    fn name(&mut self, pass: &mut Pass) -> Result<Option<Name>, Error> {
-        let text = &self.set.name;
-        if pass.fresh {
-            if text.matches('.').count() >= self.ndots || !self.search {
-                pass.origin = None;
-                pass.done_as_is = true;
-                pass.need_search = self.search;
-            } else if pass.origin.is_none() {
-                pass.origin = (!self.origins.is_empty()).then_some(0);
-                pass.need_search = false;
-            }
-            pass.fresh = false;
+    /// The IPv4-mapped address (RFC 4291, 2.5.5.2) that `server` amounts to when only IPv6 may be used.
+    fn mapped(&self, server: &Server) -> Option<std::net::Ipv6Addr> {
+        let from_v6 = self.globals.source.is_some_and(|source| source.is_ipv6());
+        match server.address {
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().map(|_| v6),
+            IpAddr::V4(v4) if from_v6 => Some(v4.to_ipv6_mapped()),
+            IpAddr::V4(_) => None,
         }
-        if pass.trace && pass.root {
-            return Ok(Some(Name::root()));
-        }
-        let shown = netkit_core::text::printable(text);
-        let origin = pass.origin.and_then(|index| self.origins.get(index));
-        let Some(origin) = origin else {
-            return Name::parse(text)
-                .map(Some)
-                .map_err(|why| Error::new(exit::INTERNAL, format!("'{shown}' is not a legal name ({why})")));
-        };
-        let illegal = |what: &str, why: &dyn std::fmt::Display| {
-            Error::new(exit::USAGE, format!("'{what}' is not in legal name syntax ({why})"))
-        };
-        let suffix = Name::parse(origin).map_err(|why| illegal(origin, &why))?;
-        let name = Name::parse(text).map_err(|why| illegal(&shown, &why))?;
-        if is_absolute(text) {
-            return Ok(Some(name));
-        }
-        Ok(name.concat(&suffix).ok())
-    }
-
-    /// The pass with the next suffix, if the search list has one and the name qualifies.
-    fn next_origin(&self, pass: &Pass) -> Option<Pass> {
-        if !self.search {
-            return None;
-        }
-        let text = &self.set.name;
-        let enough = Name::parse(text).is_ok_and(|name| label_count(&name) > self.ndots);
-        if is_absolute(text) || enough {
-            return None;
-        }
-        let mut next = pass.clone();
-        match pass.origin {
-            None if !pass.need_search => return None,
-            None => {
-                next.origin = (!self.origins.is_empty()).then_some(0);
-                next.need_search = false;
-            }
-            Some(index) => {
-                let following = index + 1;
-                if following < self.origins.len() {
-                    next.origin = Some(following);
-                } else if pass.done_as_is {
-                    return None;
-                } else {
-                    next.origin = None;
-                }
-            }
-        }
-        Some(next)
     }
 
     /// Builds and signs the query; a large one goes over TCP.
     fn prepare(&mut self, pass: &mut Pass, name: Name) -> Sent {
         let set = self.set;
         let rtype = if pass.trace && pass.root { RrType::NS } else { pass.rtype };
-        let walking = (set.trace && !pass.root) || (set.nssearch && !pass.root);
+        let walking = (set.trace || set.nssearch) && !pass.root;
         let edns = query::edns_version(set, pass.edns);
         let cookie = set.cookie.then(|| pass.cookie.clone().unwrap_or_else(|| self.env.cookie.to_vec()));
         let id = set.qid.unwrap_or_else(|| {
@@ -323,7 +276,7 @@ impl<'r, 's> Run<'r, 's> {
         Sent { name, rtype, bytes, id, cookie, edns, verifier, transfer }
     }
 
-    fn timeout(&self, default: u32) -> Duration {
+    pub(crate) fn timeout(&self, default: u32) -> Duration {
         let seconds = self.globals.timeout.or_else(|| self.env.timeout()).unwrap_or(default);
         Duration::from_secs(u64::from(seconds))
     }
@@ -358,7 +311,7 @@ impl<'r, 's> Run<'r, 's> {
         let outcome = match socket.send(&sent.bytes) {
             Err(error) => Err(Failure::from(error)),
             Ok(_) => {
-                self.show_query(sent, server, target, socket.local_addr().ok(), sent_at);
+                self.show_query(sent, server, target, false, sent_at);
                 let timeout = self.timeout(UDP_TIMEOUT);
                 let mut found = None;
                 let reply = udp_receive(&socket, target, started, timeout, &mut |bytes, _| {
@@ -371,14 +324,8 @@ impl<'r, 's> Run<'r, 's> {
         };
         match outcome {
             Ok((reply, Some(Ok(message)))) => {
-                let received = Received {
-                    message,
-                    peer: reply.from,
-                    local: reply.local,
-                    elapsed: reply.elapsed,
-                    sent_at,
-                    at: self.env.clock.now(),
-                };
+                let received =
+                    Received { message, peer: reply.from, elapsed: reply.elapsed, sent_at, at: self.env.clock.now() };
                 self.record_reply(target, "udp", &received);
                 self.reply(pass, sent, server, &received, last)
             }
@@ -413,7 +360,7 @@ impl<'r, 's> Run<'r, 's> {
         if let Err(failure) = connection.send(&sent.bytes) {
             return Ok(self.lost(pass, target, "tcp", asked, &failure, last));
         }
-        self.show_query(sent, server, target, Some(connection.local()), sent_at);
+        self.show_query(sent, server, target, true, sent_at);
         let mut transfer = Transfer::new(sent.rtype, self.set.ixfr_serial);
         loop {
             let bytes = match connection.receive(Instant::now() + timeout) {
@@ -428,7 +375,6 @@ impl<'r, 's> Run<'r, 's> {
             let received = Received {
                 message,
                 peer: connection.peer(),
-                local: connection.local(),
                 elapsed: asked.elapsed(),
                 sent_at,
                 at: self.env.clock.now(),
@@ -553,97 +499,6 @@ impl<'r, 's> Run<'r, 's> {
         }
     }
 
-    /// A datagram that belongs to this query gives its message, or `Err` when it is unreadable; `None` is skipped.
-    fn accept(&mut self, sent: &Sent, bytes: &[u8]) -> Option<Result<Message, ()>> {
-        let Some([high, low, flags, ..]) = bytes.get(..12) else {
-            self.warn("Warning: short (< header size) message received");
-            return None;
-        };
-        let id = u16::from_be_bytes([*high, *low]);
-        if id != sent.id {
-            self.warn(&format!("Warning: ID mismatch: expected ID {}, got {id}", sent.id));
-        }
-        if flags & 0x80 == 0 {
-            self.warn("Warning: query response not set");
-        }
-        if id != sent.id {
-            return None;
-        }
-        let Some(message) = self.decode(bytes) else { return Some(Err(())) };
-        self.belongs(sent, &message).then_some(Ok(message))
-    }
-
-    /// The same for a stream, where a stranger ends it.
-    fn accept_stream(&mut self, sent: &Sent, bytes: &[u8], under_way: bool) -> Accepted {
-        let Some([high, low, flags, ..]) = bytes.get(..12) else {
-            self.warn("ERROR: short (< header size) message");
-            return Accepted::Stop;
-        };
-        let id = u16::from_be_bytes([*high, *low]);
-        if id != sent.id {
-            let gravity = if under_way { "WARNING" } else { "ERROR" };
-            self.warn(&format!("{gravity}: ID mismatch: expected ID {}, got {id}", sent.id));
-            if !under_way {
-                return Accepted::Stop;
-            }
-        }
-        if flags & 0x80 == 0 {
-            self.warn("Warning: query response not set");
-        }
-        let Some(message) = self.decode(bytes) else { return Accepted::Stop };
-        if message.header.opcode != self.set.opcode {
-            self.warn_opcode(&message);
-            return Accepted::Skip;
-        }
-        if self.same_question(sent, &message) { Accepted::Reply(message) } else { Accepted::Stop }
-    }
-
-    /// Reads a message as far as it goes; one whose question cannot be read is dumped.
-    fn decode(&mut self, bytes: &[u8]) -> Option<Message> {
-        let fault = match Message::decode(bytes.to_vec()) {
-            Ok(message) => match &message.fault {
-                None => return Some(message),
-                Some(_) if self.set.best_effort && message.questions.len() == usize::from(message.header.counts[0]) => {
-                    self.warn("Warning: Message parser reports malformed message packet.");
-                    return Some(message);
-                }
-                Some(fault) => fault.clone(),
-            },
-            Err(fault) => fault,
-        };
-        if self.globals.format == Format::Text {
-            let out = &mut self.sink.out;
-            out.push_str(&format!(";; Got bad packet: {fault}\n"));
-            print::hex_dump(out, bytes);
-        }
-        None
-    }
-
-    fn belongs(&mut self, sent: &Sent, message: &Message) -> bool {
-        if message.header.opcode != self.set.opcode {
-            self.warn_opcode(message);
-            return false;
-        }
-        self.same_question(sent, message)
-    }
-
-    fn warn_opcode(&mut self, message: &Message) {
-        let (expected, got) = (self.set.opcode, message.header.opcode);
-        self.warn(&format!("Warning: Opcode mismatch: expected {expected}, got {got}"));
-    }
-
-    fn same_question(&mut self, sent: &Sent, message: &Message) -> bool {
-        let mut same = true;
-        for question in &message.questions {
-            if question.name != sent.name || question.rtype != sent.rtype || question.class != self.set.class {
-                let shown = bare(&question.name);
-                self.warn(&format!(";; Question section mismatch: got {shown}/{}/{}", question.rtype, question.class));
-                same = false;
-            }
-        }
-        same
-    }
-
     /// Reasons to ask again instead of showing this reply.
     fn detour(
         &mut self,
@@ -656,12 +511,13 @@ impl<'r, 's> Run<'r, 's> {
         let message = &received.message;
         let rcode = message.rcode();
         let opt = message.opt();
-        if let (Rcode::BADVERS, Some(opt), Some(own)) = (rcode, &opt, pass.edns) {
-            if opt.version < own && self.set.edns_negotiation {
-                self.comment(&format!("BADVERS, retrying with EDNS version {}.", opt.version));
-                pass.edns = Some(opt.version);
-                return Some(Step::Restart(Box::new(pass.clone())));
-            }
+        if let (Rcode::BADVERS, Some(opt), Some(own)) = (rcode, &opt, pass.edns)
+            && opt.version < own
+            && self.set.edns_negotiation
+        {
+            self.comment(&format!("BADVERS, retrying with EDNS version {}.", opt.version));
+            pass.edns = Some(opt.version);
+            return Some(Step::Restart(Box::new(pass.clone())));
         }
         if message.header.tc && !self.set.ignore_tc && !pass.tcp {
             if pass.cookie.is_none() && self.set.cookie && opt.is_some() {
@@ -702,8 +558,8 @@ impl<'r, 's> Run<'r, 's> {
     fn learn_cookie(&mut self, pass: &mut Pass, sent: &Sent, message: &Message) -> bool {
         let Some(opt) = message.opt() else { return false };
         let Some(option) = opt.options.iter().find(|option| option.code == EdnsOption::COOKIE) else { return false };
-        let own = sent.cookie.as_deref().and_then(|cookie| cookie.get(..8));
-        match (own, option.data.get(..8)) {
+        let own = sent.cookie.as_deref().and_then(|cookie| cookie.get(..CLIENT_COOKIE));
+        match (own, option.data.get(..CLIENT_COOKIE)) {
             (Some(own), Some(echoed)) if own == echoed => {
                 pass.cookie = Some(option.data.clone());
                 true
@@ -744,8 +600,13 @@ impl<'r, 's> Run<'r, 's> {
         if rcode == Rcode::NXDOMAIN && (pass.origin.is_some() || pass.need_search) {
             next = self.next_origin(pass);
             if next.is_none() || self.globals.show_search {
+                let banner = self.banner;
                 self.print(pass, sent, server, received, 0);
                 self.footer(pass, server, received, None);
+                if next.is_some() {
+                    // Every step of a shown search greets anew.
+                    self.banner = banner;
+                }
             }
         } else {
             if !self.set.nssearch {
@@ -772,236 +633,6 @@ impl<'r, 's> Run<'r, 's> {
             self.warn(&format!("Couldn't verify signature: {why}"));
         }
     }
-
-    /// A line that BIND prints about the exchange. The short form keeps stdout for data, so there it goes to stderr.
-    pub(crate) fn warn(&mut self, text: &str) {
-        if self.globals.format == Format::Text {
-            self.talk(text);
-        }
-    }
-
-    /// The same for what ends the lookup.
-    pub(crate) fn error(&mut self, text: &str) {
-        match self.globals.format {
-            Format::Text => self.talk(text),
-            Format::Yaml => self.sink.out.push_str(&format!("- type: DIG_ERROR\n  message: |\n    {text}\n")),
-            Format::Json => {}
-        }
-    }
-
-    fn comment(&mut self, text: &str) {
-        if self.set.comments && self.globals.format == Format::Text {
-            self.talk(text);
-        }
-    }
-
-    fn talk(&mut self, text: &str) {
-        let to = if self.globals.short { &mut self.sink.err } else { &mut self.sink.out };
-        to.push_str(";; ");
-        to.push_str(text);
-        to.push('\n');
-    }
-
-    fn print_banner_for_failure(&mut self) {
-        if self.globals.cmd && self.globals.format == Format::Text {
-            self.sink.out.push_str(self.banner);
-        }
-        self.banner = "";
-    }
-
-    /// `+qr`
-    fn show_query(
-        &mut self,
-        sent: &Sent,
-        server: &Server,
-        target: SocketAddr,
-        local: Option<SocketAddr>,
-        at: SystemTime,
-    ) {
-        if !self.set.qr || self.globals.format == Format::Json {
-            return;
-        }
-        let Ok(message) = Message::decode(sent.bytes.clone()) else { return };
-        let received = Received {
-            message,
-            peer: target,
-            local: local.unwrap_or(target),
-            elapsed: Duration::ZERO,
-            sent_at: at,
-            at,
-        };
-        self.print_as(sent, server, &received, 0, true, sent.transfer);
-        if self.set.stats && self.globals.format == Format::Text {
-            self.sink.out.push_str(&format!(";; QUERY SIZE: {}\n\n", sent.bytes.len()));
-        }
-        self.sink.flush();
-    }
-
-    fn print(&mut self, pass: &Pass, sent: &Sent, server: &Server, received: &Received, sequence: u32) {
-        self.print_as(sent, server, received, sequence, false, pass.tcp);
-    }
-
-    fn print_as(&mut self, sent: &Sent, server: &Server, received: &Received, sequence: u32, sending: bool, tcp: bool) {
-        let label = server.address.to_string();
-        let shown = Shown {
-            settings: self.set,
-            globals: self.globals,
-            message: &received.message,
-            sending,
-            sent_cookie: sent.cookie.as_deref(),
-            sent_edns: sent.edns,
-            sequence,
-            from: Some((label.as_str(), received.elapsed)),
-            short_type: self.set.trace || self.set.nssearch,
-        };
-        if !self.globals.short && self.globals.cmd && self.globals.format == Format::Text {
-            self.sink.out.push_str(self.banner);
-        }
-        self.banner = "";
-        let out = &mut self.sink.out;
-        let wire = yaml::Exchange {
-            peer: received.peer,
-            local: received.local,
-            tcp,
-            sent_at: received.sent_at,
-            received_at: received.at,
-        };
-        match self.globals.format {
-            Format::Text => print::message(out, &shown),
-            Format::Yaml => yaml::message(out, &shown, &wire),
-            Format::Json => json::reply(out, &shown, &wire, server, received.elapsed, &self.attempts),
-        }
-    }
-
-    fn footer(&mut self, pass: &Pass, server: &Server, received: &Received, transfer: Option<TransferSize>) {
-        if self.globals.short || self.globals.format != Format::Text {
-            return;
-        }
-        let key = match (self.env.key_failed, self.validated) {
-            (true, _) => KeyState::NotUsed,
-            (false, false) => KeyState::NotValidated,
-            (false, true) => KeyState::Fine,
-        };
-        let footer = Footer {
-            settings: self.set,
-            peer: received.peer,
-            label: &server.label,
-            tcp: pass.tcp,
-            elapsed: received.elapsed,
-            when: self.env.clock.unix_seconds(),
-            size: received.message.bytes.len(),
-            transfer,
-            key,
-        };
-        print::footer(&mut self.sink.out, &footer);
-    }
-
-    fn record_failure(&mut self, target: SocketAddr, transport: &'static str, started: Instant, failure: &Failure) {
-        if self.globals.format == Format::Json {
-            self.attempts.push(Attempt {
-                server: target,
-                transport,
-                elapsed: started.elapsed(),
-                outcome: Err(failure.to_string()),
-            });
-        }
-    }
-
-    fn record_reply(&mut self, target: SocketAddr, transport: &'static str, received: &Received) {
-        if self.globals.format == Format::Json {
-            let outcome = Ok(received.message.rcode());
-            self.attempts.push(Attempt { server: target, transport, elapsed: received.elapsed, outcome });
-        }
-    }
-
-    /// `+nssearch`: the SOA from every server at once, shown as the replies come in.
-    fn ask_all(&mut self, pass: &Pass, sent: &Sent) {
-        let timeout = self.timeout(if pass.tcp { TCP_TIMEOUT } else { UDP_TIMEOUT });
-        let (sender, replies) = std::sync::mpsc::channel();
-        let (source, tcp) = (self.globals.source, pass.tcp);
-        let targets: Vec<(Server, SocketAddr)> =
-            pass.servers.iter().map(|server| (server.clone(), self.target(server))).collect();
-        let mut answered = false;
-        std::thread::scope(|scope| {
-            for (server, target) in targets {
-                let sender = sender.clone();
-                let bytes = &sent.bytes;
-                scope.spawn(move || {
-                    let outcome = ask_one(target, source, bytes, sent.id, timeout, tcp);
-                    let _ = sender.send((server, target, outcome));
-                });
-            }
-            drop(sender);
-            for (server, target, outcome) in replies {
-                match outcome {
-                    Ok((bytes, local, elapsed)) => {
-                        let Some(message) = self.decode(&bytes) else { continue };
-                        if !self.belongs(sent, &message) {
-                            continue;
-                        }
-                        answered = true;
-                        self.reply_exit = Some(exit::of_reply(&message));
-                        let now = self.env.clock.now();
-                        let received = Received { message, peer: target, local, elapsed, sent_at: now, at: now };
-                        self.print(pass, sent, &server, &received, 0);
-                    }
-                    Err(failure) => {
-                        self.warn(&format!("communications error to {}: {failure}", print::address(target)));
-                    }
-                }
-                self.sink.flush();
-            }
-        });
-        self.exit = 0;
-        if !answered {
-            self.error("NS servers could not be reached");
-            self.exit = exit::NO_REPLY;
-        }
-    }
-}
-
-/// What a message on a stream is.
-enum Accepted {
-    Reply(Message),
-    /// Not ours, wait for the next.
-    Skip,
-    /// Not ours, and nothing better will come.
-    Stop,
-}
-
-type RawReply = (Vec<u8>, SocketAddr, Duration);
-
-fn ask_one(
-    target: SocketAddr,
-    source: Option<SocketAddr>,
-    query: &[u8],
-    id: u16,
-    timeout: Duration,
-    tcp: bool,
-) -> Result<RawReply, Failure> {
-    let started = Instant::now();
-    if tcp {
-        let mut connection = TcpConnection::connect(target, source, timeout)?;
-        connection.send(query)?;
-        let bytes = connection.receive(Instant::now() + timeout)?;
-        return Ok((bytes, connection.local(), started.elapsed()));
-    }
-    let ours = |bytes: &[u8]| bytes.get(..2).is_some_and(|head| head == id.to_be_bytes());
-    let reply = netkit_dns::transport::udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
-    Ok((reply.bytes, reply.local, reply.elapsed))
-}
-
-/// Whether the text ends in a dot that is not escaped.
-fn is_absolute(text: &str) -> bool {
-    match text.strip_suffix('.') {
-        Some(rest) => rest.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0,
-        None => false,
-    }
-}
-
-/// Labels without the root.
-pub(crate) fn label_count(name: &Name) -> usize {
-    name.labels().filter(|label| !label.is_empty()).count()
 }
 
 /// A name without its final dot, as BIND writes it in messages; the root stays `.`.
@@ -1016,12 +647,6 @@ pub(crate) fn bare(name: &Name) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn absolute_names() {
-        assert!(is_absolute("a.") && is_absolute(".") && is_absolute("a\\\\."));
-        assert!(!is_absolute("a") && !is_absolute("a\\.") && !is_absolute(""));
-    }
 
     #[test]
     fn bare_names() {

@@ -11,10 +11,11 @@ use netkit_core::{Error, Exit};
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
 use netkit_wire::dns::{Class, Message, Name, Query, Question, Rcode, RrType, Section};
 
-use crate::engine::{bare, label_count};
+use crate::engine::bare;
 use crate::json::Attempt;
 use crate::lookup::{Family, Globals, Server, Settings};
 use crate::print::{self, Shown};
+use crate::search::label_count;
 use crate::session::{Env, Sink, random};
 use crate::xfr::{Progress, Transfer};
 use crate::{json, servers, yaml};
@@ -576,7 +577,7 @@ impl Run<'_, '_> {
             };
             let wire = yaml::Exchange {
                 peer: received.peer,
-                local: received.local,
+                source: Some(received.local),
                 tcp,
                 sent_at: received.sent_at,
                 received_at: self.env.clock.now(),

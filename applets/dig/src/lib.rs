@@ -4,8 +4,9 @@
 //!   every `;;` line off stdout (they go to stderr), and `+nocmd` hides the greeting on failures too.
 //! - Deliberate differences: `+trace` follows glue and the built-in root hints, and asks the local resolver last; a record
 //!   that cannot be read is shown as `TYPEn \# len hex` with a warning and never hides the others; an address is never
-//!   completed from the search list; a batch (`-f`) asks several lines at once and prints them in order; `.local` below
-//!   `cluster.local` gives no mDNS warning; TLS and HTTP transports are refused by name.
+//!   completed from the search list; a batch (`-f`) asks several lines at once, prints them in order, and skips empty lines
+//!   and comments wherever they stand; a resolv.conf with odd lines is used as far as it goes; TLS and HTTP transports
+//!   are refused by name.
 //! - Beyond the peer: `+json`, `+rc`, `@tcp://`, `@ip#port`, `--from-pid`, `--netns`.
 //! - Kernel interfaces: UDP and TCP sockets; /etc/resolv.conf, /etc/hosts, ~/.digrc.
 //! - Privilege: none, except for `--netns` (CAP_SYS_ADMIN) and another user's `--from-pid` (CAP_SYS_PTRACE).
@@ -18,6 +19,7 @@ mod engine;
 mod exit;
 mod host;
 mod host_ask;
+mod incoming;
 mod json;
 mod lookup;
 mod modes;
@@ -30,6 +32,8 @@ mod plus;
 mod print;
 mod query;
 mod race;
+mod report;
+mod search;
 mod servers;
 mod session;
 mod trace;
@@ -100,6 +104,9 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         }
         Request::Run => {}
     }
+    for warning in &env.resolv.warnings {
+        ctx.hint(&format!("resolv.conf: {warning}"));
+    }
     let mut status = Status::default();
     let mut carry = Carry::default();
     for lookup in &lookups {
@@ -122,10 +129,10 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
 
 fn parse(ctx: &Ctx, parser: &mut Parser<'_>, words: &[String]) -> Result<(Request, Vec<lookup::Lookup>), Error> {
     let rc_wanted = parser.scan(words)?;
-    if let (true, Some(home)) = (rc_wanted, ctx.var("HOME")) {
-        if let Ok(content) = std::fs::read_to_string(Path::new(home).join(".digrc")) {
-            parser.config(&content)?;
-        }
+    if let (true, Some(home)) = (rc_wanted, ctx.var("HOME"))
+        && let Ok(content) = std::fs::read_to_string(Path::new(home).join(".digrc"))
+    {
+        parser.config(&content)?;
     }
     parser.command_line(words)
 }

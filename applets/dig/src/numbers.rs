@@ -43,7 +43,7 @@ pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let mut out = Vec::with_capacity(digits.len() / 4 * 3);
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return None;
     }
     let mut groups = digits.chunks_exact(4).peekable();

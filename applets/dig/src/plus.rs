@@ -55,6 +55,8 @@ pub(crate) fn apply(parser: &mut Parser<'_>, line: &mut Line, word: &str) -> Res
             let name = text::printable(keyword);
             parser.err.push_str(&format!(";; +{name} is obsolete and has no effect\n"));
         }
+        // What is not offered is off already.
+        Apply::Refused(_) if negated => {}
         Apply::Refused(why) => {
             return Err(Error::usage(format!("+{} {why}", text::printable(keyword))));
         }

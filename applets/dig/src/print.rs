@@ -74,7 +74,8 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
         }
     }
     let style = style(settings, shown.globals);
-    if settings.question && !shown.message.questions.is_empty() {
+    let header_only = shown.sending && settings.header_only;
+    if settings.question && (header_only || !shown.message.questions.is_empty()) {
         section_title(out, shown, Section::Question);
         for question in &shown.message.questions {
             out.push(';');
@@ -92,14 +93,14 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
             records(out, shown, section, &style);
         }
     }
-    if settings.additional {
-        if let Some(record) = shown.message.tsig() {
-            if settings.comments {
-                out.push_str(";; TSIG PSEUDOSECTION:\n");
-            }
-            record_line(out, shown.message, record, &style);
-            section_end(out, shown);
+    if settings.additional
+        && let Some(record) = shown.message.tsig()
+    {
+        if settings.comments {
+            out.push_str(";; TSIG PSEUDOSECTION:\n");
         }
+        record_line(out, shown.message, record, &style);
+        section_end(out, shown);
     }
     if let Some(fault) = &shown.message.fault {
         let _ = writeln!(out, ";; WARNING: message ended early: {fault}");
@@ -136,23 +137,38 @@ fn section_end(out: &mut String, shown: &Shown<'_>) {
 
 fn records(out: &mut String, shown: &Shown<'_>, section: Section, style: &Style) {
     let mut titled = false;
-    let one_soa = shown.settings.one_soa && shown.settings.rtype == RrType::AXFR;
-    let mut seen_soa = shown.sequence > 0;
+    let mut filter = SoaFilter::new(shown);
     for record in shown.message.section(section).filter(|record| !record.is_pseudo()) {
         if !titled {
             section_title(out, shown, section);
             titled = true;
         }
-        if section == Section::Answer && record.rtype == RrType::SOA {
-            if one_soa && seen_soa {
-                continue;
-            }
-            seen_soa = true;
+        if filter.keeps(section, record) {
+            record_line(out, shown.message, record, style);
         }
-        record_line(out, shown.message, record, style);
     }
     if titled {
         section_end(out, shown);
+    }
+}
+
+/// `+onesoa`: of a transfer only the first SOA is shown.
+pub(crate) struct SoaFilter {
+    active: bool,
+    seen: bool,
+}
+
+impl SoaFilter {
+    pub(crate) fn new(shown: &Shown<'_>) -> SoaFilter {
+        let active = shown.settings.one_soa && shown.settings.rtype == RrType::AXFR;
+        SoaFilter { active, seen: shown.sequence > 0 }
+    }
+
+    pub(crate) fn keeps(&mut self, section: Section, record: &Record) -> bool {
+        if section != Section::Answer || record.rtype != RrType::SOA {
+            return true;
+        }
+        !(std::mem::replace(&mut self.seen, true) && self.active)
     }
 }
 
@@ -211,14 +227,9 @@ fn status(rcode: Rcode) -> String {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("?{text}") } else { text }
 }
 
-/// `.local` belongs to Multicast DNS (RFC 6762); `cluster.local` is what Kubernetes made of it and stays without warning.
+/// `.local` belongs to Multicast DNS (RFC 6762); Kubernetes' `cluster.local` gets BIND's warning like the rest.
 fn leaks_mdns(name: &Name) -> bool {
-    let labels: Vec<&[u8]> = name.labels().filter(|label| !label.is_empty()).collect();
-    match labels.as_slice() {
-        [.., before, last] if last.eq_ignore_ascii_case(b"local") => !before.eq_ignore_ascii_case(b"cluster"),
-        [last] => last.eq_ignore_ascii_case(b"local"),
-        _ => false,
-    }
+    name.labels().filter(|label| !label.is_empty()).last().is_some_and(|label| label.eq_ignore_ascii_case(b"local"))
 }
 
 /// The flag mnemonics that are set, each after a blank.

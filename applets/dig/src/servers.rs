@@ -1,12 +1,13 @@
 //! Addresses of a server named on the command line or in a referral: literal, hosts file, then DNS.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use netkit_dns::transport::{TcpConnection, udp_exchange, udp_socket};
 use netkit_wire::dns::{Class, Message, Name, Query, Question, Rcode, RrType, Section};
 
 use crate::lookup::{Family, PORT};
+use crate::numbers::c_number;
 use crate::session::{Env, random};
 
 /// Most addresses taken of one name.
@@ -19,8 +20,13 @@ const FAMILY: &str = "address family not supported";
 
 /// The addresses of `host`, with the zone of a scoped one, or why there are none in BIND's words.
 pub(crate) fn resolve(env: &Env, host: &str, family: Family) -> Result<Vec<(IpAddr, u32)>, &'static str> {
-    if let Some(literal) = literal(host) {
-        return if family.allows(literal.0) { Ok(vec![literal]) } else { Err(FAMILY) };
+    if let Some((address, scope)) = literal(host) {
+        return match address {
+            // With -6 an IPv4 address is carried along as a mapped one, and skipped when its turn comes.
+            IpAddr::V4(v4) if family == Family::V6 => Ok(vec![(IpAddr::V6(v4.to_ipv6_mapped()), 0)]),
+            _ if family.allows(address) => Ok(vec![(address, scope)]),
+            _ => Err(FAMILY),
+        };
     }
     let allowed = |addresses: Vec<IpAddr>| -> Vec<(IpAddr, u32)> {
         addresses
@@ -32,16 +38,23 @@ pub(crate) fn resolve(env: &Env, host: &str, family: Family) -> Result<Vec<(IpAd
     };
     let listed = allowed(env.hosts.addresses(host));
     if !listed.is_empty() {
-        return Ok(listed);
+        return Ok(sorted(listed));
     }
     let bare = host.strip_suffix('.').unwrap_or(host);
     if bare.eq_ignore_ascii_case("localhost") {
         return Ok(allowed(vec![IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::from([127, 0, 0, 1])]));
     }
-    let mut found = allowed(ask(env, host, family)?);
-    // Addresses without a route come last, as getaddrinfo(3) sorts them.
-    found.sort_by_key(|(address, _)| udp_socket(SocketAddr::new(*address, PORT), None).is_err());
-    if found.is_empty() { Err(NOT_FOUND) } else { Ok(found) }
+    let found = allowed(ask(env, host, family)?);
+    if found.is_empty() { Err(NOT_FOUND) } else { Ok(sorted(found)) }
+}
+
+/// The order of getaddrinfo(3), as far as it matters here (RFC 6724): addresses without a route last, IPv6 before IPv4.
+fn sorted(mut addresses: Vec<(IpAddr, u32)>) -> Vec<(IpAddr, u32)> {
+    addresses.sort_by_key(|(address, _)| {
+        let unreachable = udp_socket(SocketAddr::new(*address, PORT), None).is_err();
+        (unreachable, address.is_ipv4())
+    });
+    addresses
 }
 
 /// An address, an IPv6 one perhaps with `%zone`.
@@ -50,13 +63,26 @@ fn literal(host: &str) -> Option<(IpAddr, u32)> {
         Some((address, zone)) => (address, Some(zone)),
         None => (host, None),
     };
-    let address: IpAddr = address.parse().ok()?;
+    let address: IpAddr = address.parse().ok().or_else(|| loose_v4(address).map(IpAddr::V4))?;
     let scope = match zone {
         None => 0,
         Some(_) if address.is_ipv4() => return None,
         Some(zone) => zone.parse().ok().or_else(|| interface_index(zone))?,
     };
     Some((address, scope))
+}
+
+/// An IPv4 address as inet_aton(3) reads it: one to four parts, decimal, octal or hexadecimal, the last one filling up.
+fn loose_v4(text: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<u32> = text.split('.').map(|part| c_number(part, u32::MAX).ok()).collect::<Option<_>>()?;
+    let (last, leading) = parts.split_last()?;
+    let room = 4usize.checked_sub(leading.len())?;
+    let limit = 1u64 << (8 * room);
+    if room == 0 || leading.iter().any(|part| *part > 255) || u64::from(*last) >= limit {
+        return None;
+    }
+    let high = leading.iter().fold(0u64, |sum, part| sum << 8 | u64::from(*part));
+    u32::try_from(high * limit + u64::from(*last)).ok().map(Ipv4Addr::from)
 }
 
 fn interface_index(name: &str) -> Option<u32> {
@@ -150,5 +176,11 @@ mod tests {
         assert_eq!(literal("10.0.0.1%7"), None);
         assert_eq!(literal("fe80::1%../../x"), None);
         assert_eq!(literal("a.example"), None);
+        assert_eq!(loose_v4("127.30"), Some(Ipv4Addr::new(127, 0, 0, 30)));
+        assert_eq!(loose_v4("2130706433"), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(loose_v4("0x7f.1"), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(loose_v4("1.2.3.4.5"), None);
+        assert_eq!(loose_v4("127.16777216"), None);
+        assert_eq!(loose_v4("1..2"), None);
     }
 }

@@ -133,14 +133,12 @@ fn root_of(pid: &str) -> Result<PathBuf, Error> {
 fn key(text: &KeyText, err: &mut String) -> Result<Key, &'static str> {
     let algorithm = text.algorithm.as_deref().unwrap_or("");
     let parsed: Result<Algorithm, _> = algorithm.to_ascii_lowercase().parse();
-    let Ok(algorithm) = parsed else {
-        err.push_str(&format!(
-            ";; Warning, ignoring invalid TSIG algorithm {}\n",
-            netkit_core::text::printable(algorithm)
-        ));
-        return Err("algorithm is unsupported");
-    };
+    if parsed.is_err() {
+        let shown = netkit_core::text::printable(algorithm);
+        err.push_str(&format!(";; Warning, ignoring invalid TSIG algorithm {shown}\n"));
+    }
     let secret = crate::numbers::base64(&text.secret).ok_or("bad base64 encoding")?;
+    let algorithm = parsed.map_err(|_| "algorithm is unsupported")?;
     let name = Name::parse(&text.name).map_err(|_| "bad name")?;
     Ok(Key { name, algorithm, secret })
 }
@@ -152,7 +150,7 @@ fn key_file(path: &str) -> Result<KeyText, String> {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     })?;
-    parse_key(&content).ok_or_else(|| "no key statement with algorithm and secret".to_owned())
+    parse_key(&content).ok_or_else(|| "unexpected token".to_owned())
 }
 
 fn parse_key(content: &str) -> Option<KeyText> {

@@ -3,15 +3,17 @@
 //! BIND asks the local resolver for the address of every name server on the way, and dies when that is what is broken.
 //! Here the glue of the referral comes first, then the root hints, and the local resolver only for the rest.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use netkit_core::Error;
-use netkit_dns::transport::udp_socket;
+use netkit_dns::transport::{Failure, TcpConnection, udp_exchange, udp_socket};
 use netkit_wire::dns::{Message, Name, Record, RrType, Section};
 
-use crate::engine::{Pass, Run, bare};
+use crate::engine::{Pass, Received, Run, Sent, TCP_TIMEOUT, UDP_TIMEOUT, bare};
 use crate::exit;
 use crate::lookup::Server;
+use crate::print;
 use crate::servers;
 use crate::session::random;
 
@@ -169,11 +171,78 @@ impl Run<'_, '_> {
         }
     }
 
+    /// `+nssearch`: the SOA from every server at once, shown as the replies come in.
+    pub(crate) fn ask_all(&mut self, pass: &Pass, sent: &Sent) {
+        let timeout = self.timeout(if pass.tcp { TCP_TIMEOUT } else { UDP_TIMEOUT });
+        let (sender, replies) = std::sync::mpsc::channel();
+        let (source, tcp) = (self.globals.source, pass.tcp);
+        let targets: Vec<(Server, SocketAddr)> =
+            pass.servers.iter().map(|server| (server.clone(), self.target(server))).collect();
+        let mut answered = false;
+        std::thread::scope(|scope| {
+            for (server, target) in targets {
+                let sender = sender.clone();
+                let bytes = &sent.bytes;
+                scope.spawn(move || {
+                    let outcome = ask_one(target, source, bytes, sent.id, timeout, tcp);
+                    let _ = sender.send((server, target, outcome));
+                });
+            }
+            drop(sender);
+            for (server, target, outcome) in replies {
+                match outcome {
+                    Ok((bytes, elapsed)) => {
+                        let Some(message) = self.decode(&bytes) else { continue };
+                        if !self.belongs(sent, &message) {
+                            continue;
+                        }
+                        answered = true;
+                        self.reply_exit = Some(exit::of_reply(&message));
+                        let now = self.env.clock.now();
+                        let received = Received { message, peer: target, elapsed, sent_at: now, at: now };
+                        self.print(pass, sent, &server, &received, 0);
+                    }
+                    Err(failure) => {
+                        self.warn(&format!("communications error to {}: {failure}", print::address(target)));
+                    }
+                }
+                self.sink.flush();
+            }
+        });
+        self.exit = 0;
+        if !answered {
+            self.error("NS servers could not be reached");
+            self.exit = exit::NO_REPLY;
+        }
+    }
+
     fn warn_plain(&mut self, line: &str) {
-        let to = if self.globals.short { &mut self.sink.err } else { &mut self.sink.out };
+        let to = if self.globals.short && !self.set.nssearch { &mut self.sink.err } else { &mut self.sink.out };
         to.push_str(line);
         to.push('\n');
     }
+}
+
+type RawReply = (Vec<u8>, Duration);
+
+fn ask_one(
+    target: SocketAddr,
+    source: Option<SocketAddr>,
+    query: &[u8],
+    id: u16,
+    timeout: Duration,
+    tcp: bool,
+) -> Result<RawReply, Failure> {
+    let started = Instant::now();
+    if tcp {
+        let mut connection = TcpConnection::connect(target, source, timeout)?;
+        connection.send(query)?;
+        let bytes = connection.receive(Instant::now() + timeout)?;
+        return Ok((bytes, started.elapsed()));
+    }
+    let ours = |bytes: &[u8]| bytes.get(..2).is_some_and(|head| head == id.to_be_bytes());
+    let reply = udp_exchange(target, source, query, timeout, &mut |bytes, _| ours(bytes))?;
+    Ok((reply.bytes, reply.elapsed))
 }
 
 fn server(address: IpAddr, label: &str) -> Server {

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use netkit_core::civil_from_unix;
-use netkit_wire::dns::{EdnsOption, Opt, Question, Section, Style};
+use netkit_wire::dns::{EdnsOption, Message, Opt, Question, Record, RrType, Section, Style};
 
-use crate::print::{CO, DO, Shown, flags, section_name};
+use crate::print::{CO, DO, Shown, SoaFilter, flags, section_name};
 
 /// How a message travelled.
 pub(crate) struct Exchange {
     pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// `-b`; what the kernel chose instead is not shown, as BIND does not know it.
+    pub(crate) source: Option<SocketAddr>,
     pub(crate) tcp: bool,
     pub(crate) sent_at: SystemTime,
     pub(crate) received_at: SystemTime,
@@ -38,7 +39,11 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
     let _ = writeln!(out, "    socket_family: {}", if exchange.peer.is_ipv4() { "INET" } else { "INET6" });
     let _ = writeln!(out, "    socket_protocol: {}", if exchange.tcp { "TCP" } else { "UDP" });
     endpoint(out, "response", exchange.peer);
-    endpoint(out, "query", exchange.local);
+    let any = match exchange.peer {
+        SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+        SocketAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
+    };
+    endpoint(out, "query", exchange.source.unwrap_or(any));
     out.push_str(if shown.sending { "    query_message_data:\n" } else { "    response_message_data:\n" });
     let _ =
         writeln!(out, "      opcode: {}\n      status: {}\n      id: {}", header.opcode, message.rcode(), header.id);
@@ -83,13 +88,13 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
             continue;
         }
         let _ = writeln!(out, "      {}_SECTION:", title(section));
-        for record in records {
-            let _ = writeln!(out, "        - '{}'", quoted(&message.record_line(record, &style).0));
+        let mut filter = SoaFilter::new(shown);
+        for record in records.filter(|record| filter.keeps(section, record)) {
+            let _ = writeln!(out, "        - '{}'", record_text(message, record, &style));
         }
     }
     if let (true, Some(tsig)) = (settings.additional, message.tsig()) {
-        let _ =
-            writeln!(out, "      TSIG_PSEUDOSECTION:\n      - '{}'\n", quoted(&message.record_line(tsig, &style).0));
+        let _ = writeln!(out, "      TSIG_PSEUDOSECTION:\n      - '{}'\n", record_text(message, tsig, &style));
     }
 }
 
@@ -148,28 +153,54 @@ fn opt_section(out: &mut String, opt: &Opt, shown: &Shown<'_>) {
 
 fn option_lines(out: &mut String, option: &EdnsOption, shown: &Shown<'_>) {
     let sent = if shown.sending { None } else { shown.sent_cookie };
-    if option.code == EdnsOption::EDE {
-        if let [high, low, text @ ..] = option.data.as_slice() {
-            let code = u16::from_be_bytes([*high, *low]);
-            out.push_str("          EDE:\n            INFO-CODE: ");
-            // The text form is `code (meaning)`, then perhaps `: (extra text)`.
-            let short = EdnsOption { code: EdnsOption::EDE, data: vec![*high, *low] };
-            out.push_str(&short.decoded(None).unwrap_or_else(|| code.to_string()));
+    if option.code == EdnsOption::EDE
+        && let [high, low, text @ ..] = option.data.as_slice()
+    {
+        let code = u16::from_be_bytes([*high, *low]);
+        out.push_str("          EDE:\n            INFO-CODE: ");
+        // The text form is `code (meaning)`, then perhaps `: (extra text)`.
+        let short = EdnsOption { code: EdnsOption::EDE, data: vec![*high, *low] };
+        out.push_str(&short.decoded(None).unwrap_or_else(|| code.to_string()));
+        out.push('\n');
+        if !text.is_empty() {
+            let printable = String::from_utf8_lossy(text);
+            let _ = writeln!(out, "            EXTRA-TEXT: \"{}\"", netkit_core::text::printable(&printable));
+        } else {
+            // BIND leaves the line of the missing text empty.
             out.push('\n');
-            if !text.is_empty() {
-                let printable = String::from_utf8_lossy(text);
-                let _ = writeln!(out, "            EXTRA-TEXT: \"{}\"", netkit_core::text::printable(&printable));
-            }
-            return;
         }
+        return;
     }
-    let text = option.text(sent);
+    let text = match option.code {
+        EdnsOption::PADDING if !option.data.is_empty() => padding(&option.data),
+        _ => option.text(sent),
+    };
     let text = match text.strip_prefix("TCP KEEPALIVE") {
         Some(rest) => format!("TCP-KEEPALIVE{rest}"),
         None => text,
     };
     let colon = if text.contains(':') { "" } else { ":" };
     let _ = writeln!(out, "          {text}{colon}");
+}
+
+/// Padding is shown like an option nobody knows: its bytes, then those that print.
+fn padding(data: &[u8]) -> String {
+    let mut text = String::from("PAD:");
+    for byte in data {
+        let _ = write!(text, " {byte:02x}");
+    }
+    let printable = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' };
+    let _ = write!(text, " (\"{}\")", data.iter().map(printable).collect::<String>());
+    text
+}
+
+/// A record on one line. An IPv6 address that ends in a colon gets a final 0, else YAML would see a mapping.
+fn record_text(message: &Message, record: &Record, style: &Style) -> String {
+    let mut line = message.record_line(record, style).0;
+    if record.rtype == RrType::AAAA && line.ends_with(':') {
+        line.push('0');
+    }
+    quoted(&line)
 }
 
 #[cfg(test)]

@@ -16,8 +16,12 @@ const MAX_BYTES: usize = 1 << 20;
 pub struct ResolvConf {
     /// Every `nameserver` line that holds an address, in order; port 53.
     pub nameservers: Vec<SocketAddr>,
-    /// The suffixes of the last `search` or `domain` line.
+    /// As `nameservers`, with those on indented lines, which Go alone takes.
+    pub nameservers_loose: Vec<SocketAddr>,
+    /// The suffixes as glibc takes them: the last `search` line with words, or the first word of a later `domain` line.
     pub search: Vec<String>,
+    /// All words of the last `search` or `domain` line, and whether it was `domain`; `None` without such a line.
+    pub search_line: Option<(bool, Vec<String>)>,
     /// Every word of every `options` line, in order.
     pub options: Vec<String>,
     /// `options ndots:n`, 1 when absent; not yet cut to any resolver's limit.
@@ -30,19 +34,24 @@ pub struct ResolvConf {
     pub rotate: bool,
     /// Lines that no resolver understands, with their numbers.
     pub warnings: Vec<String>,
+    /// The text itself, for resolvers that read it in ways of their own.
+    pub text: String,
 }
 
 impl Default for ResolvConf {
     fn default() -> ResolvConf {
         ResolvConf {
             nameservers: Vec::new(),
+            nameservers_loose: Vec::new(),
             search: Vec::new(),
+            search_line: None,
             options: Vec::new(),
             ndots: 1,
             timeout: 5,
             attempts: 2,
             rotate: false,
             warnings: Vec::new(),
+            text: String::new(),
         }
     }
 }
@@ -60,7 +69,7 @@ impl ResolvConf {
 
     /// Parses the text; nothing in it is an error.
     pub fn parse(text: &str) -> ResolvConf {
-        let mut conf = ResolvConf::default();
+        let mut conf = ResolvConf { text: text.to_owned(), ..ResolvConf::default() };
         for (number, line) in (1..).zip(text.lines()) {
             conf.line(number, line);
         }
@@ -72,14 +81,32 @@ impl ResolvConf {
             return;
         }
         let mut words = line.split_whitespace().take_while(|word| !word.starts_with(['#', ';']));
-        match words.next() {
+        let keyword = words.next();
+        if line.starts_with([' ', '\t']) {
+            // The C libraries want the keyword in the first column.
+            if keyword == Some("nameserver") {
+                self.nameservers_loose.extend(words.next().and_then(server_address));
+                self.warnings.push(format!("line {number}: indented, so glibc and musl do not see it"));
+            }
+            return;
+        }
+        match keyword {
             None => {}
             Some("nameserver") => match words.next().and_then(server_address) {
-                Some(address) => self.nameservers.push(address),
+                Some(address) => {
+                    self.nameservers.push(address);
+                    self.nameservers_loose.push(address);
+                }
                 None => self.warnings.push(format!("line {number}: nameserver without a valid address")),
             },
-            Some("search") => self.search = words.map(str::to_owned).collect(),
-            Some("domain") => self.search = words.take(1).map(str::to_owned).collect(),
+            Some(keyword @ ("search" | "domain")) => {
+                let words: Vec<String> = words.map(str::to_owned).collect();
+                if !words.is_empty() {
+                    let taken = if keyword == "domain" { 1 } else { words.len() };
+                    self.search = words.iter().take(taken).cloned().collect();
+                }
+                self.search_line = Some((keyword == "domain", words));
+            }
             Some("options") => self.add_options(words),
             Some("sortlist" | "lookup" | "family") => {}
             Some(word) => {
@@ -119,7 +146,7 @@ fn leading_number(text: &str) -> u32 {
 }
 
 /// An IPv4 or IPv6 address, the latter with an optional scope, at port 53.
-fn server_address(text: &str) -> Option<SocketAddr> {
+pub(crate) fn server_address(text: &str) -> Option<SocketAddr> {
     const PORT: u16 = 53;
     let (address, scope) = match text.split_once('%') {
         Some((address, scope)) => (address, scope_id(scope)?),

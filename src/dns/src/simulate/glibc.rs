@@ -29,12 +29,14 @@ pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) 
         return Finding::failed(Code::NoName, "not a valid host name, so it is never asked");
     }
     let sources = Sources::read(world.nsswitch.as_deref());
-    // The first line that has the name wins; a final dot never matches.
+    // The first line that has the name wins, or all with `multi on`; a final dot never matches.
     let in_hosts = || {
-        let entry = world.hosts.entries.iter().find(|entry| {
+        let matching = world.hosts.entries.iter().filter(|entry| {
             family.accepts(&entry.address) && entry.names.iter().any(|own| own.eq_ignore_ascii_case(name))
-        })?;
-        Some(Finding::found(vec![entry.address], "found in the hosts file"))
+        });
+        let wanted = if multi(world.host_conf.as_deref()) { usize::MAX } else { 1 };
+        let addresses: Vec<IpAddr> = matching.take(wanted).map(|entry| entry.address).collect();
+        (!addresses.is_empty()).then(|| Finding::found(addresses, "found in the hosts file"))
     };
     if sources.files
         && !sources.dns_first
@@ -58,6 +60,14 @@ pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) 
         finding.why.push_str(&format!(" (not played: nsswitch service {})", sources.unknown.join(", ")));
     }
     finding
+}
+
+/// Whether host.conf says `multi on`.
+fn multi(host_conf: Option<&str>) -> bool {
+    host_conf.unwrap_or("").lines().any(|line| {
+        let mut words = line.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+        words.next() == Some("multi") && words.next() == Some("on")
+    })
 }
 
 /// res_hnok: letters, digits, hyphen, underscore and dots, no hyphen first, valid lengths.

@@ -10,6 +10,7 @@ use crate::transport::{Failure, udp_exchange};
 
 const MAX_SERVERS: usize = 3;
 const MAX_NDOTS: u32 = 15;
+const AS_TYPED: &str = "the name as typed";
 /// UDP size it announces in every query.
 const EDNS_SIZE: u16 = 1232;
 
@@ -63,6 +64,7 @@ struct Stub {
     attempts: u32,
     timeout: Duration,
     rotate: bool,
+    single_request: bool,
     use_tcp: bool,
     trust_ad: bool,
     /// Queries made so far, for `rotate`.
@@ -72,14 +74,23 @@ struct Stub {
 /// What one type's query came to.
 enum Answer {
     Addresses(Vec<IpAddr>),
+    Error(Trouble),
+}
+
+/// Go's kinds of failure.
+#[derive(Clone, Copy)]
+enum Trouble {
     NoSuchHost,
+    /// SERVFAIL, silence or a closed port.
+    Temporary,
+    /// Any other response code.
     Misbehaving,
 }
 
 impl Stub {
     fn new(world: &World) -> Stub {
         let conf = world.resolv_conf.clone().unwrap_or_default();
-        let mut servers: Vec<SocketAddr> = conf.nameservers.iter().take(MAX_SERVERS).copied().collect();
+        let mut servers: Vec<SocketAddr> = conf.nameservers_loose.iter().take(MAX_SERVERS).copied().collect();
         if servers.is_empty() {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)));
             servers.push(SocketAddr::from((Ipv6Addr::LOCALHOST, 53)));
@@ -93,9 +104,14 @@ impl Stub {
             attempts: conf.attempts.max(1),
             timeout: Duration::from_secs(u64::from(conf.timeout.max(1))),
             rotate: conf.rotate,
+            single_request: conf.has("single-request") || conf.has("single-request-reopen"),
             use_tcp: conf.has("use-vc") || conf.has("usevc") || conf.has("tcp"),
             trust_ad: conf.has("trust-ad"),
-            search: if conf.search.is_empty() { own_domain(&world.hostname) } else { conf.search },
+            search: match conf.search_line {
+                None => own_domain(&world.hostname),
+                Some((true, words)) => words.into_iter().take(1).collect(),
+                Some((false, words)) => words,
+            },
             turn: 0,
         }
     }
@@ -104,10 +120,10 @@ impl Stub {
     fn names(&self, name: &str) -> Vec<(String, Name)> {
         let mut texts = Vec::new();
         if name.ends_with('.') {
-            texts.push(("the name as typed".to_owned(), name.to_owned()));
+            texts.push((AS_TYPED.to_owned(), name.to_owned()));
         } else {
             let enough = name.bytes().filter(|byte| *byte == b'.').count() >= self.ndots;
-            let as_is = ("the name as typed".to_owned(), format!("{name}."));
+            let as_is = (AS_TYPED.to_owned(), format!("{name}."));
             if enough {
                 texts.push(as_is.clone());
             }
@@ -127,49 +143,88 @@ impl Stub {
     }
 
     fn search(&mut self, name: &str, family: Family, log: &mut Log) -> Finding {
-        let mut misbehaved = false;
+        let mut last = None;
         for (what, full) in self.names(name) {
             let mut answers = Vec::new();
-            // Go asks both types at once from two sockets (in turn with single-request); asked in turn, the same
-            // queries go out.
-            for ask in super::asks(&full, family, Dress { ad: self.trust_ad, edns: Some(EDNS_SIZE) }) {
-                match self.one_type(&ask, log) {
+            let asks = super::asks(&full, family, Dress { ad: self.trust_ad, edns: Some(EDNS_SIZE) });
+            for answer in self.both_types(&asks, log) {
+                match answer {
                     Answer::Addresses(addresses) => answers.extend(addresses),
-                    Answer::NoSuchHost => {}
-                    Answer::Misbehaving => misbehaved = true,
+                    // The name as typed does not overwrite what the search list came to.
+                    Answer::Error(trouble) if last.is_none() || what != AS_TYPED => last = Some(trouble),
+                    Answer::Error(_) => {}
                 }
             }
             if !answers.is_empty() {
                 return Finding::found(answers, format!("{what} answered"));
             }
         }
-        if misbehaved {
-            Finding::failed(Code::Again, "no address, and a name server misbehaved or was silent")
-        } else {
-            Finding::failed(Code::NoName, "every name that was tried does not exist or has no address")
+        match last {
+            Some(Trouble::Temporary) => {
+                Finding::failed(Code::Again, "no address, and a name server failed or was silent")
+            }
+            Some(Trouble::Misbehaving) => Finding::failed(Code::Fail, "no address, and a name server misbehaved"),
+            _ => Finding::failed(Code::NoName, "every name that was tried does not exist or has no address"),
         }
     }
 
+    /// Both types at once from two sockets, or one after the other with `single-request`.
+    fn both_types(&mut self, asks: &[Ask], log: &mut Log) -> Vec<Answer> {
+        let starts: Vec<usize> =
+            asks.iter().enumerate().map(|(at, _)| if self.rotate { self.turn + at } else { 0 }).collect();
+        self.turn += asks.len();
+        if self.single_request {
+            return asks.iter().zip(starts).map(|(ask, start)| self.one_type(ask, start, log)).collect();
+        }
+        let started = log.started;
+        let stub = &*self;
+        let done: Vec<(Answer, Log)> = std::thread::scope(|scope| {
+            let threads: Vec<_> = asks
+                .iter()
+                .zip(starts)
+                .map(|(ask, start)| {
+                    scope.spawn(move || {
+                        let mut log = Log { started, attempts: Vec::new() };
+                        (stub.one_type(ask, start, &mut log), log)
+                    })
+                })
+                .collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        let mut answers = Vec::new();
+        let mut attempts = Vec::new();
+        for (answer, part) in done {
+            answers.push(answer);
+            attempts.extend(part.attempts);
+        }
+        attempts.sort_by_key(|attempt| attempt.sent_after);
+        log.attempts.extend(attempts);
+        answers
+    }
+
     /// tryOneName: each server in turn, `attempts` times over, until one answers or says that there is no such name.
-    fn one_type(&mut self, ask: &Ask, log: &mut Log) -> Answer {
-        let start = if self.rotate { self.turn } else { 0 };
-        self.turn += 1;
+    fn one_type(&self, ask: &Ask, start: usize, log: &mut Log) -> Answer {
         let count = self.servers.len();
+        let mut trouble = Trouble::Temporary;
         for _ in 0..self.attempts {
             for step in 0..count {
                 let Some(server) = self.servers.get((start + step) % count).copied() else { continue };
-                let Some(message) = self.exchange(ask, server, log) else { continue };
+                let Some(message) = self.exchange(ask, server, log) else {
+                    trouble = Trouble::Temporary;
+                    continue;
+                };
                 let addresses = ask.addresses(&message);
-                match message.rcode() {
+                trouble = match message.rcode() {
                     Rcode::NOERROR if !addresses.is_empty() => return Answer::Addresses(addresses),
                     // A referral is no answer; the next server is asked.
-                    Rcode::NOERROR if is_lame(&message) => {}
-                    Rcode::NOERROR | Rcode::NXDOMAIN => return Answer::NoSuchHost,
-                    _ => {}
-                }
+                    Rcode::NOERROR if is_lame(&message) => Trouble::Misbehaving,
+                    Rcode::NOERROR | Rcode::NXDOMAIN => return Answer::Error(Trouble::NoSuchHost),
+                    Rcode::SERVFAIL => Trouble::Temporary,
+                    _ => Trouble::Misbehaving,
+                };
             }
         }
-        Answer::Misbehaving
+        Answer::Error(trouble)
     }
 
     fn exchange(&self, ask: &Ask, server: SocketAddr, log: &mut Log) -> Option<Message> {

@@ -78,6 +78,8 @@ pub struct World {
     pub hosts: Hosts,
     /// nsswitch.conf as text, if there is one (nsswitch.conf(5)).
     pub nsswitch: Option<String>,
+    /// host.conf as text, if there is one (host.conf(5)); glibc alone reads it.
+    pub host_conf: Option<String>,
     /// LOCALDOMAIN in the environment (resolv.conf(5)); glibc alone honours it.
     pub localdomain: Option<String>,
     /// RES_OPTIONS in the environment; glibc alone honours it.
@@ -326,7 +328,13 @@ fn asks(name: &Name, family: Family, dress: Dress) -> Vec<Ask> {
 
 /// All queries of `asks` over one connection, one after the other. Stops at the first failure.
 fn over_tcp(asks: &[&Ask], server: SocketAddr, timeout: Duration, log: &mut Log) -> Result<Vec<Message>, Failure> {
-    let mut connection = TcpConnection::connect(server, None, timeout)?;
+    let connected = TcpConnection::connect(server, None, timeout).inspect_err(|failure| {
+        for ask in asks {
+            let index = log.sent(server, true, ask);
+            log.ended(index, Outcome::Failed(failure.clone()));
+        }
+    });
+    let mut connection = connected?;
     let mut replies = Vec::new();
     let deadline = Instant::now() + timeout;
     let mut open = Vec::new();

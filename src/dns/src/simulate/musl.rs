@@ -68,7 +68,12 @@ enum Tried {
 impl Stub {
     fn new(world: &World) -> Stub {
         let conf = world.resolv_conf.clone().unwrap_or_default();
-        let mut servers: Vec<SocketAddr> = conf.nameservers.iter().take(MAX_SERVERS).copied().collect();
+        // A scope on an address that is not link-local makes the line invalid to musl.
+        let usable = |server: &&SocketAddr| match server {
+            SocketAddr::V6(v6) => v6.scope_id() == 0 || v6.ip().is_unicast_link_local(),
+            SocketAddr::V4(_) => true,
+        };
+        let mut servers: Vec<SocketAddr> = conf.nameservers.iter().filter(usable).take(MAX_SERVERS).copied().collect();
         if servers.is_empty() {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)));
         }
@@ -77,7 +82,7 @@ impl Stub {
         }
         Stub {
             servers,
-            search: conf.search,
+            search: conf.search_line.map(|line| line.1).unwrap_or_default(),
             ndots: usize::try_from(conf.ndots.min(MAX_NDOTS)).unwrap_or(1),
             attempts: conf.attempts.min(MAX_ATTEMPTS),
             timeout: Duration::from_secs(u64::from(conf.timeout.min(MAX_TIMEOUT))),

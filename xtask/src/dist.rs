@@ -1,0 +1,172 @@
+//! `cargo xtask dist`: the static binary and the image's root file system, below `dist/`.
+//!
+//! The bytes depend on the commit, the compiler and the recipe only: folders of this machine are mapped away, and the
+//! one date in the binary is SOURCE_DATE_EPOCH, by default that of the commit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::elf::Elf;
+use crate::musl::{self, Toolchain, Way};
+use crate::process::{at, command, find, run as run_command};
+use crate::workspace::{ARCH, Source, TARGET, root, source};
+use crate::{Result, audit, rootfs};
+
+pub(crate) const USAGE: &str = "[--std auto|rustup|prebuilt|rust-src|rustc-web]";
+
+/// More bytes of unwind tables than the start files of gcc bring along mean that some code was built with them.
+const UNWIND_LIMIT: usize = 1024;
+
+/// What a build left below `dist/`.
+#[derive(Debug)]
+pub(crate) struct Dist {
+    /// The released binary.
+    pub(crate) binary: PathBuf,
+    /// The same before its symbols were removed.
+    pub(crate) with_symbols: PathBuf,
+    /// The image's root file system.
+    pub(crate) rootfs: PathBuf,
+    /// What it was built with.
+    pub(crate) toolchain: Toolchain,
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let way = match arguments {
+        [] => Way::Auto,
+        [flag, word] if flag == "--std" => Way::parse(word).ok_or_else(|| format!("--std {word}? {USAGE}"))?,
+        _ => return Err(format!("usage: cargo xtask dist {USAGE}")),
+    };
+    build(way).map(drop)
+}
+
+/// Builds, verifies and lays out.
+pub(crate) fn build(way: Way) -> Result<Dist> {
+    println!("dist: {TARGET}");
+    let toolchain = musl::toolchain(way)?;
+    println!("  {}", toolchain.origin);
+    let out = root().join("dist").join(ARCH);
+    fs::create_dir_all(&out).map_err(at("create", &out))?;
+    let with_symbols = compile(&toolchain, &root(), &source())?;
+    let binary = out.join("netkit");
+    finish(&with_symbols, &binary)?;
+    verify(&binary)?;
+    let rootfs = out.join("rootfs");
+    rootfs::lay_out(&binary, &rootfs)?;
+    let bytes = rootfs::measure(&rootfs)?;
+    let size = fs::metadata(&binary).map_err(at("look at", &binary))?.len();
+    println!("  {}: static, {size} bytes", binary.display());
+    println!("  {}: {} bytes, {} as an image layer", rootfs.display(), bytes.content, bytes.layer);
+    Ok(Dist { binary, with_symbols, rootfs, toolchain })
+}
+
+/// Compiles the workspace at `root` and returns the binary, symbols included.
+pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Result<PathBuf> {
+    let target_dir = root.join("target/dist");
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Cforce-unwind-tables=no".to_owned()];
+    match &toolchain.sysroot {
+        Some(sysroot) => flags.push(format!("--sysroot={}", sysroot.display())),
+        None => flags.push(format!("-Clink-arg=-Wl,-T,{}", discard_script(&target_dir)?.display())),
+    }
+    flags.push(format!("--remap-path-prefix={}=/netkit", root.display()));
+    flags.extend(remap_cargo_home());
+
+    let tool = TARGET.replace('-', "_");
+    let mut cargo = toolchain.cargo();
+    cargo
+        .current_dir(root)
+        .args(["build", "--locked", "--profile", "dist", "--package", "netkit", "--target", TARGET, "--target-dir"])
+        .arg(&target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        // For C in dependencies: no paths, no unwind tables.
+        .env(
+            format!("CFLAGS_{tool}"),
+            format!("-fno-asynchronous-unwind-tables -ffile-prefix-map={}=/netkit", root.display()),
+        );
+    if find("musl-gcc").is_some() {
+        cargo.env(format!("CC_{tool}"), "musl-gcc");
+    }
+    for (name, value) in [
+        ("NETKIT_COMMIT", source.commit.clone()),
+        ("SOURCE_DATE_EPOCH", source.epoch.map(|seconds| seconds.to_string())),
+    ] {
+        match value {
+            Some(value) => cargo.env(name, value),
+            None => cargo.env_remove(name),
+        };
+    }
+    run_command(&mut cargo)?;
+    Ok(target_dir.join(TARGET).join("dist/netkit"))
+}
+
+/// Removes the symbols and adds the list of dependencies.
+pub(crate) fn finish(from: &Path, to: &Path) -> Result<()> {
+    let list = from.with_file_name("netkit.dep-v0");
+    fs::write(&list, audit::section()?).map_err(at("write", &list))?;
+    let fresh = to.with_extension("new");
+    run_command(
+        command("objcopy")
+            .args(["--strip-all", "--remove-section=.comment"])
+            .arg(format!("--add-section={}={}", audit::SECTION, list.display()))
+            // Not loaded at run time: scanners read the file.
+            .arg(format!("--set-section-flags={}=readonly,contents", audit::SECTION))
+            .arg(from)
+            .arg(&fresh),
+    )
+    .map_err(|error| format!("{error} (Debian package binutils)"))?;
+    fs::rename(&fresh, to).map_err(at("create", to))
+}
+
+/// Holds a released binary to what is promised of it.
+fn verify(binary: &Path) -> Result<()> {
+    let bytes = fs::read(binary).map_err(at("read", binary))?;
+    let elf = Elf::new(&bytes)?;
+    elf.check_static().map_err(|error| format!("{} is not static: {error}", binary.display()))?;
+    let unwind: usize = elf
+        .sections()?
+        .iter()
+        .filter(|section| [".eh_frame", ".gcc_except_table"].contains(&section.name.as_str()))
+        .map(|section| section.size)
+        .sum();
+    if unwind > UNWIND_LIMIT {
+        return Err(format!("{} carries {unwind} bytes of unwind tables", binary.display()));
+    }
+    let section = elf.section(audit::SECTION)?.ok_or("the list of dependencies is missing")?;
+    audit::read(section).map(drop)
+}
+
+/// Maps the folders of dependencies' sources to a name that is the same everywhere.
+pub(crate) fn remap_cargo_home() -> Option<String> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("CARGO_HOME").or_else(|| Some(set("HOME")?.join(".cargo")))?;
+    Some(format!("--remap-path-prefix={}=/cargo", home.display()))
+}
+
+/// A linker script for a ready-made `std`, whose objects carry unwind tables: leaves out all but those that gcc's start
+/// files refer to. `INSERT` makes ld add it to its own script (ld manual, "INSERT Command").
+fn discard_script(dir: &Path) -> Result<PathBuf> {
+    let keep = "EXCLUDE_FILE(*crtbegin*.o *crtend*.o)";
+    let script = format!(
+        "SECTIONS {{ /DISCARD/ : {{ *({keep} .eh_frame) *({keep} .gcc_except_table .gcc_except_table.*) }} }}\n\
+         INSERT BEFORE .comment;\n"
+    );
+    fs::create_dir_all(dir).map_err(at("create", dir))?;
+    let path = dir.join("no-unwind-tables.ld");
+    fs::write(&path, script).map_err(at("write", &path))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_binary_is_refused() {
+        // The test program itself is linked against the host's libc, except on a musl host.
+        let own = std::env::current_exe().unwrap();
+        if cfg!(target_env = "gnu") {
+            assert!(verify(&own).unwrap_err().contains("is not static: it names an interpreter"));
+        } else {
+            assert!(verify(&own).unwrap_err().contains("the list of dependencies is missing"));
+        }
+    }
+}
