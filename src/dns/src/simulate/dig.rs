@@ -19,7 +19,10 @@ pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) 
     let conf = match Strict::parse(text) {
         Ok(conf) => conf,
         Err(line) => {
-            return Finding::failed(Code::Fail, format!("dig refuses resolv.conf because of `{line}` and asks nothing"));
+            return Finding::failed(
+                Code::Fail,
+                format!("dig refuses resolv.conf because of `{line}` and asks nothing"),
+            );
         }
     };
     let mut servers = conf.servers.clone();
