@@ -8,6 +8,7 @@
 mod dig_diff;
 mod dig_hostile;
 mod front;
+mod host_nslookup;
 mod image;
 mod lab;
 mod resolvers;
@@ -19,6 +20,7 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
