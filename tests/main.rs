@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod front;
@@ -20,6 +21,7 @@ fn main() -> std::process::ExitCode {
     let mut trials = Vec::new();
     trials.extend(front::trials());
     trials.extend(image::trials());
+    trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
