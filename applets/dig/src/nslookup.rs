@@ -9,12 +9,11 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use netkit_core::text::printable;
 use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
-use netkit_wire::dns::{Class, RrType, reverse_name};
+use netkit_wire::dns::{Class, RrType};
 
 use crate::host_ask::{self, Ask};
 use crate::lookup::{Family, PORT, Server};
@@ -116,6 +115,8 @@ enum Line {
 #[derive(Debug, PartialEq, Eq)]
 struct Lookup {
     name: String,
+    /// The name is an address turned round.
+    reverse: bool,
     rtype: RrType,
     class: Class,
     recurse: bool,
@@ -267,13 +268,13 @@ impl Session {
     }
 
     fn lookup(&self, word: &str) -> Lookup {
-        let literal: Option<IpAddr> = word.parse().ok();
-        let (name, rtype) = match literal {
-            Some(address) => (reverse_name(address).to_string(), RrType::PTR),
-            None => (word.to_owned(), self.rtype),
+        let (name, rtype, reverse) = match host_ask::reverse_text(word) {
+            Some(name) => (name, RrType::PTR, true),
+            None => (word.to_owned(), self.rtype, false),
         };
         Lookup {
             name,
+            reverse,
             rtype,
             class: self.class,
             recurse: self.recurse,
@@ -294,7 +295,8 @@ impl Session {
             tcp: lookup.tcp,
             tries: lookup.tries.max(1),
             timeout,
-            search: self.search,
+            // An address is never completed from the search list.
+            search: self.search && !lookup.reverse,
             origins: self.origins.clone(),
             ndots: self.ndots as usize,
             servfail_stops: lookup.servfail_stops,
