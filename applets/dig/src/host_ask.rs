@@ -341,10 +341,9 @@ impl Run<'_, '_> {
             if rtype != RrType::AXFR && rtype != RrType::IXFR {
                 return self.reply(pass, sent, server, &received, last);
             }
-            if transfer.size.messages == 0 {
-                if let Some(step) = self.unsuitable(&received.message, server, last) {
-                    return step;
-                }
+            let first = transfer.size.messages == 0;
+            if let Some(step) = first.then(|| self.unsuitable(&received.message, server, last)).flatten() {
+                return step;
             }
             self.show(sent, server, &received, true);
             match transfer.feed(&received.message) {
@@ -429,8 +428,8 @@ impl Run<'_, '_> {
         }
         let message = match Message::decode(bytes.to_vec()) {
             Ok(message) if message.questions.len() == usize::from(message.header.counts[0]) => message,
-            Ok(message) => return Some(Err(self.unreadable(bytes, message.fault.as_ref().map_or("", |f| &f.what)))),
-            Err(fault) => return Some(Err(self.unreadable(bytes, &fault.what))),
+            Ok(message) => return self.unreadable(bytes, message.fault.as_ref().map_or("", |fault| &fault.what)),
+            Err(fault) => return self.unreadable(bytes, &fault.what),
         };
         if message.header.opcode != Opcode::QUERY {
             let got = message.header.opcode;
@@ -451,11 +450,12 @@ impl Run<'_, '_> {
         Some(Ok(message))
     }
 
-    fn unreadable(&mut self, bytes: &[u8], what: &str) {
+    fn unreadable(&mut self, bytes: &[u8], what: &str) -> Option<Result<Message, ()>> {
         self.talk(&format!("Got bad packet: {what}"));
         if self.ask.json.is_none() {
             print::hex_dump(&mut self.sink.out, bytes);
         }
+        Some(Err(()))
     }
 
     /// A reply to something other than a transfer.

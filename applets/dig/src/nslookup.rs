@@ -162,7 +162,8 @@ struct Session {
     timeout: u32,
     tries: u32,
     recurse: bool,
-    tcp: bool,
+    /// `vc`, `novc`; unsaid, ANY goes over TCP and the rest over UDP.
+    tcp: Option<bool>,
     servfail_stops: bool,
     check_ra: bool,
     servers: Vec<Server>,
@@ -184,7 +185,7 @@ impl Session {
             timeout: env.timeout().unwrap_or(0),
             tries: env.tries(),
             recurse: true,
-            tcp: false,
+            tcp: None,
             servfail_stops: false,
             check_ra: true,
             servers: env.servers(Family::Any),
@@ -278,7 +279,7 @@ impl Session {
             rtype,
             class: self.class,
             recurse: self.recurse,
-            tcp: self.tcp,
+            tcp: self.tcp.unwrap_or(rtype == RrType::ANY),
             tries: self.tries,
             servfail_stops: self.servfail_stops,
         }
@@ -337,7 +338,7 @@ impl Session {
         let _ = writeln!(
             out,
             "\nSet options:\n  {}\t\t\t{}\t\tnod2\n  {}\t\t{}",
-            choose(self.tcp, "vc", "novc"),
+            choose(self.tcp == Some(true), "vc", "novc"),
             choose(self.printer.debug, "debug", "nodebug"),
             choose(self.search, "search", "nosearch"),
             choose(self.recurse, "recurse", "norecurse"),
@@ -402,7 +403,7 @@ impl Session {
         } else if is("nodefname", 5) || is("nosearch", 5) {
             self.search = false;
         } else if is("vc", 2) || is("novc", 4) {
-            self.tcp = is("vc", 2);
+            self.tcp = Some(is("vc", 2));
         } else if is("debug", 3) || is("nodebug", 5) {
             self.printer.debug = is("debug", 3);
         } else if is("fail", 3) || is("nofail", 5) {
