@@ -207,8 +207,9 @@ fn json() -> Result<(), Stop> {
         for object in out.lines() {
             let object: serde_json::Value =
                 serde_json::from_str(object).map_err(|error| format!("{line}: {error}: {object}"))?;
-            same(line, object["schema"].as_str().unwrap_or_default(), schema)?;
-            seen.push(object["QTYPEname"].as_str().unwrap_or_default().to_owned());
+            let text = |key: &str| object.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+            same(line, text("schema"), schema)?;
+            seen.push(text("QTYPEname").to_owned());
         }
         same(line, &seen.join(" "), &types.join(" "))?;
     }
