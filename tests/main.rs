@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod front;
@@ -22,6 +23,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(front::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());

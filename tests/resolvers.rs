@@ -53,6 +53,8 @@ fn agree(case: &Case, peer: Peer) -> Result<(), Stop> {
     let case = &peer.paced(case)?;
     let mut argv = vec![lab::netkit().display().to_string()];
     argv.extend(["dig", "--as", peer.name(), "--json"].map(str::to_owned));
+    // -q, because a case asks for a name that begins with a hyphen.
+    argv.push("-q".to_owned());
     argv.extend(case.ask.first().cloned());
     argv.extend(case.ask.get(1).map(|family| if family == "inet6" { "AAAA".to_owned() } else { "A".to_owned() }));
     let ours = Job { label: "netkit".to_owned(), argv, env: case.env.clone() };

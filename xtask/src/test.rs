@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     );
     tally.check("walls", || walls::run(&[]));
-    tally.tests("unit tests", cargo().args(["test", "--workspace", "--lib", "--bins", "--locked"]));
+    tally.tests("unit tests", cargo().args(["test", "--no-fail-fast", "--workspace", "--lib", "--bins", "--locked"]));
     if !quick {
         full(&mut tally);
     }

@@ -67,11 +67,11 @@ pub(crate) fn run(
     let (sender, items) = mpsc::channel::<(usize, Item)>();
     let jobs = Arc::new(Mutex::new(jobs));
     std::thread::scope(|scope| {
+        let room = &room;
         for _ in 0..WORKERS {
             let (jobs, sender) = (Arc::clone(&jobs), sender.clone());
-            scope.spawn(move || work(&jobs, &sender, env));
+            scope.spawn(move || work(&jobs, &sender, env, room));
         }
-        let room = &room;
         scope.spawn(move || read(parser, input, room, &job_sender, &sender));
         let outcome = print(ctx, env, room, &items, status);
         room.close();
@@ -147,11 +147,14 @@ fn read(
     }
 }
 
-fn work(jobs: &Mutex<mpsc::Receiver<(usize, Lookup)>>, items: &mpsc::Sender<(usize, Item)>, env: &Env) {
+fn work(jobs: &Mutex<mpsc::Receiver<(usize, Lookup)>>, items: &mpsc::Sender<(usize, Item)>, env: &Env, room: &Room) {
     let mut carry = Carry::default();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((place, lookup)) = job else { return };
+        if room.is_closed() {
+            return;
+        }
         let mut sink = Sink::kept();
         let done = engine::run(&lookup, env, &mut carry, &mut sink);
         let ran = Ran { out: sink.out, err: sink.err, hints: sink.hints, done, rc: lookup.globals.rc };
@@ -250,8 +253,115 @@ impl Room {
         self.changed.notify_one();
     }
 
+    /// Whether the printer has gone.
+    fn is_closed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
     fn close(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::sync::Mutex;
+
+    use netkit_core::{Build, SystemClock};
+
+    use super::*;
+    use crate::lookup::Family;
+
+    static BUILD: Build = Build { version: "1", commit: "c", epoch: "", target: "t" };
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn ctx(out: Shared) -> Ctx {
+        Ctx {
+            name: "dig".to_owned(),
+            argv0: "dig".into(),
+            args: Vec::new(),
+            stdin: Box::new(io::empty()),
+            stdout: Box::new(out),
+            stderr: Box::new(io::sink()),
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            explain: false,
+            env: BTreeMap::new(),
+            clock: &SystemClock,
+            table: &[],
+            build: &BUILD,
+        }
+    }
+
+    /// Takes `count` queries and answers them last one first, each with its own name as a TXT record.
+    fn backwards(count: usize) -> (u16, std::thread::JoinHandle<()>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let thread = std::thread::spawn(move || {
+            let mut queries = Vec::new();
+            let mut buffer = [0; 512];
+            while queries.len() < count {
+                let (length, from) = socket.recv_from(&mut buffer).unwrap();
+                queries.push((buffer[..length].to_vec(), from));
+            }
+            for (mut bytes, from) in queries.into_iter().rev() {
+                // One question, one answer; what stood behind the question goes.
+                bytes.truncate(12 + bytes[12..].iter().position(|byte| *byte == 0).unwrap() + 5);
+                bytes[2] |= 0x80;
+                bytes[6..12].copy_from_slice(&[0, 1, 0, 0, 0, 0]);
+                let label = bytes[12..=12 + usize::from(bytes[12])].to_vec();
+                bytes.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0, u8::try_from(label.len()).unwrap()]);
+                bytes.extend_from_slice(&label);
+                socket.send_to(&bytes, from).unwrap();
+            }
+        });
+        (port, thread)
+    }
+
+    #[test]
+    fn answers_come_out_in_the_order_of_the_file_however_they_arrive() {
+        let (port, server) = backwards(4);
+        let file = std::env::temp_dir().join(format!("netkit-dig-batch-{}", std::process::id()));
+        std::fs::write(&file, "one.example txt\n# comment\n\ntwo.example txt\nthree.example txt\nfour.example txt\n")
+            .unwrap();
+        let resolve = |host: &str, _: Family| Ok(vec![(host.parse().unwrap(), 0)]);
+        let mut parser = Parser::new(&resolve, "V");
+        let words = ["+short", "+tries=1", "+time=30", "@127.0.0.1", "-p", &port.to_string()].map(str::to_owned);
+        parser.batch = Some(String::new());
+        parser.command_line(&words).unwrap();
+        let env = Env::read(&SystemClock, None).unwrap();
+        let out = Shared::default();
+        let mut status = Status::default();
+        let path = file.to_str().unwrap();
+        let ended = run(&mut ctx(out.clone()), &mut parser, &env, path, &mut status);
+        std::fs::remove_file(&file).unwrap();
+        ended.unwrap();
+        server.join().unwrap();
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        assert_eq!((text.as_str(), status.exit), ("\"one\"\n\"two\"\n\"three\"\n\"four\"\n", 0));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_status_8() {
+        let resolve = |_: &str, _: Family| Err("not found");
+        let mut parser = Parser::new(&resolve, "V");
+        let env = Env::read(&SystemClock, None).unwrap();
+        let error = run(&mut ctx(Shared::default()), &mut parser, &env, "/nonexistent/x", &mut Status::default());
+        assert_eq!(error.unwrap_err().exit, exit::BATCH_FILE);
     }
 }

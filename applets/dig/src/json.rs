@@ -40,7 +40,7 @@ pub(crate) fn reply(
         .with("server_name", server.label.as_str())
         .with("transport", if exchange.tcp { "tcp" } else { "udp" })
         .with("query_time_us", elapsed.as_micros())
-        .with("size", message.bytes.len())
+        .with("message_size_bytes", message.bytes.len())
         .with("search", shown.settings.name.as_str())
         .with("attempts", list(attempts));
     let header = &message.header;

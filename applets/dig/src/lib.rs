@@ -17,6 +17,7 @@ mod as_resolvers;
 mod batch;
 mod engine;
 mod exit;
+mod explain;
 mod host;
 mod host_ask;
 mod incoming;
@@ -75,6 +76,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let own = Own::take(&mut words)?;
     ctx.explain |= own.explain;
     let mut env = Env::read(ctx.clock, own.from_pid.as_deref())?;
+    env.hints = ctx.hints_wanted();
     if let Some(target) = &own.netns {
         netkit_sys::netns::enter(target)?;
     }

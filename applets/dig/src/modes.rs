@@ -112,6 +112,11 @@ fn parse(words: &[String]) -> Result<(Mode, Request), Error> {
                 request.timeout = Duration::from_secs(u64::from(seconds));
                 continue;
             }
+            // The way to ask for a name that begins with a hyphen, as in dig.
+            "-q" => {
+                name = Some(value(inline)?);
+                continue;
+            }
             "--from-pid" => {
                 request.from_pid = Some(number(key, &value(inline)?, i32::MAX.unsigned_abs())?);
                 continue;

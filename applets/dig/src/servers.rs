@@ -15,7 +15,8 @@ const ADDRESSES: usize = 20;
 /// Longest wait for a server whose resolv.conf does not say, in seconds.
 const TIMEOUT: u32 = 5;
 const NOT_FOUND: &str = "not found";
-const FAILURE: &str = "failure";
+/// The resolver itself failed, in BIND's word.
+pub(crate) const FAILURE: &str = "failure";
 const FAMILY: &str = "address family not supported";
 
 /// The addresses of `host`, with the zone of a scoped one, or why there are none in BIND's words.

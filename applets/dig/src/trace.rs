@@ -58,7 +58,8 @@ impl Run<'_, '_> {
     }
 
     /// A pass that asks the built-in root servers.
-    pub(crate) fn hinted(&self, pass: &Pass) -> Pass {
+    pub(crate) fn hinted(&mut self, pass: &Pass) -> Pass {
+        self.resolver_failed = true;
         let mut next = self.next_hop(pass, Name::root());
         for (letter, v4, v6) in ROOT_HINTS {
             for address in [IpAddr::from(*v4), IpAddr::from(*v6)] {
@@ -76,7 +77,7 @@ impl Run<'_, '_> {
         }
         let mut next: Option<Pass> = None;
         let (mut horizontal, mut bad) = (false, false);
-        let mut unknown: Option<(String, &'static str)> = None;
+        let mut unknown: Option<String> = None;
         let records: Vec<&Record> = message.section(section).filter(|record| record.rtype == RrType::NS).collect();
         for record in records.into_iter().take(if pass.root { ROOT_SERVERS } else { usize::MAX }) {
             if pass.trace && !pass.root {
@@ -107,14 +108,15 @@ impl Run<'_, '_> {
                 Err(why) => {
                     let shown = netkit_core::text::printable(&label);
                     self.warn_plain(&format!("couldn't get address for '{shown}': {why}"));
-                    unknown.get_or_insert((shown, why));
+                    unknown.get_or_insert(shown);
                 }
             }
         }
         let Some(mut next) = next else { return Ok(None) };
         if next.servers.is_empty() {
             return match unknown {
-                Some((name, why)) => Err(Error::new(exit::USAGE, format!("couldn't get address for '{name}': {why}"))),
+                // The reason stands on stdout already; these are BIND's words for the end of it.
+                Some(name) => Err(Error::new(exit::USAGE, format!("couldn't get address for '{name}': no more"))),
                 None => Ok(None),
             };
         }
@@ -132,8 +134,9 @@ impl Run<'_, '_> {
     }
 
     /// Glue, root hints, then the local resolver.
-    fn addresses(&self, message: &Message, target: &Name, label: &str) -> Result<Vec<IpAddr>, &'static str> {
-        let allowed = |address: &IpAddr| self.globals.family.allows(*address);
+    fn addresses(&mut self, message: &Message, target: &Name, label: &str) -> Result<Vec<IpAddr>, &'static str> {
+        let family = self.globals.family;
+        let allowed = |address: &IpAddr| family.allows(*address);
         let glue: Vec<IpAddr> = message
             .section(Section::Additional)
             .filter(|record| record.owner == *target)
@@ -145,7 +148,13 @@ impl Run<'_, '_> {
         }
         let lower = label.to_ascii_lowercase();
         let hint = ROOT_HINTS.iter().find(|(letter, ..)| lower.strip_prefix(letter) == Some(".root-servers.net"));
-        match servers::resolve(self.env, label, self.globals.family) {
+        // The name is complete: no suffix belongs to it. A resolver that failed once is not waited for again.
+        let resolved = match self.resolver_failed {
+            true => Err(servers::FAILURE),
+            false => servers::resolve(self.env, &target.to_string(), self.globals.family),
+        };
+        self.resolver_failed |= resolved == Err(servers::FAILURE);
+        match resolved {
             Ok(addresses) => Ok(addresses.into_iter().map(|(address, _)| address).collect()),
             Err(why) => match hint {
                 Some((_, v4, v6)) => Ok([IpAddr::from(*v4), IpAddr::from(*v6)].into_iter().filter(allowed).collect()),
@@ -155,7 +164,7 @@ impl Run<'_, '_> {
     }
 
     /// Leaves out families without a route, as long as one remains, and shuffles the rest.
-    fn settle(&self, servers: &mut Vec<Server>) {
+    fn settle(&mut self, servers: &mut Vec<Server>) {
         let allowed = self.globals.family;
         servers.retain(|server| allowed.allows(server.address));
         let reachable: Vec<bool> =
@@ -164,6 +173,7 @@ impl Run<'_, '_> {
         if skipped > 0 && skipped < servers.len() {
             let mut keep = reachable.into_iter();
             servers.retain(|_| keep.next().unwrap_or(true));
+            self.sink.hints.push(format!("{skipped} name server addresses left out: there is no route to them"));
         }
         for at in (1..servers.len()).rev() {
             let other = usize::try_from(random() % (at as u64 + 1)).unwrap_or(0);

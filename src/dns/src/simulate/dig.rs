@@ -13,6 +13,8 @@ use crate::transport::{Failure, udp_exchange};
 const TRIES: u32 = 3;
 const TIMEOUT: u32 = 5;
 const EDNS_SIZE: u16 = 1232;
+/// Servers that BIND's reader keeps.
+const MAX_SERVERS: usize = 3;
 
 pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) -> Finding {
     let text = world.resolv_conf.as_ref().map_or("", |conf| conf.text.as_str());
@@ -96,7 +98,7 @@ impl Strict {
                 Some("nameserver") => {
                     let address = words.next().unwrap_or("");
                     match server_address(address).filter(|_| !address.contains('%')) {
-                        Some(server) if conf.servers.contains(&server) => {}
+                        Some(_) if conf.servers.len() == MAX_SERVERS => {}
                         Some(server) => conf.servers.push(server),
                         None => return Err(line.to_owned()),
                     }
@@ -135,36 +137,35 @@ impl Strict {
         }
     }
 
-    /// The first server has all the tries, each further one a single try.
+    /// The first server has all the tries, each further one a single try; a truncated reply starts over with TCP.
     fn ask(&self, ask: &Ask, servers: &[SocketAddr], log: &mut Log) -> Option<Message> {
         let mut tcp = false;
         for (at, server) in servers.iter().enumerate() {
-            for _ in 0..if at == 0 { self.tries } else { 1 } {
-                if !tcp {
-                    let number = log.sent(*server, false, ask);
-                    let mut accept = |bytes: &[u8], _| ask.matches(bytes);
-                    match udp_exchange(*server, None, &ask.bytes, self.timeout, &mut accept) {
-                        Ok(reply) => {
-                            let message = Message::decode(reply.bytes).ok()?;
-                            log.ended(number, ask.judge(&message));
-                            if !message.header.tc {
-                                return Some(message);
-                            }
-                            tcp = true;
-                        }
-                        Err(Failure::TimedOut) => continue,
-                        Err(failure) => {
-                            log.ended(number, Outcome::Failed(failure));
-                            continue;
-                        }
+            let mut tries = if at == 0 { self.tries } else { 1 };
+            while tries > 0 {
+                tries -= 1;
+                if tcp {
+                    let replies = over_tcp(&[ask], *server, self.timeout, log);
+                    match replies.ok().and_then(|mut replies| replies.pop()) {
+                        Some(message) => return Some(message),
+                        None => continue,
                     }
                 }
-                if let Some(message) =
-                    over_tcp(&[ask], *server, self.timeout, log).ok().and_then(|mut replies| replies.pop())
-                {
-                    return Some(message);
+                let number = log.sent(*server, false, ask);
+                let mut accept = |bytes: &[u8], _| ask.matches(bytes);
+                match udp_exchange(*server, None, &ask.bytes, self.timeout, &mut accept) {
+                    Ok(reply) => {
+                        let message = Message::decode(reply.bytes).ok()?;
+                        log.ended(number, ask.judge(&message));
+                        if !message.header.tc {
+                            return Some(message);
+                        }
+                        tcp = true;
+                        tries = self.tries;
+                    }
+                    Err(Failure::TimedOut) => {}
+                    Err(failure) => log.ended(number, Outcome::Failed(failure)),
                 }
-                break;
             }
         }
         None

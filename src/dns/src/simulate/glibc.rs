@@ -28,7 +28,7 @@ pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) 
     if !is_host_name(name) {
         return Finding::failed(Code::NoName, "not a valid host name, so it is never asked");
     }
-    let sources = Sources::read(world.nsswitch.as_deref());
+    let sources = Sources::read(world.nsswitch.as_deref(), true);
     // The first line that has the name wins, or all with `multi on`; a final dot never matches.
     let in_hosts = || {
         let matching = world.hosts.entries.iter().filter(|entry| {

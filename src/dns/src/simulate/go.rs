@@ -25,7 +25,7 @@ pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) 
     if !is_domain_name(name) {
         return Finding::failed(Code::NoName, "not a valid domain name, so it is never asked");
     }
-    let sources = Sources::read(world.nsswitch.as_deref());
+    let sources = Sources::read(world.nsswitch.as_deref(), false);
     let in_hosts: Vec<IpAddr> = world.hosts.addresses(name);
     let from_hosts = |hosts: &[IpAddr]| {
         let wanted: Vec<IpAddr> = hosts.iter().copied().filter(|address| family.accepts(address)).collect();
@@ -66,7 +66,6 @@ struct Stub {
     rotate: bool,
     single_request: bool,
     use_tcp: bool,
-    trust_ad: bool,
     /// Queries made so far, for `rotate`.
     turn: usize,
 }
@@ -106,7 +105,6 @@ impl Stub {
             rotate: conf.rotate,
             single_request: conf.has("single-request") || conf.has("single-request-reopen"),
             use_tcp: conf.has("use-vc") || conf.has("usevc") || conf.has("tcp"),
-            trust_ad: conf.has("trust-ad"),
             search: match conf.search_line {
                 None => own_domain(&world.hostname),
                 Some((true, words)) => words.into_iter().take(1).collect(),
@@ -146,12 +144,12 @@ impl Stub {
         let mut last = None;
         for (what, full) in self.names(name) {
             let mut answers = Vec::new();
-            let asks = super::asks(&full, family, Dress { ad: self.trust_ad, edns: Some(EDNS_SIZE) });
+            let asks = super::asks(&full, family, Dress { ad: false, edns: Some(EDNS_SIZE) });
             for answer in self.both_types(&asks, log) {
                 match answer {
                     Answer::Addresses(addresses) => answers.extend(addresses),
-                    // The name as typed does not overwrite what the search list came to.
-                    Answer::Error(trouble) if last.is_none() || what != AS_TYPED => last = Some(trouble),
+                    // What the name as typed came to is what is reported.
+                    Answer::Error(trouble) if last.is_none() || what == AS_TYPED => last = Some(trouble),
                     Answer::Error(_) => {}
                 }
             }

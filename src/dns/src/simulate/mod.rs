@@ -410,8 +410,8 @@ struct Sources {
 }
 
 impl Sources {
-    /// Without a file or line the order is files, then dns (nsswitch.conf(5)).
-    fn read(text: Option<&str>) -> Sources {
+    /// Without a file or line the order is files, then dns (nsswitch.conf(5)). Go passes over the actions in brackets.
+    fn read(text: Option<&str>, actions: bool) -> Sources {
         let line = text.and_then(|text| {
             text.lines()
                 .map(|line| line.split('#').next().unwrap_or(""))
@@ -432,7 +432,7 @@ impl Sources {
                 }
                 // After a service that we play, "not found" is then the end.
                 action if action.starts_with('[') => {
-                    if last_known && action.to_ascii_uppercase().contains("NOTFOUND=RETURN") {
+                    if actions && last_known && action.to_ascii_uppercase().contains("NOTFOUND=RETURN") {
                         break;
                     }
                 }
@@ -472,8 +472,8 @@ mod tests {
 
     #[test]
     fn name_service_switch() {
-        let read = |line| Sources::read(Some(line));
-        assert_eq!(Sources::read(None), read("passwd: files\n"));
+        let read = |line| Sources::read(Some(line), true);
+        assert_eq!(Sources::read(None, true), read("passwd: files\n"));
         let sources = read("hosts: files mdns4_minimal [NOTFOUND=return] dns # x\n");
         assert!(sources.files && sources.dns && sources.unknown == ["mdns4_minimal"]);
         assert!(!read("hosts: files [NOTFOUND=return] dns").dns);

@@ -18,9 +18,9 @@ pub enum NameError {
     LabelTooLong,
     /// More than 255 octets in all.
     TooLong,
-    /// A backslash with no digit triple or character after it, or a triple over 255.
+    /// A backslash before one or two digits, or before a triple over 255.
     BadEscape,
-    /// No text at all.
+    /// No text at all, or none after a backslash.
     Empty,
     /// The bytes end inside the name.
     Truncated,
@@ -213,7 +213,7 @@ fn push_label(wire: &mut Vec<u8>, label: &mut Vec<u8>) -> Result<(), NameError> 
 }
 
 fn escape(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, NameError> {
-    let first = bytes.next().ok_or(NameError::BadEscape)?;
+    let first = bytes.next().ok_or(NameError::Empty)?;
     if !first.is_ascii_digit() {
         return Ok(first);
     }
@@ -313,7 +313,7 @@ mod tests {
             ("", NameError::Empty),
             ("a..b", NameError::EmptyLabel),
             (".a", NameError::EmptyLabel),
-            ("a\\", NameError::BadEscape),
+            ("a\\", NameError::Empty),
             ("\\256", NameError::BadEscape),
             ("\\25", NameError::BadEscape),
         ] {

@@ -60,11 +60,13 @@ pub(super) enum Field {
     Hash32,
     /// NSEC type bitmap.
     Types,
+    /// The same after a line break.
+    BrokenTypes,
     /// An RR type.
     Type,
     /// A DNSSEC time, YYYYMMDDHHMMSS.
     Time,
-    /// Two octets of hex in groups, as in 0014:4fff.
+    /// Eight octets as four groups of hex, as in 14:4fff:ff20:ee64.
     Groups64,
     /// Octets of hex with dashes.
     Dashed(usize),
@@ -109,8 +111,8 @@ impl Data<'_> {
 }
 
 use Field::{
-    Base64, Break, CryptoBase64, CryptoHex, Dashed, Groups64, Hash32, Hex, Ip4, Ip6, MaybeStr, Name as N, Open,
-    OpenHere, QuotedRest, Salt, Str, Strs, Tag, Time, Type, Types, U8, U16, U32, U64,
+    Base64, Break, BrokenTypes, CryptoBase64, CryptoHex, Dashed, Groups64, Hash32, Hex, Ip4, Ip6, MaybeStr, Name as N,
+    Open, OpenHere, QuotedRest, Salt, Str, Strs, Tag, Time, Type, Types, U8, U16, U32, U64,
 };
 use Layout::{Fields, In, InSpecial, Special as Own};
 
@@ -142,8 +144,10 @@ fn layout(rtype: RrType, class: Class) -> Option<Layout> {
         RrType::ISDN => Fields(&[Str, MaybeStr]),       // RFC 1183 3.2
         RrType::NSAP => InSpecial(special::nsap),       // RFC 1706 5
         RrType::NSAP_PTR => In(&[N]),                   // RFC 1348
-        RrType::SIG | RrType::RRSIG => {
-            // RFC 2535 4.1, RFC 4034 3
+        // RFC 2535 4.1; BIND breaks the older of the two one field later.
+        RrType::SIG => Fields(&[Type, U8, U8, U32, Time, Open, Time, U16, N, Break, CryptoBase64]),
+        RrType::RRSIG => {
+            // RFC 4034 3
             Fields(&[Type, U8, U8, U32, Open, Time, Time, U16, N, Break, CryptoBase64])
         }
         RrType::KEY | RrType::DNSKEY | RrType::CDNSKEY | RrType::RKEY => Own(special::key), // RFC 2535 3, RFC 4034 2, RFC 7344
@@ -166,7 +170,7 @@ fn layout(rtype: RrType, class: Class) -> Option<Layout> {
         RrType::IPSECKEY => Own(special::ipseckey),          // RFC 4025 2
         RrType::NSEC => Fields(&[N, Types]),                 // RFC 4034 4
         RrType::DHCID => InSpecial(special::dhcid),          // RFC 4701 3
-        RrType::NSEC3 => Fields(&[U8, U8, U16, Salt, Open, Hash32, Types]), // RFC 5155 3
+        RrType::NSEC3 => Fields(&[U8, U8, U16, Salt, Open, Hash32, BrokenTypes]), // RFC 5155 3
         RrType::NSEC3PARAM => Fields(&[U8, U8, U16, Salt]),  // RFC 5155 4
         RrType::TLSA | RrType::SMIMEA => TLSA,               // RFC 6698 2, RFC 8162
         RrType::HIP => Own(special::hip),                    // RFC 8005 5
@@ -204,7 +208,14 @@ impl Message {
     pub fn rdata_text(&self, record: &Record, style: &Style) -> Result<String, Fault> {
         let bytes = self.rdata_bytes(record);
         let mut text = Text::new(style);
-        let Some(layout) = layout(record.rtype, record.class).filter(|_| !style.unknown_format) else {
+        if style.unknown_format {
+            match self.uncompressed(record) {
+                Some(expanded) => text.unknown(&expanded),
+                None => text.unknown(bytes),
+            }
+            return Ok(text.out);
+        }
+        let Some(layout) = layout(record.rtype, record.class) else {
             text.unknown(bytes);
             return Ok(text.out);
         };
@@ -225,6 +236,39 @@ impl Message {
             return Err(Fault::new(at, format!("{left} bytes too many in {} data", record.rtype)));
         }
         Ok(text.out)
+    }
+
+    /// The data with its names written out, so that it means the same outside this message (RFC 3597 section 4).
+    /// `None` for types without names, and where the data is not what its type prescribes.
+    fn uncompressed(&self, record: &Record) -> Option<Vec<u8>> {
+        let fields = match layout(record.rtype, record.class)? {
+            Fields(fields) | In(fields) => fields,
+            Own(_) if record.rtype == RrType::SOA => &[N, N, U32, U32, U32, U32, U32],
+            _ => return None,
+        };
+        if !fields.iter().any(|field| matches!(field, N)) {
+            return None;
+        }
+        let message = self.bytes.get(..record.rdata.end)?;
+        let mut data = Data { message, cursor: Cursor::at(message, record.rdata.start), rtype: record.rtype };
+        let style = Style::default();
+        let mut out = Vec::new();
+        for field in fields {
+            let start = data.cursor.position();
+            match field {
+                N => {
+                    out.extend_from_slice(data.name()?.wire());
+                    continue;
+                }
+                Types | BrokenTypes => {
+                    data.cursor.rest();
+                }
+                // Printing is the one place that knows how long each field is.
+                _ => print_field(&mut Text::new(&style), &mut data, *field)?,
+            }
+            out.extend_from_slice(message.get(start..data.cursor.position())?);
+        }
+        (data.cursor.left() == 0).then_some(out)
     }
 
     /// As [`Message::rdata_text`], falling back to RFC 3597's generic form.
@@ -266,6 +310,13 @@ fn print_fields(text: &mut Text<'_>, data: &mut Data<'_>, fields: &[Field]) -> O
             // These print their own blanks, or nothing when there is nothing to print.
             Types => {
                 text.types(data.cursor.rest(), apart)?;
+                continue;
+            }
+            BrokenTypes => {
+                if data.cursor.left() > 0 {
+                    text.line_break();
+                    text.types(data.cursor.rest(), false)?;
+                }
                 continue;
             }
             MaybeStr if data.cursor.left() == 0 => continue,
@@ -311,10 +362,10 @@ fn print_field(text: &mut Text<'_>, data: &mut Data<'_>, field: Field) -> Option
         Hash32 => text.base32(cursor.counted()?),
         Type => text.rr_type(RrType(cursor.u16()?)),
         Time => text.time(cursor.u32()?),
-        Groups64 => text.groups64(cursor.array()?),
+        Groups64 => text.groups64(cursor.u64()?),
         Dashed(count) => text.dashed(cursor.take(count)?),
         // Handled by the caller.
-        Types | Open | OpenHere | Break => {}
+        Types | BrokenTypes | Open | OpenHere | Break => {}
     }
     Some(())
 }

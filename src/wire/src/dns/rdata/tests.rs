@@ -70,7 +70,7 @@ fn odd_types() {
     );
     assert_eq!(text(42, &[0, 1, 21, 0x82, 192, 168]), "!1:192.168.0.0/21");
     assert_eq!(text(108, &[0, 1, 2, 3, 4, 0xff]), "00-01-02-03-04-ff");
-    assert_eq!(text(104, &[0, 10, 0, 0x14, 0x4f, 0xff, 0xff, 0x20, 0xee, 0x64]), "10 0014:4fff:ff20:ee64");
+    assert_eq!(text(104, &[0, 10, 0, 0x14, 0x4f, 0xff, 0xff, 0x20, 0xee, 0x64]), "10 14:4fff:ff20:ee64");
     assert_eq!(text(47, b"\x01a\x00\x00\x06\x40\x01\x00\x00\x00\x03"), "a. A MX RRSIG NSEC");
     assert_eq!(
         text(50, b"\x01\x00\x00\x0a\x02\xaa\xbb\x05\x00\x44\x32\x14\xc7"),
@@ -115,6 +115,15 @@ fn splitting() {
     assert_eq!(parts, [56, 56, 8]);
     let style = Style { split: Split::Off, ..Style::default() };
     assert_eq!(text_in(&style, 52, &[&[3, 1, 1][..], &long].concat()).split(' ').count(), 4);
+}
+
+#[test]
+fn names_are_written_out_in_the_generic_form() {
+    let mut bytes = b"\0\x01\x80\0\0\0\0\x01\0\0\0\0".to_vec();
+    bytes.extend(b"\x01a\0\0\x0f\0\x01\0\0\0\x3c\0\x04\0\x0a\xc0\x0c");
+    let message = Message::decode(bytes).unwrap();
+    let style = Style { unknown_format: true, ..Style::default() };
+    assert_eq!(message.rdata_text(&message.records[0], &style).unwrap(), "\\# 5 000A016100");
 }
 
 #[test]

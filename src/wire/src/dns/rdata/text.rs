@@ -49,6 +49,10 @@ impl<'a> Text<'a> {
             self.out.push_str(&groups.join(":"));
         } else {
             self.out.push_str(&ip6_text(address));
+            // In YAML a colon at the end would make a key of it.
+            if self.style.plain && self.out.ends_with("::") {
+                self.out.push('0');
+            }
         }
     }
 
@@ -209,14 +213,13 @@ impl<'a> Text<'a> {
         );
     }
 
-    pub(super) fn groups64(&mut self, octets: [u8; 8]) {
-        for (index, pair) in octets.chunks_exact(2).enumerate() {
+    /// Four groups of hex as BIND writes them, without leading zeros.
+    pub(super) fn groups64(&mut self, value: u64) {
+        for (index, shift) in [48, 32, 16, 0].into_iter().enumerate() {
             if index > 0 {
                 self.out.push(':');
             }
-            for byte in pair {
-                let _ = write!(self.out, "{byte:02x}");
-            }
+            let _ = write!(self.out, "{:x}", value >> shift & 0xffff);
         }
     }
 
