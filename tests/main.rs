@@ -7,6 +7,7 @@
 
 mod dig_diff;
 mod dig_hostile;
+mod dig_modes;
 mod front;
 mod image;
 mod lab;
@@ -23,6 +24,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
+    trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
