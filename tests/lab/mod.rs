@@ -7,7 +7,6 @@ pub mod recorder;
 pub mod rogue;
 pub mod server;
 
-
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
