@@ -5,9 +5,11 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod front;
+mod host_nslookup;
 mod image;
 mod lab;
 mod resolvers;
@@ -19,7 +21,9 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());

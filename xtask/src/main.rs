@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
+mod demo;
 mod dist;
 mod elf;
 mod image;
@@ -32,6 +33,7 @@ struct Command {
 
 /// Adding a command is one line here and one `mod` line above.
 const COMMANDS: &[Command] = &[
+    Command { name: "demo", usage: demo::USAGE, purpose: "netkit at work on a broken resolv.conf", run: demo::run },
     Command { name: "dist", usage: dist::USAGE, purpose: "the static binary and its root file system", run: dist::run },
     Command { name: "image", usage: image::USAGE, purpose: "the scratch image", run: image::run },
     Command { name: "test", usage: test::USAGE, purpose: "all tests, or the quick ones", run: test::run },

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use netkit_core::Error;
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
 use netkit_wire::dns::tsig::{Verifier, sign};
-use netkit_wire::dns::{EdnsOption, Message, Name, Rcode, RrType};
+use netkit_wire::dns::{EdnsOption, Message, Name, Opcode, Rcode, RrType, Section};
 
 use crate::exit;
+use crate::explain;
 use crate::incoming::Accepted;
 use crate::json::{self, Attempt};
 use crate::lookup::{Format, Globals, Lookup, PORT, Server, Settings};
@@ -62,6 +63,7 @@ pub(crate) fn run(lookup: &Lookup, env: &Env, carry: &mut Carry, sink: &mut Sink
             break;
         }
     }
+    run.explain();
     let exit = match run.reply_exit {
         Some(status) if lookup.globals.rc && run.exit == 0 => status,
         _ => run.exit,
@@ -85,6 +87,8 @@ pub(crate) struct Run<'r, 's> {
     /// All signatures held so far.
     pub(crate) validated: bool,
     pub(crate) attempts: Vec<Attempt>,
+    /// The last reply shown, kept for `+explain` and the NOTE.
+    pub(crate) last: Option<Message>,
     /// Suffixes to append, in order; empty when the name is asked as it is.
     pub(crate) origins: Vec<String>,
     pub(crate) ndots: usize,
@@ -173,6 +177,7 @@ impl<'r, 's> Run<'r, 's> {
             banner: &lookup.banner,
             exit: 0,
             reply_exit: None,
+            last: None,
             resolver_failed: false,
             validated: true,
             attempts: Vec::new(),
@@ -510,6 +515,31 @@ impl<'r, 's> Run<'r, 's> {
         }
     }
 
+    /// `+explain`, and the NOTE that a search suffix would have helped.
+    fn explain(&mut self) {
+        if self.globals.explain {
+            let facts = explain::Facts {
+                typed: &self.set.name,
+                last: self.last.as_ref(),
+                attempts: &self.attempts,
+                searched: self.search,
+                suffixes: self.env.resolv.search.len(),
+            };
+            let line = format!(";; {}\n", explain::sentence(&facts));
+            self.sink.err.push_str(&line);
+        }
+        let Some(message) = self.last.take() else { return };
+        let nothing = matches!(message.rcode(), Rcode::NXDOMAIN | Rcode::NOERROR)
+            && message.section(Section::Answer).next().is_none()
+            && !message.header.tc;
+        let bare = !self.search && !self.set.trace && !self.set.nssearch;
+        if self.env.hints && nothing && bare && message.header.opcode == Opcode::QUERY {
+            let rtype = message.questions.first().map_or(RrType::A, |question| question.rtype);
+            let server = self.attempts.last().map(|attempt| attempt.server);
+            self.sink.hints.extend(explain::note(&self.set.name, rtype, server, self.env));
+        }
+    }
+
     /// Reasons to ask again instead of showing this reply.
     fn detour(
         &mut self,
@@ -601,6 +631,9 @@ impl<'r, 's> Run<'r, 's> {
         let message = &received.message;
         self.verify(sent, message);
         self.reply_exit = Some(exit::of_reply(message));
+        if self.globals.explain || self.env.hints {
+            self.last = Some(message.clone());
+        }
         if pass.cookie.is_some() && self.set.cookie && message.opt().is_none() {
             self.warn("expected opt record in response");
         } else if self.set.cookie {

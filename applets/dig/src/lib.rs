@@ -17,10 +17,15 @@ mod as_resolvers;
 mod batch;
 mod engine;
 mod exit;
+mod explain;
+mod host;
+mod host_ask;
 mod incoming;
 mod json;
 mod lookup;
 mod modes;
+mod nslookup;
+mod nslookup_print;
 mod numbers;
 mod options;
 mod path;
@@ -44,17 +49,21 @@ use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
 use crate::args::{Parser, Request};
 use crate::session::{Carry, Env, Sink};
 
-/// dig.
-pub static APPLETS: &[Applet] = &[Applet {
-    name: "dig",
-    aliases: &[],
-    purpose: "ask name servers",
-    usage: "[@server] [name] [type] [class] [-option] [+option] [name ...]\n[@server] -f FILE",
-    group: Group::Dns,
-    flags: options::FLAGS,
-    capability: None,
-    main: run,
-}];
+/// dig, and the two older programs that ask the same way.
+pub static APPLETS: &[Applet] = &[
+    Applet {
+        name: "dig",
+        aliases: &[],
+        purpose: "ask name servers",
+        usage: "[@server] [name] [type] [class] [-option] [+option] [name ...]\n[@server] -f FILE",
+        group: Group::Dns,
+        flags: options::FLAGS,
+        capability: None,
+        main: run,
+    },
+    host::APPLET,
+    nslookup::APPLET,
+];
 
 /// BIND's version whose output this is; scripts read it.
 const PEER_VERSION: &str = "9.18.49";
@@ -67,6 +76,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let own = Own::take(&mut words)?;
     ctx.explain |= own.explain;
     let mut env = Env::read(ctx.clock, own.from_pid.as_deref())?;
+    env.hints = ctx.hints_wanted();
     if let Some(target) = &own.netns {
         netkit_sys::netns::enter(target)?;
     }

@@ -98,6 +98,8 @@ pub(crate) struct Globals {
     pub(crate) keep_open: bool,
     /// `+rc`
     pub(crate) rc: bool,
+    /// `+explain`
+    pub(crate) explain: bool,
     /// `-k`
     pub(crate) key_file: Option<String>,
     /// `-y`: algorithm as written, name, secret in base64.
@@ -138,6 +140,7 @@ impl Default for Globals {
             format: Format::Text,
             keep_open: false,
             rc: false,
+            explain: false,
             key_file: None,
             key_text: None,
             fuzz_time: None,

@@ -119,6 +119,7 @@ fn plain(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_>
         }
         Rule::KeepOpen => parser.globals.keep_open = state,
         Rule::Rc => parser.globals.rc = state,
+        Rule::Explain => parser.globals.explain = state,
         Rule::Json | Rule::Yaml => {
             let wanted = if rule == Rule::Json { Format::Json } else { Format::Yaml };
             parser.globals.format = if state { wanted } else { Format::Text };

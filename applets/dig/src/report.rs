@@ -144,20 +144,16 @@ impl Run<'_, '_> {
         started: Instant,
         failure: &Failure,
     ) {
-        if self.globals.format == Format::Json {
-            self.attempts.push(Attempt {
-                server: target,
-                transport,
-                elapsed: started.elapsed(),
-                outcome: Err(failure.to_string()),
-            });
-        }
+        self.attempts.push(Attempt {
+            server: target,
+            transport,
+            elapsed: started.elapsed(),
+            outcome: Err(failure.to_string()),
+        });
     }
 
     pub(crate) fn record_reply(&mut self, target: SocketAddr, transport: &'static str, received: &Received) {
-        if self.globals.format == Format::Json {
-            let outcome = Ok(received.message.rcode());
-            self.attempts.push(Attempt { server: target, transport, elapsed: received.elapsed, outcome });
-        }
+        let outcome = Ok(received.message.rcode());
+        self.attempts.push(Attempt { server: target, transport, elapsed: received.elapsed, outcome });
     }
 }

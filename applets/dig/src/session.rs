@@ -26,6 +26,8 @@ pub(crate) struct Env {
     pub(crate) key_failed: bool,
     /// Client cookie, the same for the whole run (RFC 7873, 4.1).
     pub(crate) cookie: [u8; 8],
+    /// Hints are wanted, so that a query or two for them are worth it.
+    pub(crate) hints: bool,
 }
 
 impl Env {
@@ -47,7 +49,7 @@ impl Env {
             Err(_) => ResolvConf::default(),
         };
         let hosts = Hosts::read(&root.join("etc/hosts")).unwrap_or_default();
-        Ok(Env { resolv, hosts, clock, key: None, key_failed: false, cookie: random().to_be_bytes() })
+        Ok(Env { resolv, hosts, clock, key: None, key_failed: false, cookie: random().to_be_bytes(), hints: false })
     }
 
     /// Makes the TSIG key. A key that cannot be made is said, and the queries go unsigned, as with BIND.

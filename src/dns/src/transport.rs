@@ -51,10 +51,17 @@ impl From<io::Error> for Failure {
             Kind::PermissionDenied => Failure::Other("permission denied".to_owned()),
             Kind::AddrNotAvailable => Failure::Bind("address not available".to_owned()),
             Kind::AddrInUse => Failure::Bind("address in use".to_owned()),
+            Kind::InvalidInput => Failure::Other("invalid file".to_owned()),
+            _ if error.raw_os_error() == Some(EAFNOSUPPORT) => {
+                Failure::Unreachable("address family not supported".to_owned())
+            }
             _ => Failure::Other(error.to_string()),
         }
     }
 }
+
+/// asm-generic/errno.h; std has no kind of its own for it.
+const EAFNOSUPPORT: i32 = 97;
 
 /// A datagram that was accepted as the answer.
 #[derive(Clone, Debug)]

@@ -158,14 +158,16 @@ impl EdnsOption {
             Some(name) => name.to_owned(),
             None => format!("OPT={}", self.code),
         };
+        // The colon stays also when nothing follows it.
+        out.push(':');
         match self.decoded(sent_cookie) {
             Some(text) if text.is_empty() => {}
             Some(text) => {
-                let _ = write!(out, ": {text}");
+                let _ = write!(out, " {text}");
             }
             None if self.data.is_empty() => {}
             None => {
-                let _ = write!(out, ": {}", dump(&self.data));
+                let _ = write!(out, " {}", dump(&self.data));
             }
         }
         out
@@ -372,7 +374,7 @@ mod tests {
     #[test]
     fn options_as_dig_prints_them() {
         assert_eq!(text(3, b"ns1"), "NSID: 6e 73 31 (\"ns1\")");
-        assert_eq!(text(3, b""), "NSID");
+        assert_eq!(text(3, b""), "NSID:");
         assert_eq!(text(8, &[0, 1, 24, 0, 10, 0, 0]), "CLIENT-SUBNET: 10.0.0.0/24/0");
         assert_eq!(text(8, &[0, 2, 32, 0, 0x20, 1, 0xd, 0xb8]), "CLIENT-SUBNET: 2001:db8::/32/0");
         assert_eq!(text(15, b"\x00\x0csorry"), "EDE: 12 (NSEC Missing): (sorry)");

@@ -78,7 +78,7 @@ impl FromStr for RrType {
     }
 }
 
-const CLASSES: &[(u16, &str)] = &[(1, "IN"), (3, "CH"), (4, "HS"), (254, "NONE"), (255, "ANY")];
+const CLASSES: &[(u16, &str)] = &[(0, "RESERVED0"), (1, "IN"), (3, "CH"), (4, "HS"), (254, "NONE"), (255, "ANY")];
 
 impl Class {
     /// Internet.

@@ -60,6 +60,8 @@ pub(super) enum Field {
     Hash32,
     /// NSEC type bitmap.
     Types,
+    /// The same after a line break.
+    BrokenTypes,
     /// An RR type.
     Type,
     /// A DNSSEC time, YYYYMMDDHHMMSS.
@@ -109,8 +111,8 @@ impl Data<'_> {
 }
 
 use Field::{
-    Base64, Break, CryptoBase64, CryptoHex, Dashed, Groups64, Hash32, Hex, Ip4, Ip6, MaybeStr, Name as N, Open,
-    OpenHere, QuotedRest, Salt, Str, Strs, Tag, Time, Type, Types, U8, U16, U32, U64,
+    Base64, Break, BrokenTypes, CryptoBase64, CryptoHex, Dashed, Groups64, Hash32, Hex, Ip4, Ip6, MaybeStr, Name as N,
+    Open, OpenHere, QuotedRest, Salt, Str, Strs, Tag, Time, Type, Types, U8, U16, U32, U64,
 };
 use Layout::{Fields, In, InSpecial, Special as Own};
 
@@ -142,8 +144,10 @@ fn layout(rtype: RrType, class: Class) -> Option<Layout> {
         RrType::ISDN => Fields(&[Str, MaybeStr]),       // RFC 1183 3.2
         RrType::NSAP => InSpecial(special::nsap),       // RFC 1706 5
         RrType::NSAP_PTR => In(&[N]),                   // RFC 1348
-        RrType::SIG | RrType::RRSIG => {
-            // RFC 2535 4.1, RFC 4034 3
+        // RFC 2535 4.1; BIND breaks the older of the two one field later.
+        RrType::SIG => Fields(&[Type, U8, U8, U32, Time, Open, Time, U16, N, Break, CryptoBase64]),
+        RrType::RRSIG => {
+            // RFC 4034 3
             Fields(&[Type, U8, U8, U32, Open, Time, Time, U16, N, Break, CryptoBase64])
         }
         RrType::KEY | RrType::DNSKEY | RrType::CDNSKEY | RrType::RKEY => Own(special::key), // RFC 2535 3, RFC 4034 2, RFC 7344
@@ -166,7 +170,7 @@ fn layout(rtype: RrType, class: Class) -> Option<Layout> {
         RrType::IPSECKEY => Own(special::ipseckey),          // RFC 4025 2
         RrType::NSEC => Fields(&[N, Types]),                 // RFC 4034 4
         RrType::DHCID => InSpecial(special::dhcid),          // RFC 4701 3
-        RrType::NSEC3 => Fields(&[U8, U8, U16, Salt, Open, Hash32, Types]), // RFC 5155 3
+        RrType::NSEC3 => Fields(&[U8, U8, U16, Salt, Open, Hash32, BrokenTypes]), // RFC 5155 3
         RrType::NSEC3PARAM => Fields(&[U8, U8, U16, Salt]),  // RFC 5155 4
         RrType::TLSA | RrType::SMIMEA => TLSA,               // RFC 6698 2, RFC 8162
         RrType::HIP => Own(special::hip),                    // RFC 8005 5
@@ -256,7 +260,7 @@ impl Message {
                     out.extend_from_slice(data.name()?.wire());
                     continue;
                 }
-                Types => {
+                Types | BrokenTypes => {
                     data.cursor.rest();
                 }
                 // Printing is the one place that knows how long each field is.
@@ -308,6 +312,13 @@ fn print_fields(text: &mut Text<'_>, data: &mut Data<'_>, fields: &[Field]) -> O
                 text.types(data.cursor.rest(), apart)?;
                 continue;
             }
+            BrokenTypes => {
+                if data.cursor.left() > 0 {
+                    text.line_break();
+                    text.types(data.cursor.rest(), false)?;
+                }
+                continue;
+            }
             MaybeStr if data.cursor.left() == 0 => continue,
             _ => {}
         }
@@ -354,7 +365,7 @@ fn print_field(text: &mut Text<'_>, data: &mut Data<'_>, field: Field) -> Option
         Groups64 => text.groups64(cursor.u64()?),
         Dashed(count) => text.dashed(cursor.take(count)?),
         // Handled by the caller.
-        Types | Open | OpenHere | Break => {}
+        Types | BrokenTypes | Open | OpenHere | Break => {}
     }
     Some(())
 }

@@ -1,12 +1,12 @@
 //! Types whose data no field list can describe.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use super::super::edns::duration_words;
 use super::super::types::{Rcode, RrType, algorithm_mnemonic};
 use super::Data;
-use super::text::{Text, ip6_text};
+use super::text::Text;
 
 /// Class CH: a name and a 16-bit address in octal.
 pub(super) fn chaos_a(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
@@ -255,7 +255,7 @@ pub(super) fn a6(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
         let mut octets = [0u8; 16];
         octets.get_mut(usize::from(prefix / 8)..)?.copy_from_slice(given);
         text.space();
-        text.out.push_str(&ip6_text(Ipv6Addr::from(octets)));
+        text.ip6(octets);
     }
     if prefix > 0 {
         text.space();
@@ -288,7 +288,7 @@ pub(super) fn apl(text: &mut Text<'_>, data: &mut Data<'_>) -> Option<()> {
             2 if prefix <= 128 => {
                 let mut octets = [0u8; 16];
                 octets.get_mut(..given.len())?.copy_from_slice(given);
-                text.out.push_str(&ip6_text(Ipv6Addr::from(octets)));
+                text.ip6(octets);
             }
             _ => return None,
         }
@@ -302,7 +302,7 @@ fn gateway(text: &mut Text<'_>, data: &mut Data<'_>, kind: u8) -> Option<()> {
     match kind {
         0 => text.out.push('.'),
         1 => text.ip4(data.cursor.array()?),
-        2 => text.out.push_str(&ip6_text(Ipv6Addr::from(data.cursor.array::<16>()?))),
+        2 => text.ip6(data.cursor.array()?),
         3 => text.name(&data.name()?),
         _ => return None,
     }

@@ -49,6 +49,10 @@ impl<'a> Text<'a> {
             self.out.push_str(&groups.join(":"));
         } else {
             self.out.push_str(&ip6_text(address));
+            // In YAML a colon at the end would make a key of it.
+            if self.style.plain && self.out.ends_with("::") {
+                self.out.push('0');
+            }
         }
     }
 
