@@ -12,6 +12,7 @@ mod front;
 mod host_nslookup;
 mod image;
 mod lab;
+mod readme;
 mod resolvers;
 
 fn main() -> std::process::ExitCode {
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
+    trials.extend(readme::trials());
     trials.extend(resolvers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
+mod bench;
 mod demo;
 mod dist;
 mod elf;
@@ -37,6 +38,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "dist", usage: dist::USAGE, purpose: "the static binary and its root file system", run: dist::run },
     Command { name: "image", usage: image::USAGE, purpose: "the scratch image", run: image::run },
     Command { name: "test", usage: test::USAGE, purpose: "all tests, or the quick ones", run: test::run },
+    Command { name: "bench", usage: bench::USAGE, purpose: "speed against the peers, as ratios", run: bench::run },
     Command { name: "size", usage: size::USAGE, purpose: "bytes by crate and by applet", run: size::run },
     Command { name: "walls", usage: "", purpose: "who may call whom (DESIGN.md, section 2)", run: walls::run },
     Command { name: "reproduce", usage: "", purpose: "build again elsewhere, compare bytes", run: reproduce::run },

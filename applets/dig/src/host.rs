@@ -11,11 +11,11 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
-use netkit_wire::dns::{Class, Message, Name, Rcode, Record, RrType, Section, Style, reverse_name};
+use netkit_wire::dns::{Class, Message, Name, Rcode, Record, RrType, Section, Style};
 
 use crate::engine::bare;
 use crate::host_ask::{self, Ask, Face, Reply, atoi, end_of_chain, rcode_text};
@@ -105,7 +105,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         verbose: options.verbose,
         list: options.list,
         almost_all: options.almost_all,
-        default_lookups: options.default_lookups && ask.rtype == RrType::A,
+        default_lookups: options.default_lookups && ask.rtype != RrType::PTR,
         identify: options.compare,
         announce: options.server.is_some(),
         error: None,
@@ -335,9 +335,11 @@ impl Options {
     fn ask(&self, env: &Env, json: Option<&'static str>) -> Result<Ask, Error> {
         let servers = host_ask::servers_for(env, self.server.as_deref(), self.family)
             .map_err(|error| Error { exit: self.fatal, ..error })?;
-        let literal: Option<IpAddr> = self.name.parse().ok();
-        let (name, rtype) = match literal {
-            Some(address) => (reverse_name(address).to_string(), RrType::PTR),
+        let reverse = host_ask::reverse_text(&self.name);
+        // An address is never completed from the search list.
+        let search = reverse.is_none();
+        let (name, rtype) = match reverse {
+            Some(name) => (name, RrType::PTR),
             None => (self.name.clone(), self.rtype.unwrap_or(RrType::A)),
         };
         Ok(Ask {
@@ -348,7 +350,7 @@ impl Options {
             tcp: self.tcp,
             tries: self.tries,
             timeout: self.timeout,
-            search: literal.is_none(),
+            search,
             origins: env.resolv.search.clone(),
             ndots: self.ndots.unwrap_or(env.resolv.ndots as usize),
             servfail_stops: self.servfail_stops,
@@ -446,7 +448,7 @@ impl Host {
     fn follow(&mut self, reply: &Reply<'_>) {
         let name = bare(&end_of_chain(reply.message, reply.name));
         for rtype in [RrType::AAAA, RrType::MX] {
-            self.queue.push_back(Ask { name: name.clone(), rtype, search: false, ..reply.ask.clone() });
+            self.queue.push_back(Ask { name: name.clone(), rtype, search: false, tcp: reply.tcp, ..reply.ask.clone() });
         }
     }
 

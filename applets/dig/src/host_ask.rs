@@ -3,13 +3,13 @@
 //! It follows the order of events of BIND 9.18, like dig's own engine, but leaves every line about a reply to a
 //! [`Face`], because the two programs show the same messages in unlike words.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use netkit_core::text::printable;
 use netkit_core::{Error, Exit};
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
-use netkit_wire::dns::{Class, Message, Name, Query, Question, Rcode, RrType, Section};
+use netkit_wire::dns::{Class, Message, Name, Opcode, Query, Question, Rcode, RrType, Section, reverse_name};
 
 use crate::engine::bare;
 use crate::json::Attempt;
@@ -77,6 +77,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) rtype: RrType,
     pub(crate) server: &'a Server,
     pub(crate) peer: SocketAddr,
+    /// It came over TCP; lookups that follow from it go there at once.
+    pub(crate) tcp: bool,
 }
 
 /// What a program makes of the events.
@@ -180,6 +182,14 @@ impl Run<'_, '_> {
         let mut at = 0;
         while let Some(server) = ask.servers.get(at) {
             let last = at + 1 == ask.servers.len();
+            if let (Family::V6, Some(mapped)) = (ask.family, mapped(server)) {
+                self.talk(&format!("Skipping mapped address '{mapped}'"));
+                if last {
+                    self.talk("No acceptable nameservers");
+                }
+                at += 1;
+                continue;
+            }
             let step = if pass.tcp {
                 self.over_tcp(&mut pass, &sent, server, last)
             } else {
@@ -331,10 +341,9 @@ impl Run<'_, '_> {
             if rtype != RrType::AXFR && rtype != RrType::IXFR {
                 return self.reply(pass, sent, server, &received, last);
             }
-            if transfer.size.messages == 0 {
-                if let Some(step) = self.unsuitable(&received.message, server, last) {
-                    return step;
-                }
+            let first = transfer.size.messages == 0;
+            if let Some(step) = first.then(|| self.unsuitable(&received.message, server, last)).flatten() {
+                return step;
             }
             self.show(sent, server, &received, true);
             match transfer.feed(&received.message) {
@@ -405,7 +414,7 @@ impl Run<'_, '_> {
 
     /// A message of ours, `Err` when it is unreadable, `None` when it belongs to someone else.
     fn accept(&mut self, sent: &Sent, bytes: &[u8]) -> Option<Result<Message, ()>> {
-        let Some([high, low, ..]) = bytes.get(..12) else {
+        let Some([high, low, flags, ..]) = bytes.get(..12) else {
             self.talk("Warning: short (< header size) message received");
             return None;
         };
@@ -414,13 +423,22 @@ impl Run<'_, '_> {
             self.talk(&format!("Warning: ID mismatch: expected ID {}, got {id}", sent.id));
             return None;
         }
+        if flags & 0x80 == 0 {
+            self.talk("Warning: query response not set");
+        }
         let message = match Message::decode(bytes.to_vec()) {
             Ok(message) if message.questions.len() == usize::from(message.header.counts[0]) => message,
-            Ok(message) => return Some(Err(self.unreadable(bytes, message.fault.as_ref().map_or("", |f| &f.what)))),
-            Err(fault) => return Some(Err(self.unreadable(bytes, &fault.what))),
+            Ok(message) => return self.unreadable(bytes, message.fault.as_ref().map_or("", |fault| &fault.what)),
+            Err(fault) => return self.unreadable(bytes, &fault.what),
         };
-        if message.fault.is_some() {
-            self.talk("Warning: Message parser reports malformed message packet.");
+        if message.header.opcode != Opcode::QUERY {
+            let got = message.header.opcode;
+            self.talk(&format!("Warning: Opcode mismatch: expected QUERY, got {got}"));
+            return None;
+        }
+        if let Some(fault) = &message.fault {
+            // What came before it is shown, where the peer shows nothing but bytes.
+            self.sink.err.push_str(&format!(";; WARNING: message ended early: {fault}\n"));
         }
         for question in &message.questions {
             if *question != sent.question {
@@ -432,11 +450,12 @@ impl Run<'_, '_> {
         Some(Ok(message))
     }
 
-    fn unreadable(&mut self, bytes: &[u8], what: &str) {
+    fn unreadable(&mut self, bytes: &[u8], what: &str) -> Option<Result<Message, ()>> {
         self.talk(&format!("Got bad packet: {what}"));
         if self.ask.json.is_none() {
             print::hex_dump(&mut self.sink.out, bytes);
         }
+        Some(Err(()))
     }
 
     /// A reply to something other than a transfer.
@@ -560,7 +579,7 @@ impl Run<'_, '_> {
     fn show(&mut self, sent: &Sent, server: &Server, received: &Received, tcp: bool) {
         self.replied = true;
         let (rtype, name) = (sent.question.rtype, &sent.question.name);
-        let reply = Reply { ask: self.ask, message: &received.message, name, rtype, server, peer: received.peer };
+        let reply = Reply { ask: self.ask, message: &received.message, name, rtype, server, peer: received.peer, tcp };
         self.face.reply(self.sink, &reply);
         if let Some(schema) = self.ask.json {
             let (settings, globals) = (self.settings(), Globals::default());
@@ -624,6 +643,22 @@ impl Run<'_, '_> {
             self.sink.out.push_str(text);
             self.sink.out.push('\n');
         }
+    }
+}
+
+/// The IPv4-mapped address (RFC 4291, 2.5.5.2) of a server that only IPv4 reaches.
+fn mapped(server: &Server) -> Option<Ipv6Addr> {
+    match server.address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map(|_| v6),
+        IpAddr::V4(v4) => Some(v4.to_ipv6_mapped()),
+    }
+}
+
+/// The reverse name of an address as text, or nothing when it is none. BIND writes the final dot for IPv4 only.
+pub(crate) fn reverse_text(text: &str) -> Option<String> {
+    match text.parse().ok()? {
+        address @ IpAddr::V4(_) => Some(reverse_name(address).to_string()),
+        address @ IpAddr::V6(_) => Some(bare(&reverse_name(address))),
     }
 }
 

@@ -9,12 +9,11 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use netkit_core::text::printable;
 use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
-use netkit_wire::dns::{Class, RrType, reverse_name};
+use netkit_wire::dns::{Class, RrType};
 
 use crate::host_ask::{self, Ask};
 use crate::lookup::{Family, PORT, Server};
@@ -116,6 +115,8 @@ enum Line {
 #[derive(Debug, PartialEq, Eq)]
 struct Lookup {
     name: String,
+    /// The name is an address turned round.
+    reverse: bool,
     rtype: RrType,
     class: Class,
     recurse: bool,
@@ -161,7 +162,8 @@ struct Session {
     timeout: u32,
     tries: u32,
     recurse: bool,
-    tcp: bool,
+    /// `vc`, `novc`; unsaid, ANY goes over TCP and the rest over UDP.
+    tcp: Option<bool>,
     servfail_stops: bool,
     check_ra: bool,
     servers: Vec<Server>,
@@ -183,7 +185,7 @@ impl Session {
             timeout: env.timeout().unwrap_or(0),
             tries: env.tries(),
             recurse: true,
-            tcp: false,
+            tcp: None,
             servfail_stops: false,
             check_ra: true,
             servers: env.servers(Family::Any),
@@ -267,17 +269,17 @@ impl Session {
     }
 
     fn lookup(&self, word: &str) -> Lookup {
-        let literal: Option<IpAddr> = word.parse().ok();
-        let (name, rtype) = match literal {
-            Some(address) => (reverse_name(address).to_string(), RrType::PTR),
-            None => (word.to_owned(), self.rtype),
+        let (name, rtype, reverse) = match host_ask::reverse_text(word) {
+            Some(name) => (name, RrType::PTR, true),
+            None => (word.to_owned(), self.rtype, false),
         };
         Lookup {
             name,
+            reverse,
             rtype,
             class: self.class,
             recurse: self.recurse,
-            tcp: self.tcp,
+            tcp: self.tcp.unwrap_or(rtype == RrType::ANY),
             tries: self.tries,
             servfail_stops: self.servfail_stops,
         }
@@ -294,7 +296,8 @@ impl Session {
             tcp: lookup.tcp,
             tries: lookup.tries.max(1),
             timeout,
-            search: self.search,
+            // An address is never completed from the search list.
+            search: self.search && !lookup.reverse,
             origins: self.origins.clone(),
             ndots: self.ndots as usize,
             servfail_stops: lookup.servfail_stops,
@@ -335,7 +338,7 @@ impl Session {
         let _ = writeln!(
             out,
             "\nSet options:\n  {}\t\t\t{}\t\tnod2\n  {}\t\t{}",
-            choose(self.tcp, "vc", "novc"),
+            choose(self.tcp == Some(true), "vc", "novc"),
             choose(self.printer.debug, "debug", "nodebug"),
             choose(self.search, "search", "nosearch"),
             choose(self.recurse, "recurse", "norecurse"),
@@ -400,7 +403,7 @@ impl Session {
         } else if is("nodefname", 5) || is("nosearch", 5) {
             self.search = false;
         } else if is("vc", 2) || is("novc", 4) {
-            self.tcp = is("vc", 2);
+            self.tcp = Some(is("vc", 2));
         } else if is("debug", 3) || is("nodebug", 5) {
             self.printer.debug = is("debug", 3);
         } else if is("fail", 3) || is("nofail", 5) {

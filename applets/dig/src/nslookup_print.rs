@@ -39,7 +39,7 @@ impl Face for Printer {
         self.failed |= rcode != Rcode::NOERROR;
         if follow {
             let name = bare(&end_of_chain(message, reply.name));
-            self.queue.push_back(Ask { name, rtype: RrType::AAAA, search: false, ..reply.ask.clone() });
+            self.queue.push_back(Ask { name, rtype: RrType::AAAA, search: false, tcp: reply.tcp, ..reply.ask.clone() });
         }
         if reply.ask.json.is_some() {
             return;

@@ -230,7 +230,7 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = String::with_capacity(self.wire.len());
         push_text(&mut out, self);
-        f.write_str(&out)
+        f.pad(&out)
     }
 }
 

@@ -63,8 +63,8 @@ impl fmt::Display for RrType {
     /// The mnemonic, or `TYPEn` (RFC 3597 section 5).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mnemonic() {
-            Some(text) => f.write_str(text),
-            None => write!(f, "TYPE{}", self.0),
+            Some(text) => f.pad(text),
+            None => f.pad(&format!("TYPE{}", self.0)),
         }
     }
 }
