@@ -51,6 +51,8 @@ pub(crate) struct Parser<'a> {
     first_banner: bool,
     /// Addresses of the latest `@server`.
     address_count: usize,
+    /// A line of the batch file was neither empty nor a comment.
+    batch_begun: bool,
 }
 
 /// Where a line comes from.
@@ -93,6 +95,7 @@ impl<'a> Parser<'a> {
             version,
             first_banner: true,
             address_count: 0,
+            batch_begun: false,
         }
     }
 
@@ -145,11 +148,13 @@ impl<'a> Parser<'a> {
         self.read(words, Source::Command)
     }
 
-    /// One line of a batch file; empty lines and comments give nothing.
+    /// One line of a batch file. Empty lines and comments give nothing as long as no other line came before them; later
+    /// ones are read like any line, as BIND 9.18 does: an empty one asks for the root's name servers.
     pub(crate) fn batch_line(&mut self, line: &str) -> Result<(Request, Vec<Lookup>), Error> {
-        if line.is_empty() || line.starts_with(['\r', '\n', '#', ';']) {
+        if line.is_empty() || (!self.batch_begun && line.starts_with(['\r', '\n', '#', ';'])) {
             return Ok((Request::Run, Vec::new()));
         }
+        self.batch_begun = true;
         let words: Vec<String> = line
             .split([' ', '\t', '\r', '\n'])
             .filter(|w| !w.is_empty())
@@ -545,13 +550,10 @@ enum Dash {
     Stop(Request),
 }
 
-/// BIND's synopsis, to the byte: scripts and people compare it.
+/// What follows a refused option.
 const USAGE: &str = "\
-Usage:  dig [@global-server] [domain] [q-type] [q-class] {q-opt}
-            {global-d-opt} host [@local-server] {local-d-opt}
-            [ host [@local-server] {local-d-opt} [...]]
-
-Use \"dig -h\" (or \"dig -h | more\") for complete list of options
+Usage: dig [@server] [name] [type] [class] [-option] [+option] [name ...]
+`netkit --help dig` lists every option.
 ";
 
 fn ixfr(word: &str) -> Option<&str> {

@@ -63,6 +63,7 @@ pub(crate) fn run(
         Box::new(BufReader::new(file))
     };
     let room = Room::default();
+    let lines = feed(input);
     let (job_sender, jobs) = mpsc::channel::<(usize, Lookup)>();
     let (sender, items) = mpsc::channel::<(usize, Item)>();
     let jobs = Arc::new(Mutex::new(jobs));
@@ -72,9 +73,12 @@ pub(crate) fn run(
             let (jobs, sender) = (Arc::clone(&jobs), sender.clone());
             scope.spawn(move || work(&jobs, &sender, env, room));
         }
-        scope.spawn(move || read(parser, input, room, &job_sender, &sender));
+        let (lines, wake) = lines;
+        scope.spawn(move || read(parser, &lines, room, &job_sender, &sender));
         let outcome = print(ctx, env, room, &items, status);
         room.close();
+        // The reader may be waiting for a line that never comes; when there is no place in the queue, it is not.
+        let _ = wake.try_send(Ok(Vec::new()));
         outcome
     })
 }
@@ -87,10 +91,31 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// A line with its end, empty at the end of the file, or why there is none.
+type Fed = Result<Vec<u8>, io::Error>;
+
+/// Reads lines on a thread of its own that nobody waits for: a pipe may stay open for ever. Through the second half the
+/// receiver can be woken.
+fn feed(mut input: Box<dyn BufRead + Send>) -> (mpsc::Receiver<Fed>, mpsc::SyncSender<Fed>) {
+    let (sender, lines) = mpsc::sync_channel(AHEAD);
+    let wake = sender.clone();
+    std::thread::spawn(move || {
+        loop {
+            let mut line = Vec::new();
+            let read = io::Read::take(&mut input, LINE).read_until(b'\n', &mut line);
+            let ended = !matches!(read, Ok(1..));
+            if sender.send(read.map(|_| line)).is_err() || ended {
+                return;
+            }
+        }
+    });
+    (lines, wake)
+}
+
 /// Parses line after line, each seeing what the earlier ones set, and hands out the lookups.
 fn read(
     parser: &mut Parser<'_>,
-    mut input: Box<dyn BufRead + Send>,
+    lines: &mpsc::Receiver<Fed>,
     room: &Room,
     jobs: &mpsc::Sender<(usize, Lookup)>,
     items: &mpsc::Sender<(usize, Item)>,
@@ -101,13 +126,12 @@ fn read(
         *place += 1;
         sent
     };
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let limited = &mut io::Read::take(&mut input, LINE);
-        match limited.read_until(b'\n', &mut line) {
-            Ok(0) => return,
-            Ok(_) => {}
+    while let Ok(line) = lines.recv() {
+        let line = match line {
+            Ok(line) if line.is_empty() || room.is_closed() => return,
+            Ok(line) => line,
+            // As with BIND a directory holds nothing.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => return,
             Err(error) => {
                 put(
                     &mut place,
@@ -115,7 +139,7 @@ fn read(
                 );
                 return;
             }
-        }
+        };
         let parsed = parser.batch_line(&String::from_utf8_lossy(&line));
         let (out, err) = (std::mem::take(&mut parser.out), std::mem::take(&mut parser.err));
         let silent = out.is_empty() && err.is_empty();
@@ -337,7 +361,7 @@ mod tests {
     fn answers_come_out_in_the_order_of_the_file_however_they_arrive() {
         let (port, server) = backwards(4);
         let file = std::env::temp_dir().join(format!("netkit-dig-batch-{}", std::process::id()));
-        std::fs::write(&file, "one.example txt\n# comment\n\ntwo.example txt\nthree.example txt\nfour.example txt\n")
+        std::fs::write(&file, "# comment\n\none.example txt\ntwo.example txt\nthree.example txt\nfour.example txt\n")
             .unwrap();
         let resolve = |host: &str, _: Family| Ok(vec![(host.parse().unwrap(), 0)]);
         let mut parser = Parser::new(&resolve, "V");
@@ -354,6 +378,21 @@ mod tests {
         server.join().unwrap();
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         assert_eq!((text.as_str(), status.exit), ("\"one\"\n\"two\"\n\"three\"\n\"four\"\n", 0));
+    }
+
+    #[test]
+    fn an_error_ends_the_run_although_the_pipe_stays_open() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        // A label of 64 octets: the lookup itself fails, while the reader waits for the next line.
+        writer.write_all(format!("{}.example\n", "a".repeat(64)).as_bytes()).unwrap();
+        let resolve = |_: &str, _: Family| Err("not found");
+        let mut parser = Parser::new(&resolve, "V");
+        let env = Env::read(&SystemClock, None).unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let ended = run(&mut ctx(Shared::default()), &mut parser, &env, &path, &mut Status::default());
+        assert_eq!(ended.unwrap_err().exit, exit::INTERNAL);
+        // Still open: the run did not end because the pipe did.
+        drop(writer);
     }
 
     #[test]

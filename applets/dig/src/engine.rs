@@ -92,8 +92,10 @@ pub(crate) struct Run<'r, 's> {
     /// Suffixes to append, in order; empty when the name is asked as it is.
     pub(crate) origins: Vec<String>,
     pub(crate) ndots: usize,
-    /// The search list applies.
+    /// The search list was asked for.
     pub(crate) search: bool,
+    /// The name is an address, which no suffix completes.
+    pub(crate) literal: bool,
 }
 
 /// One go through the servers with one query. What makes dig start over changes a copy of it.
@@ -181,7 +183,8 @@ impl<'r, 's> Run<'r, 's> {
             attempts: Vec::new(),
             origins,
             ndots: globals.ndots.unwrap_or(env.resolv.ndots) as usize,
-            search: globals.search && !literal && !set.trace,
+            search: globals.search && !set.trace,
+            literal,
         }
     }
 
@@ -271,8 +274,7 @@ impl<'r, 's> Run<'r, 's> {
         let asked = Asked { id, name: &name, rtype, may_recurse: !walking, edns, cookie: cookie.as_deref(), signature };
         let mut bytes = query::encode(set, &asked);
         let verifier = key.map(|key| {
-            let now = u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
-            let mac = sign(&mut bytes, key, now, FUDGE);
+            let mac = sign(&mut bytes, key, self.tsig_time(), FUDGE);
             Verifier::new(key.clone(), mac)
         });
         const UDP_QUERY_MAX: usize = 512;
@@ -282,6 +284,12 @@ impl<'r, 's> Run<'r, 's> {
         let transfer = rtype == RrType::AXFR || (rtype == RrType::IXFR && pass.tcp);
         let cookie = cookie.filter(|_| edns.is_some());
         Sent { name, rtype, bytes, id, cookie, edns, verifier, transfer }
+    }
+
+    /// The time that signatures carry and are judged by, in seconds of Unix time.
+    fn tsig_time(&self) -> u64 {
+        let now = || u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
+        self.globals.fuzz_time.map_or_else(now, u64::from)
     }
 
     pub(crate) fn timeout(&self, default: u32) -> Duration {
@@ -662,8 +670,8 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn verify(&mut self, sent: &mut Sent, message: &Message) {
+        let now = self.tsig_time();
         let Some(verifier) = sent.verifier.as_mut() else { return };
-        let now = u64::try_from(self.env.clock.unix_seconds()).unwrap_or(0);
         if let Err(why) = verifier.check(message, now) {
             self.validated = false;
             self.warn(&format!("Couldn't verify signature: {why}"));

@@ -1,6 +1,6 @@
 //! Which of the messages that arrive belongs to the query, and what is said about the others.
 
-use netkit_wire::dns::{Message, Opcode};
+use netkit_wire::dns::{Message, Opcode, Record, RrType};
 
 use crate::engine::{Run, Sent, bare};
 use crate::lookup::Format;
@@ -112,10 +112,13 @@ impl Run<'_, '_> {
     }
 }
 
-/// What BIND calls malformed although every entry can be read: two questions, or records of another class.
+/// What BIND calls malformed although every entry can be read: two questions, records of another class, an OPT record
+/// out of place.
 fn is_odd(message: &Message) -> bool {
     let [question, rest @ ..] = message.questions.as_slice() else { return false };
     let mut records = message.records.iter().filter(|record| !record.is_pseudo());
+    let stray_opt = |record: &Record| record.rtype == RrType::OPT && print::is_ordinary(message, record);
     !rest.is_empty()
+        || message.records.iter().any(stray_opt)
         || (message.header.opcode != Opcode::UPDATE && records.any(|record| record.class != question.class))
 }

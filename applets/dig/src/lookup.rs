@@ -104,6 +104,8 @@ pub(crate) struct Globals {
     pub(crate) key_file: Option<String>,
     /// `-y`: algorithm as written, name, secret in base64.
     pub(crate) key_text: Option<KeyText>,
+    /// `+fuzztime=`: the clock of TSIG, in seconds of Unix time.
+    pub(crate) fuzz_time: Option<u32>,
     /// `+comments` was asked for before any name: transfers keep their comments.
     pub(crate) comments_asked: bool,
     /// The same for `+question`.
@@ -141,6 +143,7 @@ impl Default for Globals {
             explain: false,
             key_file: None,
             key_text: None,
+            fuzz_time: None,
             comments_asked: false,
             question_asked: false,
         }

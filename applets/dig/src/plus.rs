@@ -12,6 +12,9 @@ use crate::options::{self, Apply, Rule};
 /// Most `+ednsopt` options on a query.
 const EDNS_OPTIONS: usize = 100;
 
+/// What `+fuzztime` alone stands for, in seconds of Unix time: that of BIND.
+const FUZZ_TIME: u32 = 0x622a_cce1;
+
 /// Names that `+ednsopt=` takes besides numbers (IANA, "DNS EDNS0 Option Codes").
 const EDNS_NAMES: &[(&str, u16)] = &[
     ("LLQ", 1),
@@ -238,6 +241,13 @@ fn valued(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_
             let tries = number(parser, &value, u32::MAX - 1, "retries")?.saturating_add(1);
             parser.settings(line).tries = Some(tries);
         }
+        Rule::FuzzTime => {
+            let time = match given.value {
+                Some(value) => number(parser, value, u32::MAX, "fuzztime")?,
+                None => FUZZ_TIME,
+            };
+            parser.globals.fuzz_time = Some(time);
+        }
         Rule::Qid => {
             let qid = match given.state {
                 false => None,
@@ -278,7 +288,12 @@ fn split(parser: &mut Parser<'_>, given: &Given<'_>) -> Result<(), Error> {
         None if !given.state => parser.globals.split = Split::Off,
         None => {}
         Some(value) => {
-            let mut width = number(parser, value, 1023, "split")?;
+            let parsed = number(parser, value, 1023, "split");
+            if parsed.is_err() && parser.globals.split == Split::Default {
+                // BIND goes on with its mark for "not set", -1, before it gives up.
+                parser.err.push_str(";; Warning, split must be a multiple of 4; adjusting to 0\n");
+            }
+            let mut width = parsed?;
             if width % 4 != 0 {
                 width = width.div_ceil(4) * 4;
                 parser.err.push_str(&format!(";; Warning, split must be a multiple of 4; adjusting to {width}\n"));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use netkit_core::civil_from_unix;
-use netkit_wire::dns::{EdnsOption, Header, Message, Name, Opcode, Rcode, Record, RrType, Section, Style};
+use netkit_wire::dns::{EdnsOption, Header, Message, Name, Opcode, Opt, Rcode, Record, RrType, Section, Style};
 
 use crate::lookup::{Globals, RrComments, Settings};
 
@@ -60,7 +60,7 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
     if settings.comments {
         header(out, shown);
         out.push('\n');
-        if let Some(opt) = shown.message.opt() {
+        if let Some(opt) = opt(shown.message) {
             out.push_str(";; OPT PSEUDOSECTION:\n");
             edns_line(out, &opt);
             for option in &opt.options {
@@ -107,7 +107,30 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
     }
 }
 
+/// The OPT record that speaks for the message: in the additional section, at the root (RFC 6891, section 6.1.1), the first
+/// such. Any other is shown as a record.
+fn opt_record(message: &Message) -> Option<&Record> {
+    message.section(Section::Additional).find(|record| record.rtype == RrType::OPT && record.owner.is_root())
+}
+
+/// EDNS of a message.
+pub(crate) fn opt(message: &Message) -> Option<Opt> {
+    opt_record(message).map(|record| Opt::decode(record, message.rdata_bytes(record)))
+}
+
+/// Whether `record` has its place among the records of its section.
+pub(crate) fn is_ordinary(message: &Message, record: &Record) -> bool {
+    match record.rtype {
+        RrType::OPT => opt_record(message).is_none_or(|opt| !std::ptr::eq(opt, record)),
+        _ => !record.is_pseudo(),
+    }
+}
+
 fn option_text(option: &EdnsOption, shown: &Shown<'_>) -> String {
+    // BIND shows a query before the padding is put in.
+    if option.code == EdnsOption::PADDING && shown.sending && shown.settings.padding != 0 {
+        return "PAD:".to_owned();
+    }
     option.text(if shown.sending { None } else { shown.sent_cookie })
 }
 
@@ -138,7 +161,7 @@ fn section_end(out: &mut String, shown: &Shown<'_>) {
 fn records(out: &mut String, shown: &Shown<'_>, section: Section, style: &Style) {
     let mut titled = false;
     let mut filter = SoaFilter::new(shown);
-    for record in shown.message.section(section).filter(|record| !record.is_pseudo()) {
+    for record in shown.message.section(section).filter(|record| is_ordinary(shown.message, record)) {
         if !titled {
             section_title(out, shown, section);
             titled = true;
@@ -227,9 +250,15 @@ fn status(rcode: Rcode) -> String {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("?{text}") } else { text }
 }
 
-/// `.local` belongs to Multicast DNS (RFC 6762); Kubernetes' `cluster.local` gets BIND's warning like the rest.
+/// Whether a name belongs to Multicast DNS: below `.local` (RFC 6762), but not Kubernetes' `cluster.local`, whose names are
+/// meant for DNS.
 fn leaks_mdns(name: &Name) -> bool {
-    name.labels().filter(|label| !label.is_empty()).last().is_some_and(|label| label.eq_ignore_ascii_case(b"local"))
+    let labels: Vec<&[u8]> = name.labels().filter(|label| !label.is_empty()).collect();
+    match labels.as_slice() {
+        [.., cluster, local] if cluster.eq_ignore_ascii_case(b"cluster") => !local.eq_ignore_ascii_case(b"local"),
+        [.., local] => local.eq_ignore_ascii_case(b"local"),
+        [] => false,
+    }
 }
 
 /// The flag mnemonics that are set, each after a blank.
@@ -254,7 +283,7 @@ pub(crate) const DO: u16 = 0x8000;
 /// Compact denial of existence (RFC 9824).
 pub(crate) const CO: u16 = 0x4000;
 
-fn edns_line(out: &mut String, opt: &netkit_wire::dns::Opt) {
+fn edns_line(out: &mut String, opt: &Opt) {
     let _ = write!(out, "; EDNS: version: {}, flags:", opt.version);
     if opt.flags & DO != 0 {
         out.push_str(" do");
@@ -270,10 +299,11 @@ fn edns_line(out: &mut String, opt: &netkit_wire::dns::Opt) {
     }
 }
 
-fn short(out: &mut String, shown: &Shown<'_>) {
+/// The data of the answers alone.
+pub(crate) fn short(out: &mut String, shown: &Shown<'_>) {
     // The short form knows no columns; data stays on one line.
     let style = Style { multiline: false, ..style(shown.settings, shown.globals) };
-    for record in shown.message.section(Section::Answer).filter(|record| !record.is_pseudo()) {
+    for record in shown.message.section(Section::Answer).filter(|record| is_ordinary(shown.message, record)) {
         if shown.short_type {
             let _ = write!(out, "{} ", record.rtype);
         }

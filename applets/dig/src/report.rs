@@ -43,7 +43,14 @@ impl Run<'_, '_> {
     }
 
     pub(crate) fn print_banner_for_failure(&mut self) {
-        if self.globals.cmd && self.globals.format == Format::Text {
+        // BIND 9.18 greets here whatever `+cmd` says. That is kept for YAML, which its users compare; in text `+short` and
+        // `+nocmd` mean no greeting, as with newer BINDs.
+        let wanted = match self.globals.format {
+            Format::Text => self.globals.cmd,
+            Format::Yaml => true,
+            Format::Json => false,
+        };
+        if wanted {
             self.sink.out.push_str(self.banner);
         }
         self.banner = "";

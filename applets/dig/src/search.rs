@@ -11,10 +11,11 @@ impl Run<'_, '_> {
     pub(crate) fn name(&mut self, pass: &mut Pass) -> Result<Option<Name>, Error> {
         let text = &self.set.name;
         if pass.fresh {
-            if text.matches('.').count() >= self.ndots || !self.search {
+            let enough = text.matches('.').count() >= self.ndots;
+            if enough || !self.search || self.literal {
                 pass.origin = None;
                 pass.done_as_is = true;
-                pass.need_search = self.search;
+                pass.need_search = self.search && enough;
             } else if pass.origin.is_none() {
                 pass.origin = (!self.origins.is_empty()).then_some(0);
                 pass.need_search = false;
@@ -44,7 +45,7 @@ impl Run<'_, '_> {
 
     /// The pass with the next suffix, if the search list has one and the name qualifies.
     pub(crate) fn next_origin(&self, pass: &Pass) -> Option<Pass> {
-        if !self.search {
+        if !self.search || self.literal {
             return None;
         }
         let text = &self.set.name;

@@ -29,6 +29,9 @@ pub(crate) fn resolve(env: &Env, host: &str, family: Family) -> Result<Vec<(IpAd
             _ => Err(FAMILY),
         };
     }
+    if host.split_once('%').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok()) {
+        return Err(FAILURE);
+    }
     let allowed = |addresses: Vec<IpAddr>| -> Vec<(IpAddr, u32)> {
         addresses
             .into_iter()
@@ -68,7 +71,8 @@ fn literal(host: &str) -> Option<(IpAddr, u32)> {
     let scope = match zone {
         None => 0,
         Some(_) if address.is_ipv4() => return None,
-        Some(zone) => zone.parse().ok().or_else(|| interface_index(zone))?,
+        // Only a link-local address goes with the name of an interface (RFC 4007, section 11.2 leaves it open).
+        Some(zone) => zone.parse().ok().or_else(|| interface_index(zone).filter(|_| is_link_local(address)))?,
     };
     Some((address, scope))
 }
@@ -84,6 +88,10 @@ fn loose_v4(text: &str) -> Option<Ipv4Addr> {
     }
     let high = leading.iter().fold(0u64, |sum, part| sum << 8 | u64::from(*part));
     u32::try_from(high * limit + u64::from(*last)).ok().map(Ipv4Addr::from)
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 fn interface_index(name: &str) -> Option<u32> {
@@ -132,8 +140,10 @@ fn addresses(message: &Message, rtype: RrType) -> Vec<IpAddr> {
 fn query(env: &Env, name: &Name, rtype: RrType) -> Option<Message> {
     let question = Question { name: name.clone(), rtype, class: Class::IN };
     let timeout = Duration::from_secs(u64::from(env.timeout().unwrap_or(TIMEOUT)));
+    // The C library, which finds BIND's servers, knows only 127.0.0.1 when resolv.conf names none.
+    let family = if env.resolv.nameservers.is_empty() { Family::V4 } else { Family::Any };
     for _ in 0..env.resolv.attempts.clamp(1, 5) {
-        for server in env.servers(Family::Any) {
+        for server in env.servers(family) {
             let target = SocketAddr::new(server.address, PORT);
             let [high, low, ..] = random().to_be_bytes();
             let id = u16::from_be_bytes([high, low]);

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use netkit_core::civil_from_unix;
 use netkit_wire::dns::{EdnsOption, Message, Opt, Question, Record, RrType, Section, Style};
 
-use crate::print::{CO, DO, Shown, SoaFilter, flags, section_name};
+use crate::print::{CO, DO, Shown, SoaFilter, flags, is_ordinary, opt, section_name, short};
 
 /// How a message travelled.
 pub(crate) struct Exchange {
@@ -61,7 +61,7 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
     for (title, count) in titles.into_iter().zip(header.counts) {
         let _ = writeln!(out, "      {title}: {count}");
     }
-    if let (true, Some(opt)) = (shown.settings.comments, message.opt()) {
+    if let (true, Some(opt)) = (shown.settings.comments, opt(message)) {
         opt_section(out, &opt, shown);
     }
     sections(out, shown);
@@ -70,6 +70,13 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
 fn sections(out: &mut String, shown: &Shown<'_>) {
     let message = shown.message;
     let settings = shown.settings;
+    if shown.globals.short {
+        // No YAML any more, but what BIND prints for `+short +yaml`.
+        if settings.answer {
+            short(out, shown);
+        }
+        return;
+    }
     let style = Style { plain: true, split: shown.globals.split, ..Style::default() };
     let title = |section| section_name(section, message.header.opcode);
     if settings.question && !message.questions.is_empty() {
@@ -83,7 +90,7 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
         (Section::Authority, settings.authority),
         (Section::Additional, settings.additional),
     ] {
-        let mut records = message.section(section).filter(|record| !record.is_pseudo()).peekable();
+        let mut records = message.section(section).filter(|record| is_ordinary(message, record)).peekable();
         if !wanted || records.peek().is_none() {
             continue;
         }
@@ -172,6 +179,7 @@ fn option_lines(out: &mut String, option: &EdnsOption, shown: &Shown<'_>) {
         return;
     }
     let text = match option.code {
+        EdnsOption::PADDING if shown.sending && shown.settings.padding != 0 => "PAD:".to_owned(),
         EdnsOption::PADDING if !option.data.is_empty() => padding(&option.data),
         _ => option.text(sent),
     };
