@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use netkit_core::civil_from_unix;
-use netkit_wire::dns::{EdnsOption, Header, Message, Name, Opcode, Opt, Rcode, Record, RrType, Section, Style};
+use netkit_wire::dns::{EdnsOption, Fault, Header, Message, Name, Opcode, Opt, Rcode, Record, RrType, Section, Style};
 
 use crate::lookup::{Globals, RrComments, Settings};
 
@@ -195,8 +195,20 @@ impl SoaFilter {
     }
 }
 
+/// The line of a record, and what is wrong with its data. An OPT record out of place has nothing behind its type.
+pub(crate) fn line(message: &Message, record: &Record, style: &Style) -> (String, Option<Fault>) {
+    let (mut line, fault) = message.record_line(record, style);
+    if record.rtype == RrType::OPT
+        && record.rdata.is_empty()
+        && let Some(kept) = line.strip_suffix("\\# 0")
+    {
+        line.truncate(kept.len());
+    }
+    (line, fault)
+}
+
 fn record_line(out: &mut String, message: &Message, record: &Record, style: &Style) {
-    let (line, fault) = message.record_line(record, style);
+    let (line, fault) = line(message, record, style);
     out.push_str(&line);
     out.push('\n');
     if let Some(fault) = fault {
