@@ -2,7 +2,7 @@
 //! what can be read and says what cannot, so here our masked output is compared with reviewed files.
 //!
 //! Each file of `golden/dig/malformed/` holds the command line, then one or more lines `peer lacks: TEXT` (our output has
-//! it, Debian's has not) or `peer says: TEXT` (the other way round), an empty line, and our output.
+//! it, Debian's has not) or `peer says: TEXT` (the other way round; `\n` is a line's end), an empty line, our output.
 //!
 //! To write the outputs anew (and then to read them): `NETKIT_GOLDEN=write cargo test --test e2e -- dig_diff::malformed`
 
@@ -61,12 +61,12 @@ fn check(lab: &Lab, [left, right]: &[PathBuf; 2], text: &str, write: Option<&Pat
     let mut told = 0;
     for line in head.lines().skip(1) {
         let (has, has_not, part) = match line.split_once(": ") {
-            Some(("peer lacks", part)) => (&ours, &theirs, part),
-            Some(("peer says", part)) => (&theirs, &ours, part),
+            Some(("peer lacks", part)) => (&ours, &theirs, part.replace("\\n", "\n")),
+            Some(("peer says", part)) => (&theirs, &ours, part.replace("\\n", "\n")),
             _ => return Err(Stop::Fail(format!("neither `peer lacks: ` nor `peer says: `: {line}"))),
         };
         told += 1;
-        if !has.contains(part) || has_not.contains(part) {
+        if !has.contains(&part) || has_not.contains(&part) {
             return Err(Stop::Fail(format!("not true: {line}\n--- Debian's\n{theirs}\n--- ours\n{ours}")));
         }
     }

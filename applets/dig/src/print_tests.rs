@@ -131,3 +131,20 @@ fn socket_addresses() {
     assert_eq!(address("[fe80::1%3]:53".parse().unwrap()), "fe80::1%3#53");
     assert_eq!(address("[::1]:53".parse().unwrap()), "::1#53");
 }
+
+#[test]
+fn names_of_multicast_dns() {
+    for (name, leaks) in [
+        ("printer.local", true),
+        ("local", true),
+        ("A.LOCAL", true),
+        ("web.default.svc.cluster.local", false),
+        ("Cluster.Local", false),
+        ("cluster.printer.local", true),
+        ("web.cluster.test", false),
+        ("cluster", false),
+        (".", false),
+    ] {
+        assert_eq!(leaks_mdns(&Name::parse(name).unwrap()), leaks, "{name}");
+    }
+}

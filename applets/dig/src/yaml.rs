@@ -72,9 +72,7 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
     let settings = shown.settings;
     if shown.globals.short {
         // No YAML any more, but what BIND prints for `+short +yaml`.
-        if settings.answer {
-            short(out, shown);
-        }
+        short(out, shown);
         return;
     }
     let style = Style { plain: true, split: shown.globals.split, ..Style::default() };
