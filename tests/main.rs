@@ -8,6 +8,7 @@
 mod demo;
 mod dig_diff;
 mod dig_hostile;
+mod dig_modes;
 mod front;
 mod host_nslookup;
 mod image;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(readme::trials());
+    trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -12,6 +12,7 @@ use netkit_dns::simulate::Resolver;
 use netkit_dns::{RESOLV_CONF, path_of_pid};
 use netkit_wire::dns::{Class, Edns, Message, Name, Query, Question, RrType, Section};
 
+use crate::session::Env;
 use crate::{all, as_resolvers, path, race};
 
 /// Most pairs `--race` sends; ten thousand queries a side are enough to see one loss in a thousand.
@@ -48,6 +49,7 @@ pub(crate) struct Request {
     /// Whose files are read.
     pub(crate) from_pid: Option<u32>,
     netns: Option<String>,
+    explain: bool,
 }
 
 /// Runs a mode if the command line names one.
@@ -61,6 +63,11 @@ pub(crate) fn run(ctx: &mut Ctx) -> Option<Result<Exit, Error>> {
 
 fn dispatch(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     let (mode, request) = parse(words)?;
+    ctx.explain |= request.explain;
+    if let Some(pid) = request.from_pid {
+        // A process that is gone or out of reach is reported in the words of a plain look-up.
+        Env::read(ctx.clock, Some(&pid.to_string()))?;
+    }
     if let Some(target) = &request.netns {
         netkit_sys::netns::enter(target)?;
     }
@@ -84,6 +91,7 @@ fn parse(words: &[String]) -> Result<(Mode, Request), Error> {
         json: false,
         from_pid: None,
         netns: None,
+        explain: false,
     };
     let mut server_words = Vec::new();
     let mut rest = words.iter();
@@ -127,6 +135,10 @@ fn parse(words: &[String]) -> Result<(Mode, Request), Error> {
             }
             "--json" | "+json" => {
                 request.json = true;
+                continue;
+            }
+            "--explain" => {
+                request.explain = true;
                 continue;
             }
             _ if word.starts_with('@') => {
@@ -285,8 +297,8 @@ mod tests {
             (request.name.as_str(), request.rtype, request.from_pid, request.json),
             ("web", Some(RrType::AAAA), Some(7), true)
         );
-        let (mode, request) = parsed("@10.0.0.1#5353 --race=20 x +time=2").unwrap();
-        assert_eq!((mode, request.timeout), (Mode::Race(20), Duration::from_secs(2)));
+        let (mode, request) = parsed("@10.0.0.1#5353 --race=20 x +time=2 --explain").unwrap();
+        assert_eq!((mode, request.timeout, request.explain), (Mode::Race(20), Duration::from_secs(2), true));
         assert_eq!(request.servers().unwrap(), vec!["10.0.0.1:5353".parse().unwrap()]);
         for (line, part) in [
             ("--as bind x", "no resolver `bind`"),

@@ -445,6 +445,7 @@ mod tests {
             key: None,
             key_failed: false,
             cookie: [0; 8],
+            hints: false,
         }
     }
 

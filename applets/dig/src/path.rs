@@ -130,31 +130,44 @@ fn table(name: &Name, rtype: RrType, server: SocketAddr, rows: &[Row], verdict: 
 fn sentence(rows: &[Row]) -> String {
     let reply = |way: Way| rows.iter().find(|row| row.way == way).map(|row| &row.reply);
     let works = |way: Way| reply(way).is_some_and(Result::is_ok);
-    let small = works(Way::Udp(0));
-    let large = works(Way::Udp(4096));
+    let (small, medium, large) = (works(Way::Udp(0)), works(Way::Udp(1232)), works(Way::Udp(4096)));
     let tcp = works(Way::Tcp);
     // Only a reply that really was large says anything about large replies.
     let size =
         rows.iter().filter_map(|row| row.reply.as_ref().ok()).map(|message| message.bytes.len()).max().unwrap_or(0);
     let truncated = reply(Way::Udp(0)).and_then(|reply| reply.as_ref().ok()).is_some_and(|message| message.header.tc);
-    match (small, large && works(Way::Udp(1232)), tcp) {
-        (true, true, true) if size > 512 => format!("every way works, and replies up to {size} bytes come through"),
-        (true, true, true) => {
+    match (small, medium, large, tcp) {
+        (true, true, true, true) if size > 512 => {
+            format!("every way works, and replies up to {size} bytes come through")
+        }
+        (true, true, true, true) => {
             format!("every way works, though this reply is small ({size} bytes); a larger one may fare differently")
         }
-        (true, true, false) => {
+        (true, true, true, false) => {
             "UDP works, TCP does not: truncated replies cannot be fetched, and neither can transfers".to_owned()
         }
-        (true, false, true) if truncated => {
+        (true, _, false, true) if truncated => {
             "large UDP replies are lost, and TCP works: fragments are dropped or the MTU is wrong".to_owned()
         }
-        (true, false, true) => "queries with EDNS get no answer: a middlebox or an old server drops them".to_owned(),
-        (true, false, false) => {
+        (true, true, false, true) => "queries that allow 4096 bytes get no answer, those that allow 1232 do, and TCP \
+                                      works: fragments are dropped or the MTU is wrong"
+            .to_owned(),
+        (true, false, false, true) => {
+            "queries with EDNS get no answer: a middlebox or an old server drops them".to_owned()
+        }
+        (true, false, false, false) if !truncated => {
+            "queries with EDNS get no answer, and TCP is blocked: only UDP without EDNS works".to_owned()
+        }
+        (true, _, false, false) => {
             "only small UDP replies come through; large ones are lost and TCP is blocked".to_owned()
         }
-        (false, true, _) => "queries without EDNS get no answer, those with EDNS do".to_owned(),
-        (false, false, true) => "UDP gets no answer, TCP does: UDP port 53 is blocked on the way".to_owned(),
-        (false, false, false) => "no way works: the server is down, not there, or port 53 is blocked".to_owned(),
+        // The larger size got through and the smaller did not: no rule about size explains that.
+        (_, false, true, _) | (false, true, false, _) => {
+            "some UDP queries get an answer and some do not, whatever the size: packets are lost".to_owned()
+        }
+        (false, true, true, _) => "queries without EDNS get no answer, those with EDNS do".to_owned(),
+        (false, false, false, true) => "UDP gets no answer, TCP does: UDP port 53 is blocked on the way".to_owned(),
+        (false, false, false, false) => "no way works: the server is down, not there, or port 53 is blocked".to_owned(),
     }
 }
 
@@ -213,6 +226,11 @@ mod tests {
                 .contains("fragments are dropped")
         );
         assert!(verdict([reply(60, false), reply(60, false), reply(60, false), lost()]).contains("TCP does not"));
+        assert!(verdict([reply(60, false), reply(60, false), lost(), reply(60, false)]).contains("that allow 1232 do"));
+        assert!(verdict([reply(60, false), lost(), lost(), reply(60, false)]).contains("with EDNS get no answer"));
+        assert!(verdict([reply(60, false), lost(), lost(), lost()]).contains("only UDP without EDNS"));
+        assert!(verdict([reply(60, true), reply(900, false), lost(), lost()]).contains("only small UDP"));
+        assert!(verdict([lost(), reply(60, false), lost(), reply(60, false)]).contains("packets are lost"));
         assert!(verdict([lost(), lost(), lost(), lost()]).contains("no way works"));
         assert!(verdict([lost(), lost(), lost(), reply(60, false)]).contains("UDP port 53 is blocked"));
     }

@@ -12,6 +12,7 @@ use netkit_dns::transport::TcpConnection;
 use netkit_wire::dns::Name;
 use netkit_wire::dns::tsig::{Algorithm, Key};
 
+use crate::exit;
 use crate::lookup::{Family, KeyText, Server};
 
 /// Everything a lookup reads and never changes; shared by the threads of a batch.
@@ -44,7 +45,7 @@ impl Env {
         let resolv = match ResolvConf::read(&conf) {
             Ok(resolv) => resolv,
             Err(error) if pid.is_some() => {
-                return Err(Error::usage(format!("cannot read {}: {error}", conf.display())));
+                return Err(Error::new(exit::USAGE, format!("cannot read {}: {error}", conf.display())));
             }
             Err(_) => ResolvConf::default(),
         };
@@ -122,13 +123,12 @@ fn root_of(pid: &str) -> Result<PathBuf, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::usage(format!("--from-pid: there is no process {pid}")))
         }
-        Err(error) => Err(Error::usage(format!("--from-pid: cannot look into {}: {error}", root.display())).hint(
-            netkit_core::privilege::missing(
+        Err(error) => Err(Error::new(exit::USAGE, format!("--from-pid: cannot look into {}: {error}", root.display()))
+            .hint(netkit_core::privilege::missing(
                 netkit_core::privilege::Capability::SysPtrace,
                 "reading another process's files",
                 "this container's own resolv.conf",
-            ),
-        )),
+            ))),
     }
 }
 
