@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("dig_modes::all::another_serial", all_serial),
         trial("dig_modes::all::one_silent", all_one_silent),
         trial("dig_modes::all::truncated_is_fetched_over_tcp", all_truncated),
+        trial("dig_modes::all::agreement_on_a_failure", all_fail),
         trial("dig_modes::all::nobody", all_nobody),
         trial("dig_modes::path::every_way", path_every_way),
         trial("dig_modes::path::tcp_blocked", path_tcp_blocked),
@@ -148,6 +149,27 @@ fn all_truncated() -> Result<(), Stop> {
     Ok(())
 }
 
+/// Agreement is not success, and one server agrees with nobody.
+fn all_fail() -> Result<(), Stop> {
+    let case = "case all\nresolv nameserver 127.0.0.1\nresolv nameserver 127.0.0.2\nanswer a.test * SERVFAIL\n\
+                answer b.test AAAA 2001:db8::1\nanswer c.test A 192.0.2.1\n";
+    for (arguments, verdict) in [
+        (["@all", "a.test"], "all 2 name servers that answered agree on SERVFAIL"),
+        (["@all", "b.test"], "all 2 name servers that answered agree that there is no such record"),
+        (["@all", "x.test"], "all 2 name servers that answered agree on NXDOMAIN"),
+        (["@all", "c.test"], "all 2 name servers that answered agree"),
+    ] {
+        of(&on_the_wire(case, &arguments)?).exits(0)?.says(&format!(";; VERDICT: {verdict}\n"))?;
+    }
+    // Servers named on the command line take the place of those of resolv.conf.
+    let recording = on_the_wire(case, &["@all", "@127.0.0.3", "c.test"])?;
+    of(&recording)
+        .exits(0)?
+        .says(";; VERDICT: there is only one name server, so nothing to compare its answer with\n")?;
+    let asked: Vec<&str> = recording.queries.iter().map(|query| query.server.as_str()).collect();
+    lab::same("who was asked", "127.0.0.3", &asked.join(" "))
+}
+
 fn all_nobody() -> Result<(), Stop> {
     // .2 refuses, .1 is silent.
     let mut scene = Scene::new("nameserver 127.0.0.1\nnameserver 127.0.0.2\n", "")?;
@@ -266,19 +288,19 @@ fn path_nothing() -> Result<(), Stop> {
 
 // ---- --race ----
 
-/// What `--race` sent, from the wire.
-fn raced(case: &str, arguments: &[&str]) -> Result<Recording, Stop> {
+/// `dig ARGUMENTS` in the recorder's lab, with the queries it sent.
+fn on_the_wire(case: &str, arguments: &[&str]) -> Result<Recording, Stop> {
     lab::namespaces()?;
     let case = recorder::cases(case)?.pop().ok_or("no case")?;
     let mut argv = vec![lab::netkit().display().to_string(), "dig".to_owned()];
     argv.extend(arguments.iter().map(|word| (*word).to_owned()));
-    let job = Job { label: "netkit".to_owned(), argv, env: Vec::new() };
+    let job = Job { label: format!("dig {}", arguments.join(" ")), argv, env: Vec::new() };
     recorder::record(&case, &[job])?.pop().ok_or_else(|| "no recording".into())
 }
 
 fn of(recording: &Recording) -> Ran {
     Ran {
-        line: "dig --race".to_owned(),
+        line: recording.label.clone(),
         status: i32::try_from(recording.status).unwrap_or(-1),
         out: recording.stdout.clone(),
         err: recording.stderr.clone(),
@@ -287,7 +309,7 @@ fn of(recording: &Recording) -> Ran {
 
 fn race_no_loss() -> Result<(), Stop> {
     let case = "case race\nresolv nameserver 127.0.0.1\nresolv search lab.test\nanswer www.lab.test A 192.0.2.1\n";
-    let recording = raced(case, &["--race", "5", "www.lab.test", "--json"])?;
+    let recording = on_the_wire(case, &["--race", "5", "www.lab.test", "--json"])?;
     let ran = of(&recording);
     let value = ran.exits(0)?.json()?;
     ran.claim(value["schema"] == "dig.race/1" && value["pairs"] == 5, "schema")?;
@@ -316,11 +338,11 @@ fn race_lost() -> Result<(), Stop> {
         seen.insert(client.port()).then_some(())?;
         Some(addresses(&question(query)?, &[*ONE]).bytes())
     })?;
-    scene.dig(&["--race", "2", "www.lab.test", "+time=1"])?.exits(1)?.says(
+    scene.dig(&["--race", "2", "www.lab.test", "+time=2"])?.exits(1)?.says(
         "VERDICT: 2 queries were lost only when A and AAAA shared a socket: the connection-tracking race; \
          `options single-request-reopen` (glibc) or a node-local DNS cache avoids it\n",
     )?;
-    let ran = scene.dig(&["--race=1", "www.lab.test", "+time=1", "--json"])?;
+    let ran = scene.dig(&["--race=1", "www.lab.test", "+time=2", "--json"])?;
     let value = ran.exits(1)?.json()?;
     ran.claim(value["series"][0]["lost"] == 1 && value["series"][1]["lost"] == 0, "lost on the shared socket only")?;
     ran.claim(value["series"][0]["sent"] == 2, "what was lost counts as sent")?;
@@ -331,7 +353,7 @@ fn race_nobody() -> Result<(), Stop> {
     let verdict = "VERDICT: the server answered nothing, so there is no race to see\n";
     // Refused, and silent.
     let refused =
-        raced("case race\nresolv nameserver 127.0.0.1\nclosed 127.0.0.1\n", &["--race", "50", "www.lab.test"])?;
+        on_the_wire("case race\nresolv nameserver 127.0.0.1\nclosed 127.0.0.1\n", &["--race", "50", "www.lab.test"])?;
     of(&refused).exits(9)?.says(verdict)?.says(";; first failure: connection refused\n")?;
     let mut scene = Scene::new("nameserver 127.0.0.1\n", "")?;
     scene.serve("127.0.0.1", silent())?;

@@ -4,6 +4,7 @@ use libtest_mimic::Trial;
 
 use super::scene::{Ran, Scene};
 use super::script;
+use crate::lab::hierarchy::Lab;
 use crate::lab::message::{ASKED, Message, Section, flag, kind, name};
 use crate::lab::recorder::{self, Job, Recording};
 use crate::lab::{self, Stop, same, trial};
@@ -14,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("dig_modes::status::of_plain_lookups", plain_statuses),
         trial("dig_modes::json::one_object_per_reply", json_replies),
         trial("dig_modes::json::bad_records_hide_nothing", bad_records),
+        trial("dig_modes::json::whatever_is_said", json_only),
         trial("dig_modes::pod::addresses_are_never_completed", literals),
         trial("dig_modes::refused::transports_by_name", refused),
     ]
@@ -49,6 +51,8 @@ answer nodata.test AAAA 2001:db8::1
 answer nothere.test * NXDOMAIN
 answer servfail.test * SERVFAIL
 answer refused.test * REFUSED
+answer @127.0.0.1 half.test * SERVFAIL
+answer half.test A 192.0.2.1
 answer formerr.test * FORMERR
 answer notimp.test * NOTIMP
 answer silent.test * SILENCE
@@ -72,6 +76,13 @@ fn rc() -> Result<(), Stop> {
         ("found.test refused.test nodata.test", 5),
         // The short and the JSON form say the same.
         ("+short nothere.test", 3),
+        // What counts is the end of the search list, not a step on the way.
+        ("+search +domain=test found", 0),
+        ("+search +domain=nowhere +ndots=3 found.test", 0),
+        ("+search +domain=test nowhere", 3),
+        // A reply of another server after SERVFAIL.
+        ("+nofail @127.0.0.1 @127.0.0.3 half.test", 0),
+        ("+fail @127.0.0.1 @127.0.0.3 half.test", 4),
         ("--json servfail.test", 4),
     ];
     let with: Vec<String> = cases.iter().map(|(line, _)| format!("+rc {line}")).collect();
@@ -205,6 +216,72 @@ fn bad_records() -> Result<(), Stop> {
         value["answerRRs"].as_array().map(Vec::len) == Some(5) && value["fault"].is_string(),
         "five and a fault",
     )?;
+    Ok(())
+}
+
+/// Replies that make the text form talk: standard output stays JSON, one object for each reply that counts.
+fn json_only() -> Result<(), Stop> {
+    let lab = Lab::hierarchy()?;
+    let dig = |arguments: &[&str]| {
+        let mut command = lab.command("default", lab::netkit());
+        Ran::of(command.args(["dig", "-r", "+json", "+time=1", "+tries=1"]).args(arguments))
+    };
+    // See lab::rogue for what is wrong with each.
+    let names = [
+        "wrongid",
+        "wrongquestion",
+        "trailing",
+        "cut",
+        "manyanswers",
+        "pointerloop",
+        "longlength",
+        "tc",
+        "goodthenbad",
+        "unknown",
+        "nsidbinary",
+        "edebinary",
+        "edeshort",
+        "ecsshort",
+        "cookiewrong",
+        "cookieshort",
+        "local",
+        "chain",
+        "rcode16",
+        "rcode23",
+        "shortsoa",
+        "svcbkeys",
+        "allflags",
+        "twoquestions",
+        "emptytxt",
+    ];
+    let full: Vec<String> = names.iter().map(|name| format!("{name}.rogue")).collect();
+    let mut arguments = vec!["@127.0.0.66"];
+    arguments.extend(full.iter().map(String::as_str));
+    let ran = dig(&arguments)?;
+    let values = ran.jsons()?;
+    ran.claim(values.len() == names.len(), "one object for each name")?;
+    for (value, name) in values.iter().zip(&full) {
+        ran.claim(value["schema"] == "dig/1" && value["search"] == name.as_str(), &format!("the object of {name}"))?;
+    }
+    let tc = &values[7];
+    ran.claim(tc["transport"] == "tcp" && tc["TC"] == 0, "what came over TCP after truncation")?;
+    let transports: Vec<&str> =
+        tc["attempts"].as_array().into_iter().flatten().filter_map(|attempt| attempt["transport"].as_str()).collect();
+    same("attempts at tc.rogue", "udp tcp", &transports.join(" "))?;
+
+    // Awkward names, a transfer in several messages, a delegation walk.
+    let ran =
+        dig(&["@127.0.0.30", r"null\000byte.zone.example", r"high\200\255.zone.example", "quo\\\"te.zone.example"])?;
+    let values = ran.exits(0)?.jsons()?;
+    ran.claim(values.len() == 3 && values.iter().all(|v| v["ANCOUNT"] == 1), "three answers")?;
+    ran.claim(values[0]["QNAME"] == r"null\000byte.zone.example.", "presentation form of a name")?;
+    let ran = dig(&["@127.0.0.30", "AXFR", "large.example"])?;
+    let values = ran.exits(0)?.jsons()?;
+    let records: usize = values.iter().filter_map(|value| value["answerRRs"].as_array().map(Vec::len)).sum();
+    ran.claim(values.len() > 1 && records == 903, "two SOA, one NS and 900 TXT in several messages")?;
+    let ran = dig(&["-4", "+trace", "www.zone.example"])?;
+    let values = ran.exits(0)?.jsons()?;
+    ran.claim(values.len() == 4 && values[3]["answerRRs"][0]["rdataA"] == "192.0.2.10", "four hops")?;
     Ok(())
 }
 

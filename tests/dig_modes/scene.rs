@@ -104,7 +104,9 @@ impl Scene {
         for (file, text) in [("resolv.conf", resolv), ("hosts", hosts), ("nsswitch.conf", "hosts: files dns\n")] {
             std::fs::write(etc.join(file), text)?;
         }
-        let script = "ip link set lo up && mount --bind \"$0\" /etc && echo ready && exec cat >/dev/null";
+        // It removes the files as well, because this process may be killed.
+        let script =
+            "ip link set lo up && mount --bind \"$0\" /etc && echo ready && cat >/dev/null; rm -rf \"${0%/etc}\"";
         let mut command = Command::new("unshare");
         command.args(["--net", "--mount", "--propagation", "private", "sh", "-c", script]).arg(&etc);
         let holder = Holder::start(&mut command)?;

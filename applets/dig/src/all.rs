@@ -172,8 +172,9 @@ fn sentence(rows: &[Row], groups: &[(u16, Vec<String>)]) -> String {
     let answered = rows.len() - silent.len();
     let mut out = match (answered, groups.len()) {
         (0, _) => return format!("none of the {} name servers answered: {}", rows.len(), silent.join(", ")),
+        (1, _) if rows.len() == 1 => "there is only one name server, so nothing to compare its answer with".to_owned(),
         (1, _) => "only one name server answered".to_owned(),
-        (answered, 1) => format!("all {answered} name servers that answered agree"),
+        (answered, 1) => format!("all {answered} name servers that answered agree{}", negative(groups)),
         (answered, sets) => format!(
             "{answered} name servers give {sets} different answers, so what a client sees depends on whom it asks"
         ),
@@ -182,6 +183,15 @@ fn sentence(rows: &[Row], groups: &[(u16, Vec<String>)]) -> String {
         let _ = write!(out, "; no answer from {}", silent.join(", "));
     }
     out
+}
+
+/// What the servers agree on when it is no answer: agreement on SERVFAIL must not read like success.
+fn negative(groups: &[(u16, Vec<String>)]) -> String {
+    match groups.first() {
+        Some((0, answers)) if answers.is_empty() => " that there is no such record".to_owned(),
+        Some((rcode, _)) if *rcode != 0 => format!(" on {}", netkit_wire::dns::Rcode(*rcode)),
+        _ => String::new(),
+    }
 }
 
 fn json(name: &Name, rtype: RrType, rows: &[Row], verdict: &str) -> Value {
