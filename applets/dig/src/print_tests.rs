@@ -109,15 +109,6 @@ fn footers() {
 }
 
 #[test]
-fn mdns_warning() {
-    for (name, warned) in
-        [("printer.local", true), ("local", true), ("a.svc.cluster.local", true), ("a.example", false)]
-    {
-        assert_eq!(leaks_mdns(&Name::parse(name).unwrap()), warned, "{name}");
-    }
-}
-
-#[test]
 fn dumps_have_sixteen_bytes_a_line() {
     let mut out = String::new();
     hex_dump(&mut out, b"0123456789abcdef~\x00");
