@@ -236,7 +236,7 @@ fn dump(line: &str, fixed: Fixed) -> Option<String> {
 pub fn usage(stderr: &str) -> String {
     let mut out = String::new();
     for line in stderr.split_inclusive('\n') {
-        if line.starts_with("Usage:  dig ") || line.starts_with("usage: dig ") {
+        if line.starts_with("Usage:  dig ") || line.starts_with("Usage: dig ") {
             out.push_str("USAGE\n");
             break;
         }

@@ -121,7 +121,9 @@ fn acts(asked: &Question, tcp: bool, times: usize) -> Vec<Act> {
         "tcclose" => send(&Message::reply(asked, flag::AA | flag::TC)),
         "tccut" if tcp => vec![Act::Raw(shortened_frame(&honest())), Act::Close],
         "tccut" => send(&Message::reply(asked, flag::AA | flag::TC)),
-        "othercase" => send(&honest().asking(1, &upper(&asked.bytes))),
+        "othercase" => {
+            send(&Message::reply(asked, flag::AA | flag::RA).asking(1, &upper(&asked.bytes)).answer(kind::A, ADDRESS))
+        }
         "classes" => send(
             &honest()
                 .record(Section::Answer, ASKED, [kind::A, 3], 60, &[name("chaos.rogue"), vec![1, 0xff]].concat())
@@ -234,7 +236,21 @@ fn options(first: &str) -> Option<Vec<(u16, Vec<u8>)>> {
         "edeunknown" => vec![(15, text(&[0xff, 0xfe, b'?'])), (15, text(&[0, 30]))],
         "edebinary" => vec![(15, text(&[0, 3, 0xc3, 0xa9, 0xff, b'\n', b'x', 0]))],
         "edeshort" => vec![(15, text(&[7]))],
-        "edeall" => (0..=31).map(|code| (15, vec![0, code])).collect(),
+        "edeall" => (0..=24).map(|code| (15, vec![0, code])).collect(),
+        "newoptions" => {
+            // What dig 9.18 does not know by name.
+            let mut options = vec![
+                (2, text(&[0, 0, 14, 16])),
+                (5, text(&[8, 13, 15])),
+                (6, text(&[1, 2])),
+                (7, text(&[1])),
+                (13, name("rogue")),
+                (18, name("agent.rogue")),
+                (19, text(&[2, 0, 0x78, 0xa3, 0xf1, 0x0b])),
+            ];
+            options.extend((25..=31).map(|code| (15, vec![0, code])));
+            options
+        }
         "ecs" => vec![(8, text(&[0, 1, 24, 16, 192, 0, 2]))],
         "ecssix" => vec![(8, text(&[0, 2, 56, 48, 0x20, 1, 0xd, 0xb8, 0, 1, 2]))],
         "ecszero" => vec![(8, text(&[0, 0, 0, 0]))],
@@ -247,14 +263,9 @@ fn options(first: &str) -> Option<Vec<(u16, Vec<u8>)>> {
         "pad" => vec![(12, vec![0; 20])],
         "expire" => vec![(9, text(&[0, 1, 81, 128]))],
         "expireempty" => vec![(9, Vec::new())],
-        "chain" => vec![(13, name("rogue"))],
         "keytag" => vec![(14, text(&[0x4f, 0x66, 0x12, 0x34]))],
-        "algorithms" => vec![(5, text(&[8, 13, 15])), (6, text(&[1, 2])), (7, text(&[1]))],
         "llq" => vec![(1, text(&[0, 1, 0, 2, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 14, 16]))],
-        "ul" => vec![(2, text(&[0, 0, 14, 16]))],
         "clienttag" => vec![(16, text(&[1, 2])), (17, text(&[3, 4]))],
-        "reportchannel" => vec![(18, name("agent.rogue"))],
-        "zoneversion" => vec![(19, text(&[2, 0, 0x78, 0xa3, 0xf1, 0x0b]))],
         "local" => vec![(65_001, text(b"any \"bytes\"\x00\xff")), (65_002, Vec::new())],
         "manyoptions" => vec![(3, text(b"ns")), (15, text(&[0, 6])), (12, vec![0; 3]), (11, text(&[0, 1]))],
         _ => return None,

@@ -221,10 +221,13 @@ fn batch_lines_inherit_the_command_line_and_one_another() {
     let mut parser = Parser::new(&resolve, "V");
     parser.command_line(&words("@two +dnssec -f x")).unwrap();
     let mut line = |text: &str| parser.batch_line(text).unwrap().1;
+    assert!(line("# c\n").is_empty() && line("\n").is_empty() && line("; c\n").is_empty());
     let first = line("n mx +cd\n");
     assert_eq!((first[0].settings.servers.len(), first[0].settings.dnssec, first[0].settings.cd), (2, true, true));
     assert!(first[0].banner.starts_with("\n; <<>> DiG V <<>> n mx +cd\n"));
-    assert!(line("# c\n").is_empty() && line("\n").is_empty() && line("; c\n").is_empty());
+    // From the first lookup on, BIND reads these like any other line.
+    assert_eq!(line("# c\n")[0].settings.name, "#");
+    assert_eq!((line("\n")[0].settings.rtype, line("; c\n").len()), (RrType::NS, 2));
     // Transport is the command line's affair; +short holds from here on.
     let second = line("+tcp +short b\n");
     assert_eq!((second[0].settings.tcp, second[0].settings.cd, second[0].globals.short), (false, false, true));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use netkit_core::Error;
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
-use netkit_wire::dns::tsig::{Verifier, sign};
+use netkit_wire::dns::tsig::{TsigError, Verifier, sign};
 use netkit_wire::dns::{EdnsOption, Message, Name, Opcode, Rcode, RrType, Section};
 
 use crate::exit;
@@ -29,6 +29,8 @@ pub(crate) const TCP_TIMEOUT: u32 = 10;
 const RESTARTS: u32 = 64;
 /// Tolerance of TSIG timestamps, in seconds (RFC 8945, section 10).
 const FUDGE: u16 = 300;
+/// A TSIG error of its own numbering: the server finds our clock wrong (RFC 8945, section 3).
+const BADTIME: Rcode = Rcode(18);
 /// Octets of the client's half of a COOKIE option (RFC 7873, section 4).
 pub(crate) const CLIENT_COOKIE: usize = 8;
 /// Octets of a TSIG record besides names and MAC.
@@ -674,6 +676,10 @@ impl<'r, 's> Run<'r, 's> {
         let Some(verifier) = sent.verifier.as_mut() else { return };
         if let Err(why) = verifier.check(message, now) {
             self.validated = false;
+            let why = match why {
+                TsigError::BadTime | TsigError::Server(BADTIME) => "clocks are unsynchronized".to_owned(),
+                other => other.to_string(),
+            };
             self.warn(&format!("Couldn't verify signature: {why}"));
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use netkit_core::civil_from_unix;
-use netkit_wire::dns::{EdnsOption, Header, Message, Name, Opcode, Opt, Rcode, Record, RrType, Section, Style};
+use netkit_wire::dns::{EdnsOption, Fault, Header, Message, Name, Opcode, Opt, Rcode, Record, RrType, Section, Style};
 
 use crate::lookup::{Globals, RrComments, Settings};
 
@@ -51,9 +51,7 @@ pub(crate) fn style(settings: &Settings, globals: &Globals) -> Style {
 /// A whole message.
 pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
     if shown.globals.short {
-        if shown.settings.answer {
-            short(out, shown);
-        }
+        short(out, shown);
         return;
     }
     let settings = shown.settings;
@@ -103,7 +101,7 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>) {
         section_end(out, shown);
     }
     if let Some(fault) = &shown.message.fault {
-        let _ = writeln!(out, ";; WARNING: message ended early: {fault}");
+        let _ = writeln!(out, ";; {}", ended_early(fault));
     }
 }
 
@@ -195,12 +193,32 @@ impl SoaFilter {
     }
 }
 
+/// The line of a record, and what is wrong with its data. An OPT record out of place has nothing behind its type.
+pub(crate) fn line(message: &Message, record: &Record, style: &Style) -> (String, Option<Fault>) {
+    let (mut line, fault) = message.record_line(record, style);
+    if record.rtype == RrType::OPT
+        && record.rdata.is_empty()
+        && let Some(kept) = line.strip_suffix("\\# 0")
+    {
+        line.truncate(kept.len());
+    }
+    (line, fault)
+}
+
+fn malformed(record: &Record, fault: &Fault) -> String {
+    format!("WARNING: malformed {} record shown as bytes: {fault}", record.rtype)
+}
+
+fn ended_early(fault: &Fault) -> String {
+    format!("WARNING: message ended early: {fault}")
+}
+
 fn record_line(out: &mut String, message: &Message, record: &Record, style: &Style) {
-    let (line, fault) = message.record_line(record, style);
+    let (line, fault) = line(message, record, style);
     out.push_str(&line);
     out.push('\n');
     if let Some(fault) = fault {
-        let _ = writeln!(out, ";; WARNING: malformed {} record shown as bytes: {fault}", record.rtype);
+        let _ = writeln!(out, ";; {}", malformed(record, &fault));
     }
 }
 
@@ -254,11 +272,14 @@ fn status(rcode: Rcode) -> String {
 /// meant for DNS.
 fn leaks_mdns(name: &Name) -> bool {
     let labels: Vec<&[u8]> = name.labels().filter(|label| !label.is_empty()).collect();
-    match labels.as_slice() {
-        [.., cluster, local] if cluster.eq_ignore_ascii_case(b"cluster") => !local.eq_ignore_ascii_case(b"local"),
-        [.., local] => local.eq_ignore_ascii_case(b"local"),
-        [] => false,
-    }
+    let is = |at: usize, wanted: &[u8]| {
+        labels
+            .len()
+            .checked_sub(at)
+            .and_then(|at| labels.get(at))
+            .is_some_and(|label| label.eq_ignore_ascii_case(wanted))
+    };
+    is(1, b"local") && !is(2, b"cluster")
 }
 
 /// The flag mnemonics that are set, each after a blank.
@@ -299,16 +320,22 @@ fn edns_line(out: &mut String, opt: &Opt) {
     }
 }
 
-/// The data of the answers alone.
-pub(crate) fn short(out: &mut String, shown: &Shown<'_>) {
+/// The data of the answers alone, if they are wanted. Gives what is wrong with the message: there is no room for it in
+/// between.
+pub(crate) fn short(out: &mut String, shown: &Shown<'_>) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !shown.settings.answer {
+        return faults;
+    }
     // The short form knows no columns; data stays on one line.
     let style = Style { multiline: false, ..style(shown.settings, shown.globals) };
     for record in shown.message.section(Section::Answer).filter(|record| is_ordinary(shown.message, record)) {
         if shown.short_type {
             let _ = write!(out, "{} ", record.rtype);
         }
-        let (text, _) = shown.message.rdata_text_or_unknown(record, &style);
+        let (text, fault) = shown.message.rdata_text_or_unknown(record, &style);
         out.push_str(&text);
+        faults.extend(fault.map(|fault| malformed(record, &fault)));
         if let (true, Some((server, elapsed))) = (shown.settings.identify, shown.from) {
             let _ = write!(out, " from server {server} in ");
             if shown.settings.usec {
@@ -319,6 +346,8 @@ pub(crate) fn short(out: &mut String, shown: &Shown<'_>) {
         }
         out.push('\n');
     }
+    faults.extend(shown.message.fault.as_ref().map(ended_early));
+    faults
 }
 
 /// What the lines below a reply tell.

@@ -109,15 +109,6 @@ fn footers() {
 }
 
 #[test]
-fn mdns_warning() {
-    for (name, warned) in
-        [("printer.local", true), ("local", true), ("a.svc.cluster.local", true), ("a.example", false)]
-    {
-        assert_eq!(leaks_mdns(&Name::parse(name).unwrap()), warned, "{name}");
-    }
-}
-
-#[test]
 fn dumps_have_sixteen_bytes_a_line() {
     let mut out = String::new();
     hex_dump(&mut out, b"0123456789abcdef~\x00");
@@ -130,4 +121,21 @@ fn dumps_have_sixteen_bytes_a_line() {
 fn socket_addresses() {
     assert_eq!(address("[fe80::1%3]:53".parse().unwrap()), "fe80::1%3#53");
     assert_eq!(address("[::1]:53".parse().unwrap()), "::1#53");
+}
+
+#[test]
+fn names_of_multicast_dns() {
+    for (name, leaks) in [
+        ("printer.local", true),
+        ("local", true),
+        ("A.LOCAL", true),
+        ("web.default.svc.cluster.local", false),
+        ("Cluster.Local", false),
+        ("cluster.printer.local", true),
+        ("web.cluster.test", false),
+        ("cluster", false),
+        (".", false),
+    ] {
+        assert_eq!(leaks_mdns(&Name::parse(name).unwrap()), leaks, "{name}");
+    }
 }

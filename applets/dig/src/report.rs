@@ -108,6 +108,11 @@ impl Run<'_, '_> {
             received_at: received.at,
         };
         match self.globals.format {
+            Format::Text if self.globals.short => {
+                for fault in print::short(out, &shown) {
+                    self.sink.err.push_str(&format!(";; {fault}\n"));
+                }
+            }
             Format::Text => print::message(out, &shown),
             Format::Yaml => yaml::message(out, &shown, &wire),
             Format::Json => json::reply(out, &shown, &wire, server, received.elapsed, &self.attempts),

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use netkit_core::civil_from_unix;
 use netkit_wire::dns::{EdnsOption, Message, Opt, Question, Record, RrType, Section, Style};
 
-use crate::print::{CO, DO, Shown, SoaFilter, flags, is_ordinary, opt, section_name, short};
+use crate::print::{CO, DO, Shown, SoaFilter, flags, is_ordinary, line, opt, section_name, short};
 
 /// How a message travelled.
 pub(crate) struct Exchange {
@@ -72,9 +72,7 @@ fn sections(out: &mut String, shown: &Shown<'_>) {
     let settings = shown.settings;
     if shown.globals.short {
         // No YAML any more, but what BIND prints for `+short +yaml`.
-        if settings.answer {
-            short(out, shown);
-        }
+        short(out, shown);
         return;
     }
     let style = Style { plain: true, split: shown.globals.split, ..Style::default() };
@@ -204,7 +202,7 @@ fn padding(data: &[u8]) -> String {
 
 /// A record on one line. An IPv6 address that ends in a colon gets a final 0, else YAML would see a mapping.
 fn record_text(message: &Message, record: &Record, style: &Style) -> String {
-    let mut line = message.record_line(record, style).0;
+    let mut line = line(message, record, style).0;
     if record.rtype == RrType::AAAA && line.ends_with(':') {
         line.push('0');
     }
