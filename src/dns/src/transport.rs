@@ -120,7 +120,10 @@ pub fn udp_receive(
 ) -> Result<Reply, Failure> {
     let deadline = started + timeout;
     let mut buffer = BUFFER.take();
-    buffer.resize(DATAGRAM, 0);
+    if buffer.is_empty() {
+        // Zeroed pages come from the kernel as they are touched.
+        buffer = vec![0; DATAGRAM];
+    }
     let reply = udp_receive_into(&mut buffer, socket, server, started, deadline, accept);
     BUFFER.set(buffer);
     reply
