@@ -4,6 +4,10 @@ use netkit_core::{Build, Ctx};
 
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 static BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
     commit: env!("NETKIT_BUILD_COMMIT"),

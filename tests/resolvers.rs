@@ -132,7 +132,7 @@ impl Peer {
     fn job(self, case: &Case) -> Result<Job, Stop> {
         let mut argv = vec![self.program()?.display().to_string()];
         if self == Peer::Dig {
-            argv.extend(["-r", "+search", "+noall", "+answer", "+comments"].map(str::to_owned));
+            argv.extend(["-r", "+search", "+noall", "+answer", "+comments", "-q"].map(str::to_owned));
             argv.extend(case.ask.first().cloned());
             argv.extend(case.ask.get(1).filter(|family| *family == "inet6").map(|_| "AAAA".to_owned()));
         } else {

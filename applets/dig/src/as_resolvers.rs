@@ -82,9 +82,10 @@ fn text(request: &Request, world: &World, verdicts: &[Verdict]) -> String {
     let conf = world.resolv_conf.clone().unwrap_or_default();
     let _ = writeln!(
         out,
-        ";; {}: {} name servers, search [{}], options [{}]",
+        ";; {}: {} name server{}, search [{}], options [{}]",
         request.path(RESOLV_CONF).display(),
         conf.nameservers.len(),
+        if conf.nameservers.len() == 1 { "" } else { "s" },
         conf.search.join(" "),
         conf.options.join(" ")
     );

@@ -72,6 +72,9 @@ fn dispatch(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
         netkit_sys::netns::enter(target)?;
     }
     match mode {
+        Mode::As(_) if !request.servers.is_empty() => Err(Error::usage(
+            "--as asks the name servers of resolv.conf, as the application would; it takes no @server",
+        )),
         Mode::As(resolvers) => as_resolvers::run(ctx, &request, &resolvers),
         Mode::All => all::run(ctx, &request),
         Mode::Race(pairs) => race::run(ctx, &request, pairs),

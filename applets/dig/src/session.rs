@@ -9,6 +9,7 @@ use netkit_core::{Clock, Ctx, Error};
 use netkit_dns::hosts::Hosts;
 use netkit_dns::resolv_conf::ResolvConf;
 use netkit_dns::transport::TcpConnection;
+use netkit_dns::{HOSTS, RESOLV_CONF, rooted};
 use netkit_wire::dns::Name;
 use netkit_wire::dns::tsig::{Algorithm, Key};
 
@@ -41,7 +42,12 @@ impl Env {
             None => PathBuf::from("/"),
             Some(pid) => root_of(pid)?,
         };
-        let conf = root.join("etc/resolv.conf");
+        // Links such as /etc/resolv.conf -> /run/... lead through that process's root, not ours.
+        let file = |path: &str| match pid {
+            None => PathBuf::from(path),
+            Some(_) => rooted::resolve(&root, path).unwrap_or_else(|_| root.join(path.trim_start_matches('/'))),
+        };
+        let conf = file(RESOLV_CONF);
         let resolv = match ResolvConf::read(&conf) {
             Ok(resolv) => resolv,
             Err(error) if pid.is_some() => {
@@ -49,7 +55,7 @@ impl Env {
             }
             Err(_) => ResolvConf::default(),
         };
-        let hosts = Hosts::read(&root.join("etc/hosts")).unwrap_or_default();
+        let hosts = Hosts::read(&file(HOSTS)).unwrap_or_default();
         Ok(Env { resolv, hosts, clock, key: None, key_failed: false, cookie: random().to_be_bytes(), hints: false })
     }
 

@@ -4,6 +4,7 @@
 pub mod hosts;
 pub mod random;
 pub mod resolv_conf;
+pub mod rooted;
 pub mod simulate;
 pub mod transport;
 
@@ -14,8 +15,11 @@ pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The static table.
 pub const HOSTS: &str = "/etc/hosts";
 
-/// `path` as process `pid` sees it, through its root directory. A container's files are reached this way
-/// from a debug container that shares its process namespace (proc(5), /proc/PID/root).
+/// `path` as process `pid` sees it, through its root directory, with its own symbolic links followed in there.
+/// A container's files are reached this way from a debug container that shares its process namespace
+/// (proc(5), /proc/PID/root).
 pub fn path_of_pid(pid: u32, path: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/root{path}"))
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    // Where the way cannot be followed, opening the plain path says why.
+    rooted::resolve(&root, path).unwrap_or_else(|_| root.join(path.trim_start_matches('/')))
 }

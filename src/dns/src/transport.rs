@@ -1,8 +1,9 @@
 //! One exchange over UDP, or a connection over TCP (RFC 1035 section 4.2, RFC 7766). Blocking, with a deadline.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -70,8 +71,6 @@ pub struct Reply {
     pub bytes: Vec<u8>,
     /// Who sent it.
     pub from: SocketAddr,
-    /// Our own address and port.
-    pub local: SocketAddr,
     /// From sending to receiving.
     pub elapsed: Duration,
 }
@@ -99,9 +98,13 @@ pub fn udp_exchange(
 /// # Errors
 /// When the address cannot be bound or there is no route.
 pub fn udp_socket(server: SocketAddr, bind: Option<SocketAddr>) -> Result<UdpSocket, Failure> {
-    let socket = UdpSocket::bind(bind.unwrap_or_else(|| any_like(server)))?;
-    socket.connect(server)?;
-    Ok(socket)
+    let socket = Socket::new(Domain::for_address(server), Type::DGRAM, Some(Protocol::UDP))?;
+    if let Some(bind) = bind {
+        socket.bind(&bind.into())?;
+    }
+    // Without a bind the kernel chooses address and port here.
+    socket.connect(&server.into())?;
+    Ok(socket.into())
 }
 
 /// Waits on a connected socket until `timeout` after `started`.
@@ -116,11 +119,32 @@ pub fn udp_receive(
     accept: &mut dyn FnMut(&[u8], SocketAddr) -> bool,
 ) -> Result<Reply, Failure> {
     let deadline = started + timeout;
-    // The largest datagram there is: a larger buffer than announced, so that an oversized reply is seen whole.
-    let mut buffer = [0u8; 65_535];
+    let mut buffer = BUFFER.take();
+    buffer.resize(DATAGRAM, 0);
+    let reply = udp_receive_into(&mut buffer, socket, server, started, deadline, accept);
+    BUFFER.set(buffer);
+    reply
+}
+
+/// The largest datagram there is: more than announced, so that an oversized reply is seen whole.
+const DATAGRAM: usize = 65_535;
+
+thread_local! {
+    /// Kept from one exchange to the next, because clearing it anew costs more than all the rest of receiving.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn udp_receive_into(
+    buffer: &mut [u8],
+    socket: &UdpSocket,
+    server: SocketAddr,
+    started: Instant,
+    deadline: Instant,
+    accept: &mut dyn FnMut(&[u8], SocketAddr) -> bool,
+) -> Result<Reply, Failure> {
     loop {
         socket.set_read_timeout(Some(left_until(deadline)?))?;
-        let length = match socket.recv(&mut buffer) {
+        let length = match socket.recv(buffer) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
@@ -128,7 +152,7 @@ pub fn udp_receive(
         let elapsed = started.elapsed();
         let bytes = buffer.get(..length).unwrap_or_default();
         if accept(bytes, server) {
-            return Ok(Reply { bytes: bytes.to_vec(), from: server, local: socket.local_addr()?, elapsed });
+            return Ok(Reply { bytes: bytes.to_vec(), from: server, elapsed });
         }
     }
 }
@@ -137,13 +161,6 @@ pub fn udp_receive(
 fn left_until(deadline: Instant) -> Result<Duration, Failure> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(Failure::TimedOut) } else { Ok(left.max(Duration::from_millis(1))) }
-}
-
-fn any_like(server: SocketAddr) -> SocketAddr {
-    match server {
-        SocketAddr::V4(_) => SocketAddr::from((IpAddr::from(Ipv4Addr::UNSPECIFIED), 0)),
-        SocketAddr::V6(_) => SocketAddr::from((IpAddr::from(Ipv6Addr::UNSPECIFIED), 0)),
-    }
 }
 
 /// A connection on which messages stand behind two octets of length.
