@@ -95,7 +95,7 @@ pub(crate) trait Face {
 struct Received {
     message: Message,
     peer: SocketAddr,
-    local: SocketAddr,
+    local: Option<SocketAddr>,
     elapsed: Duration,
     sent_at: SystemTime,
 }
@@ -294,7 +294,7 @@ impl Run<'_, '_> {
         });
         match (outcome, found) {
             (Ok(reply), Some(Ok(message))) => {
-                let (peer, local, elapsed) = (reply.from, reply.local, reply.elapsed);
+                let (peer, local, elapsed) = (reply.from, None, reply.elapsed);
                 self.record(target, "udp", elapsed, Ok(message.rcode()));
                 let received = Received { message, peer, local, elapsed, sent_at };
                 self.reply(pass, sent, server, &received, last)
@@ -333,7 +333,7 @@ impl Run<'_, '_> {
                 // On a stream nothing better follows a stranger.
                 Some(Err(())) | None => return Step::Done,
             };
-            let (peer, local, elapsed) = (connection.peer(), connection.local(), asked.elapsed());
+            let (peer, local, elapsed) = (connection.peer(), Some(connection.local()), asked.elapsed());
             let received = Received { message, peer, local, elapsed, sent_at };
             if transfer.size.messages == 0 {
                 self.record(target, "tcp", elapsed, Ok(received.message.rcode()));
@@ -596,7 +596,7 @@ impl Run<'_, '_> {
             };
             let wire = yaml::Exchange {
                 peer: received.peer,
-                source: Some(received.local),
+                source: received.local,
                 tcp,
                 sent_at: received.sent_at,
                 received_at: self.env.clock.now(),
@@ -662,7 +662,7 @@ pub(crate) fn reverse_text(text: &str) -> Option<String> {
     }
 }
 
-type RawReply = (Vec<u8>, SocketAddr, Duration);
+type RawReply = (Vec<u8>, Option<SocketAddr>, Duration);
 
 fn ask_one(target: SocketAddr, sent: &Sent, timeout: Duration, tcp: bool) -> Result<RawReply, Failure> {
     let started = Instant::now();
@@ -670,11 +670,11 @@ fn ask_one(target: SocketAddr, sent: &Sent, timeout: Duration, tcp: bool) -> Res
         let mut connection = TcpConnection::connect(target, None, timeout)?;
         connection.send(&sent.bytes)?;
         let bytes = connection.receive(Instant::now() + timeout)?;
-        return Ok((bytes, connection.local(), started.elapsed()));
+        return Ok((bytes, Some(connection.local()), started.elapsed()));
     }
     let ours = |bytes: &[u8]| bytes.get(..2).is_some_and(|head| head == sent.id.to_be_bytes());
     let reply = netkit_dns::transport::udp_exchange(target, None, &sent.bytes, timeout, &mut |bytes, _| ours(bytes))?;
-    Ok((reply.bytes, reply.local, reply.elapsed))
+    Ok((reply.bytes, None, reply.elapsed))
 }
 
 /// dig's JSON line under the schema of another applet.
