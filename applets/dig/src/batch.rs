@@ -437,7 +437,7 @@ mod tests {
     fn answers_come_out_in_the_order_of_the_file_however_they_arrive() {
         let (port, server) = backwards(4);
         let file = std::env::temp_dir().join(format!("netkit-dig-batch-{}", std::process::id()));
-        std::fs::write(&file, "one.example txt\n# comment\n\ntwo.example txt\nthree.example txt\nfour.example txt\n")
+        std::fs::write(&file, "# comment\n\none.example txt\ntwo.example txt\nthree.example txt\nfour.example txt\n")
             .unwrap();
         let resolve = |host: &str, _: Family| Ok(vec![(host.parse().unwrap(), 0)]);
         let mut parser = Parser::new(&resolve, "V");

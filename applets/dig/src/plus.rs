@@ -242,11 +242,11 @@ fn valued(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_
             parser.settings(line).tries = Some(tries);
         }
         Rule::FuzzTime => {
-            let time = match given.value {
-                Some(value) => number(parser, value, u32::MAX, "fuzztime")?,
-                None => FUZZ_TIME,
+            parser.globals.fuzz_time = match given.value {
+                _ if !given.state => None,
+                Some(value) => Some(number(parser, value, u32::MAX, "fuzztime")?),
+                None => Some(FUZZ_TIME),
             };
-            parser.globals.fuzz_time = Some(time);
         }
         Rule::Qid => {
             let qid = match given.state {
@@ -289,9 +289,14 @@ fn split(parser: &mut Parser<'_>, given: &Given<'_>) -> Result<(), Error> {
         None => {}
         Some(value) => {
             let parsed = number(parser, value, 1023, "split");
-            if parsed.is_err() && parser.globals.split == Split::Default {
-                // BIND goes on with its mark for "not set", -1, before it gives up.
-                parser.err.push_str(";; Warning, split must be a multiple of 4; adjusting to 0\n");
+            // BIND goes on with the width it had before it gives up: -1 for none given, else three more than was asked.
+            let adjusted = match parser.globals.split {
+                Split::Default => Some(0),
+                Split::Width(width) => Some(width + 4),
+                Split::Off => None,
+            };
+            if let (Err(_), Some(width)) = (&parsed, adjusted) {
+                parser.err.push_str(&format!(";; Warning, split must be a multiple of 4; adjusting to {width}\n"));
             }
             let mut width = parsed?;
             if width % 4 != 0 {

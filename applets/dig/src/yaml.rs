@@ -61,7 +61,7 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
     for (title, count) in titles.into_iter().zip(header.counts) {
         let _ = writeln!(out, "      {title}: {count}");
     }
-    if let (true, Some(opt)) = (shown.settings.comments, opt(message)) {
+    if let (true, Some(opt)) = (shown.settings.comments && !shown.globals.short, opt(message)) {
         opt_section(out, &opt, shown);
     }
     sections(out, shown);
