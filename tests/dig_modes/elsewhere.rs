@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("dig_modes::from_pid::files_of_another_mount_namespace", from_pid),
         trial("dig_modes::from_pid::who_does_not_exist", from_pid_dead),
         trial("dig_modes::from_pid::without_privilege", from_pid_unprivileged),
+        trial("dig_modes::from_pid::through_a_link", from_pid_through_a_link),
         trial("dig_modes::netns::by_pid_and_by_path", netns),
         trial("dig_modes::netns::what_is_none", netns_bad),
         trial("dig_modes::netns::without_privilege", netns_unprivileged),
@@ -104,14 +105,27 @@ fn from_pid_unprivileged() -> Result<(), Stop> {
     for mode in [[].as_slice(), &["--as", "glibc"], &["@all"], &["--path"], &["--race", "1"]] {
         let arguments = [mode, &["--from-pid", &pid, "--explain", "www.lab.test"]].concat();
         let ran = deprived(&scene, &program, &USER, &arguments)?;
-        ran.exits(2)?.complains(&format!("cannot look into /proc/{pid}/root"))?.complains("CAP_SYS_PTRACE")?;
+        ran.exits(1)?.complains(&format!("cannot look into /proc/{pid}/root"))?.complains("CAP_SYS_PTRACE")?;
         ran.complains("kubectl debug --profile=general")?;
         ran.claim(ran.err.lines().count() == 2 && ran.out.is_empty(), "the error and the hint, a line each")?;
         // Without --explain stderr is no terminal, and the hint stays away.
         let arguments = [mode, &["--from-pid", &pid, "www.lab.test"]].concat();
         let ran = deprived(&scene, &program, &USER, &arguments)?;
-        ran.exits(2)?.claim(ran.err.lines().count() == 1, "the error alone")?;
+        ran.exits(1)?.claim(ran.err.lines().count() == 1, "the error alone")?;
     }
+    Ok(())
+}
+
+/// A resolv.conf that is an absolute link, as where /run holds the real one: it leads through the other root, not ours.
+fn from_pid_through_a_link() -> Result<(), Stop> {
+    let mut here = Scene::new("nameserver 127.0.0.1\n", "")?;
+    here.serve("127.0.0.2", script(|asked, _, _| Some(addresses(asked, &[[192, 0, 2, 2]]))))?;
+    let there = Scene::new("nameserver 127.0.0.2\n", "")?;
+    there.link_resolv_conf("/etc/netkit-linked-resolv.conf")?;
+    let pid = there.holder.pid();
+    here.dig(&["--from-pid", &pid, "+short", "www.lab.test"])?.exits(0)?.says("192.0.2.2\n")?;
+    let ran = here.dig(&["--from-pid", &pid, "@all", "www.lab.test"])?;
+    ran.exits(0)?.claim(ran.out.contains("127.0.0.2#53"), "the modes follow the link there, too")?;
     Ok(())
 }
 

@@ -89,7 +89,7 @@ pub struct Scene {
     servers: Vec<Server>,
     datagrams: Vec<UdpOnly>,
     pub holder: Holder,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Scene {
@@ -100,7 +100,7 @@ impl Scene {
         tool("nsenter", "util-linux")?;
         let dir = TempDir::new("scene")?;
         let etc = dir.0.join("etc");
-        std::fs::create_dir_all(&etc)?;
+        std::fs::createdir_all(&etc)?;
         for (file, text) in [("resolv.conf", resolv), ("hosts", hosts), ("nsswitch.conf", "hosts: files dns\n")] {
             std::fs::write(etc.join(file), text)?;
         }
@@ -110,7 +110,15 @@ impl Scene {
         let mut command = Command::new("unshare");
         command.args(["--net", "--mount", "--propagation", "private", "sh", "-c", script]).arg(&etc);
         let holder = Holder::start(&mut command)?;
-        Ok(Scene { servers: Vec::new(), datagrams: Vec::new(), holder, _dir: dir })
+        Ok(Scene { servers: Vec::new(), datagrams: Vec::new(), holder, dir: dir })
+    }
+
+    /// Moves resolv.conf to `target`, a path inside, and leaves an absolute symbolic link in its place.
+    pub fn link_resolv_conf(&self, target: &str) -> Result<(), Stop> {
+        let etc = self.dir.0.join("etc");
+        let name = target.strip_prefix("/etc/").ok_or("the target must lie in /etc")?;
+        std::fs::rename(etc.join("resolv.conf"), etc.join(name))?;
+        Ok(std::os::unix::fs::symlink(target, etc.join("resolv.conf"))?)
     }
 
     /// A server on port 53 of `address`, over UDP and TCP.
