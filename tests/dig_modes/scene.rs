@@ -100,7 +100,7 @@ impl Scene {
         tool("nsenter", "util-linux")?;
         let dir = TempDir::new("scene")?;
         let etc = dir.0.join("etc");
-        std::fs::createdir_all(&etc)?;
+        std::fs::create_dir_all(&etc)?;
         for (file, text) in [("resolv.conf", resolv), ("hosts", hosts), ("nsswitch.conf", "hosts: files dns\n")] {
             std::fs::write(etc.join(file), text)?;
         }
@@ -110,7 +110,7 @@ impl Scene {
         let mut command = Command::new("unshare");
         command.args(["--net", "--mount", "--propagation", "private", "sh", "-c", script]).arg(&etc);
         let holder = Holder::start(&mut command)?;
-        Ok(Scene { servers: Vec::new(), datagrams: Vec::new(), holder, dir: dir })
+        Ok(Scene { servers: Vec::new(), datagrams: Vec::new(), holder, dir })
     }
 
     /// Moves resolv.conf to `target`, a path inside, and leaves an absolute symbolic link in its place.
