@@ -1,5 +1,7 @@
 //! A record or question as a line of a master file, in the columns dig uses (RFC 1035 section 5.1).
 
+use std::fmt::{self, Write as _};
+
 use super::edns::duration_words;
 use super::message::{Fault, Message, Question, Record};
 use super::name::push_text;
@@ -57,9 +59,15 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn push(&mut self, text: &str) {
-        self.out.push_str(text);
-        self.column += text.chars().count();
+    /// Appends a number or mnemonic, which is ASCII.
+    fn push(&mut self, item: impl fmt::Display) {
+        let start = self.out.len();
+        let _ = write!(self.out, "{item}");
+        self.column += self.out.len() - start;
+    }
+
+    fn class(&mut self, class: Class) {
+        if self.style.unknown_format { self.push(format_args!("CLASS{}", class.0)) } else { self.push(class) }
     }
 
     /// Moves to column `to`, at least one place on, with tabs as far as they go.
@@ -90,17 +98,21 @@ impl Message {
         line.column = line.out.len();
         if !style.no_ttl {
             line.indent(ttl_column);
-            line.push(&ttl_text(record.ttl, style.ttl_units));
+            if style.ttl_units {
+                line.push(ttl_units(record.ttl));
+            } else {
+                line.push(record.ttl);
+            }
         }
         if !style.no_class {
             line.indent(class_column);
-            line.push(&class_text(record.class, style));
+            line.class(record.class);
         }
         line.indent(type_column);
         if fault.is_some() || style.unknown_format {
-            line.push(&format!("TYPE{}", record.rtype.0));
+            line.push(format_args!("TYPE{}", record.rtype.0));
         } else {
-            line.push(&record.rtype.to_string());
+            line.push(record.rtype);
         }
         line.indent(data_column);
         line.out.push_str(&data);
@@ -115,26 +127,19 @@ impl Message {
         line.column = line.out.len();
         // BIND leaves the class of a question in place even when it leaves that of records out.
         line.indent(class_column);
-        line.push(&class_text(question.class, style));
+        line.class(question.class);
         line.indent(type_column);
         if style.unknown_format {
-            line.push(&format!("TYPE{}", question.rtype.0));
+            line.push(format_args!("TYPE{}", question.rtype.0));
         } else {
-            line.push(&question.rtype.to_string());
+            line.push(question.rtype);
         }
         line.out
     }
 }
 
-fn class_text(class: Class, style: &Style) -> String {
-    if style.unknown_format { format!("CLASS{}", class.0) } else { class.to_string() }
-}
-
-/// Seconds as a number, or as `1w2d3h4m5s` without the parts that are zero.
-fn ttl_text(ttl: u32, units: bool) -> String {
-    if !units {
-        return ttl.to_string();
-    }
+/// Seconds as `1w2d3h4m5s` without the parts that are zero.
+fn ttl_units(ttl: u32) -> String {
     let words = duration_words(ttl);
     let mut out = String::new();
     for (index, word) in words.split(' ').enumerate() {
@@ -157,9 +162,9 @@ mod tests {
     }
 
     #[test]
-    fn ttl_units() {
-        assert_eq!(ttl_text(3600, true), "1h");
-        assert_eq!(ttl_text(694_861, true), "1w1d1h1m1s");
-        assert_eq!(ttl_text(0, true), "0s");
+    fn ttl_in_units() {
+        assert_eq!(ttl_units(3600), "1h");
+        assert_eq!(ttl_units(694_861), "1w1d1h1m1s");
+        assert_eq!(ttl_units(0), "0s");
     }
 }

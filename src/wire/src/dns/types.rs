@@ -64,7 +64,7 @@ impl fmt::Display for RrType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mnemonic() {
             Some(text) => f.pad(text),
-            None => f.pad(&format!("TYPE{}", self.0)),
+            None => write!(f, "TYPE{}", self.0),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::dns) struct Text<'a> {
 
 impl<'a> Text<'a> {
     pub(super) fn new(style: &'a Style) -> Text<'a> {
-        Text { out: String::new(), style }
+        Text { out: String::with_capacity(64), style }
     }
 
     pub(super) fn number(&mut self, value: impl Display) {
