@@ -457,6 +457,19 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_stays_open_can_be_ended_from_outside() {
+        use std::io::Read as _;
+        let (mut far, near) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (mut piped, wake) = Piped::new(near);
+        far.write_all(b"one\n").unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(piped.read(&mut buffer).unwrap(), 4);
+        wake.try_send(Ok(Vec::new())).unwrap();
+        assert_eq!(piped.read(&mut buffer).unwrap(), 0);
+        drop(far);
+    }
+
+    #[test]
     fn a_file_that_cannot_be_opened_is_status_8() {
         let resolve = |_: &str, _: Family| Err("not found");
         let mut parser = Parser::new(&resolve, "V");
