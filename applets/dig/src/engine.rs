@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use netkit_core::Error;
+use netkit_dns::random::random_u64;
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
 use netkit_wire::dns::tsig::{TsigError, Verifier, sign};
 use netkit_wire::dns::{EdnsOption, Message, Name, Opcode, Rcode, RrType, Section};
@@ -18,7 +19,7 @@ use crate::json::{self, Attempt};
 use crate::lookup::{Format, Globals, Lookup, PORT, Server, Settings};
 use crate::print;
 use crate::query::{self, Asked};
-use crate::session::{Carry, Env, Sink, random};
+use crate::session::{Carry, Env, Sink};
 use crate::xfr::{Progress, Transfer};
 
 /// Seconds to wait for a UDP reply.
@@ -263,7 +264,7 @@ impl<'r, 's> Run<'r, 's> {
         let edns = query::edns_version(set, pass.edns);
         let cookie = set.cookie.then(|| pass.cookie.clone().unwrap_or_else(|| self.env.cookie.to_vec()));
         let id = set.qid.unwrap_or_else(|| {
-            let [high, low, ..] = random().to_be_bytes();
+            let [high, low, ..] = random_u64().to_be_bytes();
             u16::from_be_bytes([high, low])
         });
         let key = self.env.key.as_ref();

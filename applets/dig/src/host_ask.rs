@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use netkit_core::text::printable;
 use netkit_core::{Error, Exit};
+use netkit_dns::random::random_u64;
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
 use netkit_wire::dns::{Class, Message, Name, Opcode, Query, Question, Rcode, RrType, Section, reverse_name};
 
@@ -16,7 +17,7 @@ use crate::json::Attempt;
 use crate::lookup::{Family, Globals, Server, Settings};
 use crate::print::{self, Shown};
 use crate::search::label_count;
-use crate::session::{Env, Sink, random};
+use crate::session::{Env, Sink};
 use crate::xfr::{Progress, Transfer};
 use crate::{json, servers, yaml};
 
@@ -158,7 +159,7 @@ struct Sent {
 
 impl Sent {
     fn new(ask: &Ask, name: Name, rtype: RrType, recurse: bool) -> Sent {
-        let [high, low, ..] = random().to_be_bytes();
+        let [high, low, ..] = random_u64().to_be_bytes();
         let id = u16::from_be_bytes([high, low]);
         let question = Question { name, rtype, class: ask.class };
         let mut query = Query::new(id, question.clone());

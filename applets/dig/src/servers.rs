@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use netkit_dns::random::random_u64;
 use netkit_dns::transport::{TcpConnection, udp_exchange, udp_socket};
 use netkit_wire::dns::{Class, Message, Name, Query, Question, Rcode, RrType, Section};
 
 use crate::lookup::{Family, PORT};
 use crate::numbers::c_number;
-use crate::session::{Env, random};
+use crate::session::Env;
 
 /// Most addresses taken of one name.
 const ADDRESSES: usize = 20;
@@ -145,7 +146,7 @@ fn query(env: &Env, name: &Name, rtype: RrType) -> Option<Message> {
     for _ in 0..env.resolv.attempts.clamp(1, 5) {
         for server in env.servers(family) {
             let target = SocketAddr::new(server.address, PORT);
-            let [high, low, ..] = random().to_be_bytes();
+            let [high, low, ..] = random_u64().to_be_bytes();
             let id = u16::from_be_bytes([high, low]);
             let bytes = Query::new(id, question.clone()).encode();
             let ours = |message: &Message| {

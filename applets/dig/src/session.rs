@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use netkit_core::{Clock, Ctx, Error};
 use netkit_dns::hosts::Hosts;
+use netkit_dns::random::random_u64;
 use netkit_dns::resolv_conf::ResolvConf;
 use netkit_dns::transport::TcpConnection;
 use netkit_dns::{HOSTS, RESOLV_CONF, rooted};
@@ -45,7 +46,7 @@ impl Env {
         // Links such as /etc/resolv.conf -> /run/... lead through that process's root, not ours.
         let file = |path: &str| match pid {
             None => PathBuf::from(path),
-            Some(_) => rooted::resolve(&root, path).unwrap_or_else(|_| root.join(path.trim_start_matches('/'))),
+            Some(_) => rooted::path_in(&root, path),
         };
         let conf = file(RESOLV_CONF);
         let resolv = match ResolvConf::read(&conf) {
@@ -56,7 +57,7 @@ impl Env {
             Err(_) => ResolvConf::default(),
         };
         let hosts = Hosts::read(&file(HOSTS)).unwrap_or_default();
-        Ok(Env { resolv, hosts, clock, key: None, key_failed: false, cookie: random().to_be_bytes(), hints: false })
+        Ok(Env { resolv, hosts, clock, key: None, key_failed: false, cookie: random_u64().to_be_bytes(), hints: false })
     }
 
     /// Makes the TSIG key. A key that cannot be made is said, and the queries go unsigned, as with BIND.
@@ -180,12 +181,6 @@ fn parse_key(content: &str) -> Option<KeyText> {
         }
     }
     (key.algorithm.is_some() && !key.name.is_empty() && !key.secret.is_empty()).then_some(key)
-}
-
-/// 64 bits that nobody can guess: std seeds every `RandomState` from the kernel.
-pub(crate) fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
 }
 
 /// What one lookup may hand to the next (`+keepopen`).

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use netkit_core::Error;
+use netkit_dns::random::random_u64;
 use netkit_dns::transport::{Failure, TcpConnection, udp_exchange, udp_socket};
 use netkit_wire::dns::{Message, Name, Record, RrType, Section};
 
@@ -15,7 +16,6 @@ use crate::exit;
 use crate::lookup::Server;
 use crate::print;
 use crate::servers;
-use crate::session::random;
 
 /// Most name servers of the root that are followed.
 const ROOT_SERVERS: usize = 20;
@@ -176,7 +176,7 @@ impl Run<'_, '_> {
             self.sink.hints.push(format!("{skipped} name server addresses left out: there is no route to them"));
         }
         for at in (1..servers.len()).rev() {
-            let other = usize::try_from(random() % (at as u64 + 1)).unwrap_or(0);
+            let other = usize::try_from(random_u64() % (at as u64 + 1)).unwrap_or(0);
             servers.swap(at, other);
         }
     }

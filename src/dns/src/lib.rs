@@ -19,7 +19,5 @@ pub const HOSTS: &str = "/etc/hosts";
 /// A container's files are reached this way from a debug container that shares its process namespace
 /// (proc(5), /proc/PID/root).
 pub fn path_of_pid(pid: u32, path: &str) -> PathBuf {
-    let root = PathBuf::from(format!("/proc/{pid}/root"));
-    // Where the way cannot be followed, opening the plain path says why.
-    rooted::resolve(&root, path).unwrap_or_else(|_| root.join(path.trim_start_matches('/')))
+    rooted::path_in(&PathBuf::from(format!("/proc/{pid}/root")), path)
 }

@@ -47,6 +47,11 @@ pub fn resolve(root: &Path, path: &str) -> io::Result<PathBuf> {
     Ok(join(root, &done))
 }
 
+/// As [`resolve`]; where the way cannot be followed the plain path is returned, and opening it says why.
+pub fn path_in(root: &Path, path: &str) -> PathBuf {
+    resolve(root, path).unwrap_or_else(|_| root.join(path.trim_start_matches('/')))
+}
+
 /// Names and `..`; the root itself and `.` say nothing here.
 fn components(path: &Path) -> Vec<PathBuf> {
     let telling = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);

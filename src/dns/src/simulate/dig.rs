@@ -1,11 +1,11 @@
 //! `dig +search`: one type, one server after the other, and a search that goes on only after NXDOMAIN.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use netkit_wire::dns::{Message, Name, NameError, Rcode, RrType};
 
-use super::{Ask, Code, Dress, Family, Finding, Log, Outcome, World, over_tcp};
+use super::{Ask, Code, Dress, Family, Finding, LOCALHOST_V4, LOCALHOST_V6, Log, Outcome, World, over_tcp};
 use crate::resolv_conf::server_address;
 use crate::transport::{Failure, udp_exchange};
 
@@ -27,13 +27,7 @@ pub(super) fn look_up(name: &str, family: Family, world: &World, log: &mut Log) 
             );
         }
     };
-    let mut servers = conf.servers.clone();
-    if servers.is_empty() {
-        servers = vec![SocketAddr::from((Ipv6Addr::LOCALHOST, 53)), SocketAddr::from((Ipv4Addr::LOCALHOST, 53))];
-    }
-    for server in &mut servers {
-        server.set_port(world.port);
-    }
+    let servers = super::servers(conf.servers.iter(), MAX_SERVERS, &[LOCALHOST_V6, LOCALHOST_V4], world);
     // dig looks one type up; what it would be asked for is A unless told otherwise.
     let rtype = if family == Family::Inet6 { RrType::AAAA } else { RrType::A };
     let dots = name.bytes().filter(|byte| *byte == b'.').count();

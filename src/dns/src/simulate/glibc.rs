@@ -1,11 +1,13 @@
 //! The GNU C library: resolv/res_query.c decides what to ask, resolv/res_send.c whom and how often.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use netkit_wire::dns::{Message, Name, Rcode, RrType};
 
-use super::{Ask, Code, Dress, Family, Finding, Log, Outcome, Sources, World, literal, over_tcp, own_domain};
+use super::{
+    Ask, Code, Dress, Family, Finding, LOCALHOST_V4, Log, Outcome, Sources, World, literal, over_tcp, own_domain,
+};
 use crate::resolv_conf::ResolvConf;
 use crate::transport::{Failure, udp_receive, udp_socket};
 
@@ -129,13 +131,7 @@ impl Stub {
             conf.add_options(options.split_whitespace());
         }
         let conf = &conf;
-        let mut servers: Vec<SocketAddr> = conf.nameservers.iter().take(MAX_SERVERS).copied().collect();
-        if servers.is_empty() {
-            servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)));
-        }
-        for server in &mut servers {
-            server.set_port(world.port);
-        }
+        let servers = super::servers(conf.nameservers.iter(), MAX_SERVERS, &[LOCALHOST_V4], world);
         let search = match &world.localdomain {
             Some(list) => list.split_whitespace().map(str::to_owned).collect(),
             None if conf.search.is_empty() => own_domain(&world.hostname),

@@ -1,11 +1,13 @@
 //! Go's own resolver: net/dnsclient_unix.go and net/dnsconfig_unix.go.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use netkit_wire::dns::{Message, Name, Rcode, RrType};
 
-use super::{Ask, Code, Dress, Family, Finding, Log, Outcome, Sources, World, over_tcp, own_domain};
+use super::{
+    Ask, Code, Dress, Family, Finding, LOCALHOST_V4, LOCALHOST_V6, Log, Outcome, Sources, World, over_tcp, own_domain,
+};
 use crate::transport::{Failure, udp_exchange};
 
 const MAX_SERVERS: usize = 3;
@@ -89,14 +91,7 @@ enum Trouble {
 impl Stub {
     fn new(world: &World) -> Stub {
         let conf = world.resolv_conf.clone().unwrap_or_default();
-        let mut servers: Vec<SocketAddr> = conf.nameservers_loose.iter().take(MAX_SERVERS).copied().collect();
-        if servers.is_empty() {
-            servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)));
-            servers.push(SocketAddr::from((Ipv6Addr::LOCALHOST, 53)));
-        }
-        for server in &mut servers {
-            server.set_port(world.port);
-        }
+        let servers = super::servers(conf.nameservers_loose.iter(), MAX_SERVERS, &[LOCALHOST_V4, LOCALHOST_V6], world);
         Stub {
             servers,
             ndots: usize::try_from(conf.ndots.min(MAX_NDOTS)).unwrap_or(1),

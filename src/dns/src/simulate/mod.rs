@@ -10,7 +10,7 @@ mod go;
 mod musl;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use netkit_wire::dns::{Class, Edns, Message, Name, Query, Question, Rcode, RrType, Section};
@@ -396,7 +396,7 @@ fn literal(name: &str) -> Option<IpAddr> {
     if let Some(v4) = inet_aton(name) {
         return Some(v4.into());
     }
-    name.split('%').next().and_then(|bare| bare.parse::<std::net::Ipv6Addr>().ok()).map(IpAddr::from)
+    name.split('%').next().and_then(|bare| bare.parse::<Ipv6Addr>().ok()).map(IpAddr::from)
 }
 
 /// What the `hosts:` line of nsswitch.conf lets a resolver do.
@@ -443,6 +443,26 @@ impl Sources {
         sources
     }
 }
+
+/// The servers a resolver asks: the first `limit` of those listed, or the local host where it falls back to.
+fn servers<'a>(
+    listed: impl Iterator<Item = &'a SocketAddr>,
+    limit: usize,
+    fallback: &[IpAddr],
+    world: &World,
+) -> Vec<SocketAddr> {
+    let mut servers: Vec<SocketAddr> = listed.take(limit).copied().collect();
+    if servers.is_empty() {
+        servers.extend(fallback.iter().map(|address| SocketAddr::new(*address, world.port)));
+    }
+    for server in &mut servers {
+        server.set_port(world.port);
+    }
+    servers
+}
+
+const LOCALHOST_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOCALHOST_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// The part of this host's name behind the first dot.
 fn own_domain(hostname: &str) -> Vec<String> {

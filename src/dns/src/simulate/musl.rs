@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use netkit_wire::dns::{Message, Name, Rcode};
 
-use super::{Ask, Code, Dress, Family, Finding, Log, Outcome, World, asks, literal};
+use super::{Ask, Code, Dress, Family, Finding, LOCALHOST_V4, Log, Outcome, World, asks, literal};
 
 /// Limits of resolvconf.c.
 const MAX_SERVERS: usize = 3;
@@ -73,13 +73,7 @@ impl Stub {
             SocketAddr::V6(v6) => v6.scope_id() == 0 || v6.ip().is_unicast_link_local(),
             SocketAddr::V4(_) => true,
         };
-        let mut servers: Vec<SocketAddr> = conf.nameservers.iter().filter(usable).take(MAX_SERVERS).copied().collect();
-        if servers.is_empty() {
-            servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)));
-        }
-        for server in &mut servers {
-            server.set_port(world.port);
-        }
+        let servers = super::servers(conf.nameservers.iter().filter(usable), MAX_SERVERS, &[LOCALHOST_V4], world);
         Stub {
             servers,
             search: conf.search_line.map(|line| line.1).unwrap_or_default(),
