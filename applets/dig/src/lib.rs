@@ -19,7 +19,6 @@ mod engine;
 mod exit;
 mod explain;
 mod host;
-mod host_ask;
 mod incoming;
 mod json;
 mod lookup;
@@ -29,6 +28,7 @@ mod nslookup_print;
 mod numbers;
 mod options;
 mod path;
+mod personality;
 mod plus;
 mod print;
 mod query;
@@ -113,7 +113,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let mut carry = Carry::default();
     for lookup in &lookups {
         let mut sink = Sink::live(ctx);
-        let done = engine::run(lookup, &env, &mut carry, &mut sink);
+        let done = engine::run(lookup, &env, &mut carry, &mut sink, None);
         sink.flush();
         if let Some(error) = sink.broken.take() {
             return Err(error.into());
