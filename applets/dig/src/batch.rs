@@ -189,7 +189,7 @@ impl Source<'_, '_> {
             return Ok(());
         }
         let parsed = self.parser.batch_line(&String::from_utf8_lossy(&line));
-        let (out, err) = (std::mem::take(&mut self.parser.out), std::mem::take(&mut self.parser.err));
+        let (out, err) = self.parser.take_said();
         if !(out.is_empty() && err.is_empty()) {
             let place = self.take_place();
             output.put(place, Item::Said(out, err));
