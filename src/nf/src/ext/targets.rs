@@ -1,0 +1,5 @@
+//! Targets.
+
+use super::Definition;
+
+pub(super) static TABLE: &[Definition] = &[];

@@ -1,0 +1,159 @@
+//! The text of iptables-save(8) and `iptables -S`.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::ext;
+use crate::model::{Chain, Counters, Family, Header, Masked, Rule, Table, Target, Verdict};
+
+/// Appends the chain lines, the rules and COMMIT of a table, as iptables-save prints them.
+///
+/// With `counters` every rule is preceded by its own.
+pub fn table(out: &mut String, table: &Table<'_>, counters: bool) {
+    let _ = writeln!(out, "*{}", table.name);
+    for chain in ordered(table) {
+        let policy = chain.policy.and_then(|policy| policy.verdict.name()).unwrap_or("-");
+        let Counters { packets, bytes } = chain.policy.map(|policy| policy.counters).unwrap_or_default();
+        let _ = writeln!(out, ":{} {policy} [{packets}:{bytes}]", chain.name);
+    }
+    for chain in ordered(table) {
+        for found in &chain.rules {
+            if counters {
+                let _ = write!(out, "[{}:{}] ", found.counters.packets, found.counters.bytes);
+            }
+            rule(out, table.family, &chain.name, found);
+            out.push('\n');
+        }
+    }
+    out.push_str("COMMIT\n");
+}
+
+/// Built-in chains in hook order, then the others by name.
+pub fn ordered<'t, 'a>(table: &'t Table<'a>) -> Vec<&'t Chain<'a>> {
+    let mut chains: Vec<&Chain<'a>> = table.chains.iter().collect();
+    chains.sort_by(|left, right| {
+        let key = |chain: &Chain<'_>| chain.policy.map_or(u8::MAX, |policy| policy.hook);
+        key(left).cmp(&key(right)).then_with(|| match left.policy {
+            Some(_) => std::cmp::Ordering::Equal,
+            None => left.name.cmp(&right.name),
+        })
+    });
+    chains
+}
+
+/// Appends one rule, `-A CHAIN ...`, without a line end.
+pub fn rule(out: &mut String, family: Family, chain: &str, rule: &Rule<'_>) {
+    let _ = write!(out, "-A {chain}");
+    header(out, &rule.header, family);
+    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: true };
+    for found in &rule.matches {
+        let _ = write!(out, " -m {}", ext::match_name(found));
+        ext::save_match(out, found, &context);
+    }
+    match &rule.target {
+        Target::None => {}
+        Target::Verdict(verdict) => match verdict {
+            Verdict::Unknown(number) => {
+                let _ = write!(out, " -j [unknown verdict {number}]");
+            }
+            known => {
+                let _ = write!(out, " -j {}", known.name().unwrap_or_default());
+            }
+        },
+        Target::Chain { name, goto } => {
+            let _ = write!(out, " -{} {name}", if *goto { 'g' } else { 'j' });
+        }
+        Target::Extension(found) => {
+            let _ = write!(out, " -j {}", ext::target_name(found));
+            ext::save_target(out, found, &context);
+        }
+    }
+}
+
+/// The protocol that extensions see: 0 when the rule names none or excludes one.
+pub(crate) fn protocol_of(header: &Header<'_>) -> u16 {
+    header.protocol.as_ref().filter(|protocol| !protocol.negated).map_or(0, |protocol| protocol.value)
+}
+
+fn header(out: &mut String, header: &Header<'_>, family: Family) {
+    let not = |negated: bool| if negated { " !" } else { "" };
+    for (letter, address) in [('s', &header.source), ('d', &header.destination)] {
+        if let Some(address) = address {
+            let _ = write!(out, "{} -{letter} {}", not(address.negated), masked(&address.value));
+        }
+    }
+    for (letter, interface) in [('i', &header.input), ('o', &header.output)] {
+        if let Some(interface) = interface {
+            let plus = if interface.value.prefix { "+" } else { "" };
+            let _ = write!(out, "{} -{letter} {}{plus}", not(interface.negated), interface.value.name);
+        }
+    }
+    if let Some(protocol) = &header.protocol {
+        let _ = write!(out, "{} -p {}", not(protocol.negated), protocol_text(protocol.value, family));
+    }
+    if let Some(fragment) = &header.fragment {
+        let _ = write!(out, "{} -f", not(fragment.negated));
+    }
+}
+
+/// `address/bits`, or `address/mask` for a mask with holes.
+pub fn masked(value: &Masked) -> String {
+    match prefix_length(value.mask) {
+        Some(bits) => format!("{}/{bits}", value.address),
+        None => format!("{}/{}", value.address, value.mask),
+    }
+}
+
+/// Bits of a mask that is a run of ones; `None` for one with holes.
+pub fn prefix_length(mask: IpAddr) -> Option<u32> {
+    let (ones, bits) = match mask {
+        IpAddr::V4(v4) => {
+            let bits = u32::from(v4);
+            (bits.leading_ones(), bits.count_ones())
+        }
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6);
+            (bits.leading_ones(), bits.count_ones())
+        }
+    };
+    (ones == bits).then_some(ones)
+}
+
+/// The name of a protocol as iptables has it built in, or as /etc/protocols of a Debian system names it; else its number.
+pub fn protocol_text(protocol: u16, _family: Family) -> String {
+    match protocol_name(protocol) {
+        Some(name) => name.to_owned(),
+        None => protocol.to_string(),
+    }
+}
+
+/// Names of protocols that iptables prints (IANA protocol numbers; keywords in lower case).
+pub fn protocol_name(protocol: u16) -> Option<&'static str> {
+    Some(match protocol {
+        0 => "all",
+        1 => "icmp",
+        2 => "igmp",
+        4 => "ipencap",
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        41 => "ipv6",
+        43 => "ipv6-route",
+        44 => "ipv6-frag",
+        47 => "gre",
+        50 => "esp",
+        51 => "ah",
+        58 => "ipv6-icmp",
+        59 => "ipv6-nonxt",
+        60 => "ipv6-opts",
+        89 => "ospf",
+        94 => "ipip",
+        103 => "pim",
+        112 => "vrrp",
+        115 => "l2tp",
+        132 => "sctp",
+        135 => "mobility-header",
+        136 => "udplite",
+        _ => return None,
+    })
+}
