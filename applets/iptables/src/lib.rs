@@ -27,6 +27,21 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         let info = Info { valid_hooks: blob.valid_hooks, hook_entry: blob.hook_entry, underflow: blob.underflow };
         let table = netkit_nf::legacy::table(&name, family, &info, &blob.entries)
             .map_err(|error| Error::new(Exit(1), format!("{name}: {error}")))?;
+        if ctx.args_lossy().iter().any(|word| word == "-L") {
+            let format = netkit_nf::list::Format {
+                numeric: ctx.args_lossy().iter().any(|word| word == "-n"),
+                verbose: counters || ctx.args_lossy().iter().any(|word| word == "-v"),
+                exact: false,
+                line_numbers: true,
+            };
+            for (index, chain) in netkit_nf::save::ordered(&table).into_iter().enumerate() {
+                if index > 0 {
+                    out.push('\n');
+                }
+                netkit_nf::list::chain(&mut out, family, chain, format, None);
+            }
+            continue;
+        }
         netkit_nf::save::table(&mut out, &table, counters);
     }
     ctx.stdout.write_all(out.as_bytes())?;

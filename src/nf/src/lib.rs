@@ -6,6 +6,7 @@
 pub mod bytes;
 pub mod ext;
 pub mod legacy;
+pub mod list;
 pub mod model;
 pub mod save;
 

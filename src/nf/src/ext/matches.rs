@@ -138,7 +138,6 @@ const ADDRESS_TYPES: [&str; 12] = [
 ];
 
 fn push_types(out: &mut String, types: u16) {
-    out.push(' ');
     let mut any = false;
     for (bit, name) in ADDRESS_TYPES.iter().enumerate() {
         if types >> bit & 1 == 1 {
@@ -157,7 +156,7 @@ fn addrtype_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()
     for (offset, option, inverted) in [(0, "--src-type", 0x01), (2, "--dst-type", 0x02)] {
         let types = fields.u16(offset)?;
         if types != 0 {
-            let _ = write!(out, "{} {option}", not(flags & inverted != 0));
+            let _ = write!(out, "{} {option} ", not(flags & inverted != 0));
             push_types(out, types);
         }
     }
@@ -175,8 +174,8 @@ fn addrtype_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()
     for (offset, word, inverted) in [(0, "src-type", 0x01), (2, "dst-type", 0x02)] {
         let types = fields.u16(offset)?;
         if types != 0 {
-            let not = if flags & inverted != 0 { " !" } else { "" };
-            let _ = write!(out, " {word}{not}");
+            let not = if flags & inverted != 0 { "!" } else { "" };
+            let _ = write!(out, " {word} {not}");
             push_types(out, types);
         }
     }

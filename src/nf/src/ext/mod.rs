@@ -4,6 +4,7 @@
 //! An extension that is not listed, or whose structure is too short, is shown with its revision, length and bytes.
 
 mod matches;
+mod nat;
 mod ports;
 mod targets;
 pub mod text;
@@ -96,5 +97,8 @@ pub fn match_name<'n>(found: &'n Extension<'_>) -> &'n str {
 
 /// The name after `-j`.
 pub fn target_name<'n>(found: &'n Extension<'_>) -> &'n str {
+    if found.name == "CT" && Fields(&found.data).u16(0).is_some_and(targets::is_notrack_alias) {
+        return "NOTRACK";
+    }
     &found.name
 }
