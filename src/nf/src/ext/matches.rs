@@ -3,11 +3,16 @@
 use std::fmt::Write as _;
 
 use super::text::{flag, not, push_mark, push_quoted};
-use super::{Context, Definition, Writer, ports};
+use super::{Context, Definition, Writer, conntrack, ports};
 use crate::bytes::Fields;
+use crate::model::Family;
 
 const fn both(name: &'static str, revisions: (u8, u8), save: Writer, list: Writer) -> Definition {
     Definition { name, revisions, family: None, save, list }
+}
+
+const fn only(family: Family, name: &'static str, revisions: (u8, u8), save: Writer, list: Writer) -> Definition {
+    Definition { name, revisions, family: Some(family), save, list }
 }
 
 pub(super) static TABLE: &[Definition] = &[
@@ -20,6 +25,29 @@ pub(super) static TABLE: &[Definition] = &[
     both("limit", (0, 0), limit_save, limit_list),
     both("statistic", (0, 0), statistic_save, statistic_list),
     both("addrtype", (1, 1), addrtype_save, addrtype_list),
+    both("conntrack", (1, 1), conntrack::save1, conntrack::list1),
+    both("conntrack", (2, 2), conntrack::save2, conntrack::list2),
+    both("conntrack", (3, 3), conntrack::save3, conntrack::list3),
+    both("state", (0, 0), conntrack::state_save, conntrack::state_list),
+    only(Family::Ipv4, "icmp", (0, 0), icmp_save, icmp_list),
+    only(Family::Ipv6, "icmp6", (0, 0), icmp6_save, icmp6_list),
+    both("owner", (1, 1), owner_save, owner_list),
+    both("pkttype", (0, 0), pkttype_save, pkttype_list),
+    both("length", (0, 0), length_save, length_list),
+    both("mac", (0, 0), mac_save, mac_list),
+    both("iprange", (1, 1), iprange_save, iprange_list),
+    both("physdev", (0, 0), physdev_save, physdev_list),
+    both("tcpmss", (0, 0), tcpmss_save, tcpmss_list),
+    only(Family::Ipv4, "ttl", (0, 0), ttl_save, ttl_list),
+    only(Family::Ipv6, "hl", (0, 0), hl_save, hl_list),
+    both("dscp", (0, 0), dscp_save, dscp_list),
+    both("helper", (0, 0), helper_save, helper_list),
+    both("socket", (0, 3), socket_save, socket_list),
+    both("rpfilter", (0, 0), rpfilter_save, rpfilter_list),
+    both("cpu", (0, 0), cpu_save, cpu_list),
+    both("realm", (0, 0), realm_save, realm_list),
+    both("esp", (0, 0), esp_save, esp_list),
+    only(Family::Ipv4, "ah", (0, 0), ah_save, ah_list),
 ];
 
 fn comment_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
@@ -185,4 +213,352 @@ fn addrtype_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()
         }
     }
     Some(())
+}
+
+/// struct ipt_icmp, struct ip6t_icmp: a type and a range of codes.
+fn icmp_options(out: &mut String, fields: Fields<'_>, option: &str, any: &str) -> Option<()> {
+    let (kind, low, high) = (fields.u8(0)?, fields.u8(1)?, fields.u8(2)?);
+    let _ = write!(out, "{} {option} ", not(fields.u8(3)? & 1 != 0));
+    if kind == u8::MAX && !any.is_empty() {
+        out.push_str(any);
+        return Some(());
+    }
+    let _ = write!(out, "{kind}");
+    if (low, high) != (0, u8::MAX) {
+        let _ = write!(out, "/{low}");
+    }
+    Some(())
+}
+
+fn icmp_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()> {
+    let (kind, low, high) = (fields.u8(0)?, fields.u8(1)?, fields.u8(2)?);
+    let not = if fields.u8(3)? & 1 != 0 { " !" } else { "" };
+    let _ = write!(out, " {protocol}{not}type {kind}");
+    let _ = match (low, high) {
+        (0, u8::MAX) => Ok(()),
+        (low, high) if low == high => write!(out, " code {low}"),
+        (low, high) => write!(out, " codes {low}-{high}"),
+    };
+    Some(())
+}
+
+fn icmp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    icmp_options(out, fields, "--icmp-type", "any")
+}
+
+fn icmp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    icmp_words(out, fields, "icmp")
+}
+
+fn icmp6_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    icmp_options(out, fields, "--icmpv6-type", "")
+}
+
+fn icmp6_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    icmp_words(out, fields, "ipv6-icmp")
+}
+
+/// struct xt_owner_match_info
+fn owner(out: &mut String, fields: Fields<'_>, words: [&str; 4]) -> Option<()> {
+    let (wanted, inverted) = (fields.u8(16)?, fields.u8(17)?);
+    let [socket, uid, gid, groups] = words;
+    for (bit, word, range) in [(0x04, socket, None), (0x01, uid, Some(0)), (0x02, gid, Some(8)), (0x08, groups, None)] {
+        if wanted & bit == 0 {
+            continue;
+        }
+        let _ = write!(out, "{} {word}", not(inverted & bit != 0));
+        if let Some(offset) = range {
+            let (low, high) = (fields.u32(offset)?, fields.u32(offset + 4)?);
+            let _ = if low == high { write!(out, " {low}") } else { write!(out, " {low}-{high}") };
+        }
+    }
+    Some(())
+}
+
+fn owner_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    owner(out, fields, ["--socket-exists", "--uid-owner", "--gid-owner", "--suppl-groups"])
+}
+
+fn owner_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    owner(out, fields, ["owner socket exists", "owner UID match", "owner GID match", "incl. suppl. groups"])
+}
+
+/// struct xt_pkttype_info; PACKET_* of linux/if_packet.h
+fn pkttype(out: &mut String, fields: Fields<'_>) -> Option<()> {
+    let _ = match fields.i32(0)? {
+        0 => write!(out, " unicast"),
+        1 => write!(out, " broadcast"),
+        2 => write!(out, " multicast"),
+        other => write!(out, " {other}"),
+    };
+    Some(())
+}
+
+fn pkttype_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} --pkt-type", not(fields.i32(4)? != 0));
+    pkttype(out, fields)
+}
+
+fn pkttype_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, " PKTTYPE {}=", if fields.i32(4)? != 0 { "!" } else { "" });
+    pkttype(out, fields)
+}
+
+/// struct xt_length_info
+fn length_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let (low, high) = (fields.u16(0)?, fields.u16(2)?);
+    let _ = write!(out, "{} --length {low}", not(fields.u8(4)? != 0));
+    if low != high {
+        let _ = write!(out, ":{high}");
+    }
+    Some(())
+}
+
+fn length_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let (low, high) = (fields.u16(0)?, fields.u16(2)?);
+    let _ = write!(out, " length {}{low}", if fields.u8(4)? != 0 { "!" } else { "" });
+    if low != high {
+        let _ = write!(out, ":{high}");
+    }
+    Some(())
+}
+
+/// struct xt_mac_info
+fn mac(fields: Fields<'_>) -> Option<String> {
+    let octets: [u8; 6] = fields.array(0)?;
+    Some(octets.map(|octet| format!("{octet:02x}")).join(":"))
+}
+
+fn mac_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} --mac-source {}", not(fields.i32(8)? != 0), mac(fields)?);
+    Some(())
+}
+
+fn mac_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, " MAC{}{}", if fields.i32(8)? != 0 { " !" } else { " " }, mac(fields)?);
+    Some(())
+}
+
+/// struct xt_iprange_mtinfo: source and destination, low and high, then flags.
+fn iprange(out: &mut String, fields: Fields<'_>, context: &Context, words: [&str; 2], not_first: bool) -> Option<()> {
+    let flags = fields.u8(64)?;
+    for ((word, at), (bit, inverted)) in words.into_iter().zip([0, 32]).zip([(0x01, 0x10), (0x02, 0x20)]) {
+        if flags & bit != 0 {
+            let (low, high) = (fields.address(at, context.family)?, fields.address(at + 16, context.family)?);
+            let not = not(flags & inverted != 0);
+            let (before, after) = if not_first { (not, "") } else { ("", not) };
+            let _ = write!(out, "{before} {word}{after} {low}-{high}");
+        }
+    }
+    Some(())
+}
+
+fn iprange_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+    iprange(out, fields, context, ["--src-range", "--dst-range"], true)
+}
+
+fn iprange_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+    iprange(out, fields, context, ["source IP range", "destination IP range"], false)
+}
+
+/// struct xt_physdev_info: two names with masks, inverted bits, wanted bits.
+fn physdev(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
+    let (inverted, wanted) = (fields.u8(64)?, fields.u8(65)?);
+    for (bit, word, name) in [
+        (0x08, "physdev-is-in", None),
+        (0x01, "physdev-in", Some(0)),
+        (0x10, "physdev-is-out", None),
+        (0x02, "physdev-out", Some(32)),
+        (0x04, "physdev-is-bridged", None),
+    ] {
+        if wanted & bit != 0 {
+            let _ = write!(out, "{} {dashes}{word}", not(inverted & bit != 0));
+            if let Some(at) = name {
+                let _ = write!(out, " {}", fields.text(at, 16)?);
+            }
+        }
+    }
+    Some(())
+}
+
+fn physdev_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    physdev(out, fields, "--")
+}
+
+fn physdev_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    out.push_str(" PHYSDEV match");
+    physdev(out, fields, "--")
+}
+
+/// struct xt_tcpmss_match_info
+fn tcpmss(out: &mut String, fields: Fields<'_>, word: &str) -> Option<()> {
+    let (low, high) = (fields.u16(0)?, fields.u16(2)?);
+    let _ = write!(out, "{word}{low}");
+    if low != high {
+        let _ = write!(out, ":{high}");
+    }
+    Some(())
+}
+
+fn tcpmss_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    out.push_str(not(fields.u8(4)? != 0));
+    tcpmss(out, fields, " --mss ")
+}
+
+fn tcpmss_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    tcpmss(out, fields, if fields.u8(4)? != 0 { " tcpmss match !" } else { " tcpmss match " })
+}
+
+/// struct ipt_ttl_info, struct ip6t_hl_info: mode (equal, not equal, less, greater), then the number.
+fn hops(out: &mut String, fields: Fields<'_>, words: [&str; 4]) -> Option<()> {
+    let word = words.get(usize::from(fields.u8(0)?))?.to_owned();
+    let _ = write!(out, " {word} {}", fields.u8(1)?);
+    Some(())
+}
+
+fn ttl_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    hops(out, fields, ["--ttl-eq", "! --ttl-eq", "--ttl-lt", "--ttl-gt"])
+}
+
+fn ttl_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    hops(out, fields, ["TTL match TTL ==", "TTL match TTL !=", "TTL match TTL <", "TTL match TTL >"])
+}
+
+fn hl_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    hops(out, fields, ["--hl-eq", "! --hl-eq", "--hl-lt", "--hl-gt"])
+}
+
+fn hl_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    hops(out, fields, ["HL match HL ==", "HL match HL !=", "HL match HL <", "HL match HL >"])
+}
+
+/// struct xt_dscp_info
+fn dscp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} --dscp 0x{:02x}", not(fields.u8(1)? != 0), fields.u8(0)?);
+    Some(())
+}
+
+fn dscp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, " DSCP match {}0x{:02x}", if fields.u8(1)? != 0 { "!" } else { "" }, fields.u8(0)?);
+    Some(())
+}
+
+/// struct xt_helper_info
+fn helper_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} --helper", not(fields.i32(0)? != 0));
+    push_quoted(out, &fields.text(4, 30)?);
+    Some(())
+}
+
+fn helper_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, " helper match {}\"{}\"", if fields.i32(0)? != 0 { "! " } else { "" }, fields.text(4, 30)?);
+    Some(())
+}
+
+/// struct xt_socket_mtinfo1 and on; revision 0 has no structure.
+fn socket(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
+    let flags = fields.u8(0).unwrap_or(0);
+    for (bit, word) in [(0x01, "transparent"), (0x02, "nowildcard"), (0x04, "restore-skmark")] {
+        if flags & bit != 0 {
+            let _ = write!(out, " {dashes}{word}");
+        }
+    }
+    Some(())
+}
+
+fn socket_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    socket(out, fields, "--")
+}
+
+fn socket_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    out.push_str(" socket");
+    socket(out, fields, "--")
+}
+
+/// struct xt_rpfilter_info
+fn rpfilter(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
+    let flags = fields.u8(0)?;
+    for (bit, word) in [(0x01, "loose"), (0x02, "validmark"), (0x04, "accept-local"), (0x08, "invert")] {
+        if flags & bit != 0 {
+            let _ = write!(out, " {dashes}{word}");
+        }
+    }
+    Some(())
+}
+
+fn rpfilter_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    rpfilter(out, fields, "--")
+}
+
+fn rpfilter_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    out.push_str(" rpfilter");
+    rpfilter(out, fields, "")
+}
+
+/// struct xt_cpu_info
+fn cpu_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} --cpu {}", not(fields.u32(4)? != 0), fields.u32(0)?);
+    Some(())
+}
+
+fn cpu_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, " cpu {}{}", if fields.u32(4)? != 0 { "! " } else { "" }, fields.u32(0)?);
+    Some(())
+}
+
+/// struct xt_realm_info
+fn realm(out: &mut String, fields: Fields<'_>) -> Option<()> {
+    let (id, mask) = (fields.u32(0)?, fields.u32(4)?);
+    let _ = if mask == u32::MAX { write!(out, " 0x{id:x}") } else { write!(out, " 0x{id:x}/0x{mask:x}") };
+    Some(())
+}
+
+fn realm_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} --realm", not(fields.u8(8)? != 0));
+    realm(out, fields)
+}
+
+fn realm_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    let _ = write!(out, "{} realm", not(fields.u8(8)? != 0));
+    realm(out, fields)
+}
+
+/// struct xt_esp, struct ipt_ah: a range of security parameter indexes.
+fn spis(out: &mut String, fields: Fields<'_>, option: &str) -> Option<()> {
+    let (low, high) = (fields.u32(0)?, fields.u32(4)?);
+    if (low, high) != (0, u32::MAX) {
+        let _ = write!(out, "{} {option} {low}", not(fields.u8(8)? & 1 != 0));
+        if low != high {
+            let _ = write!(out, ":{high}");
+        }
+    }
+    Some(())
+}
+
+fn spi_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()> {
+    let (low, high) = (fields.u32(0)?, fields.u32(4)?);
+    let not = if fields.u8(8)? & 1 != 0 { "!" } else { "" };
+    let _ = write!(out, " {protocol}");
+    let _ = match (low, high) {
+        (0, u32::MAX) => Ok(()),
+        (low, high) if low == high => write!(out, " spi:{not}{low}"),
+        (low, high) => write!(out, " spis:{not}{low}:{high}"),
+    };
+    Some(())
+}
+
+fn esp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    spis(out, fields, "--espspi")
+}
+
+fn esp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    spi_words(out, fields, "esp")
+}
+
+fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    spis(out, fields, "--ahspi")
+}
+
+fn ah_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+    spi_words(out, fields, "ah")
 }

@@ -3,6 +3,7 @@
 //! Structures are those of linux/netfilter/xt_*.h and linux/netfilter_ipv4|6/ip*t_*.h; the words are iptables-extensions(8)'s.
 //! An extension that is not listed, or whose structure is too short, is shown with its revision, length and bytes.
 
+mod conntrack;
 mod matches;
 mod nat;
 mod ports;
@@ -92,6 +93,9 @@ fn write_with(out: &mut String, found: &Extension<'_>, writer: Option<Writer>, c
 
 /// The name after `-m`; some names of the kernel are written otherwise.
 pub fn match_name<'n>(found: &'n Extension<'_>) -> &'n str {
+    if conntrack::is_state_alias(found) {
+        return "state";
+    }
     &found.name
 }
 
