@@ -1,4 +1,5 @@
-//! System calls that std does not offer. The only room that may hold `unsafe`: one operation a block, its argument above it.
+//! System calls that std does not offer. The only room that may hold `unsafe`, each block with its argument.
 
+pub mod netlink;
 pub mod netns;
 pub mod xtables;
