@@ -1,5 +1,7 @@
 //! iptables-list: every rule the kernel holds.
 
+mod nft;
+
 use netkit_core::{Applet, Ctx, Error, Exit, Group};
 use netkit_nf::Family;
 use netkit_nf::legacy::Info;
@@ -20,6 +22,11 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let counters = ctx.args_lossy().iter().any(|word| word == "-c");
     let v6 = ctx.args_lossy().iter().any(|word| word == "-6");
     let family = if v6 { Family::Ipv6 } else { Family::Ipv4 };
+    if ctx.args_lossy().iter().any(|word| word == "--nft") {
+        let text = nft::save(family, counters).map_err(|error| Error::new(Exit(1), error.to_string()))?;
+        ctx.stdout.write_all(text.as_bytes())?;
+        return Ok(Exit::OK);
+    }
     let mut out = String::new();
     for name in netkit_sys::xtables::names(v6).map_err(|error| Error::new(Exit(1), error.to_string()))? {
         let blob =

@@ -8,6 +8,7 @@ pub mod ext;
 pub mod legacy;
 pub mod list;
 pub mod model;
+pub mod nft;
 pub mod save;
 
 pub use model::{Chain, Counters, Extension, Family, Header, Interface, Policy, Rule, Table, Target, Verdict};
