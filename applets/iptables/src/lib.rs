@@ -1,56 +1,76 @@
-//! iptables-list: every rule the kernel holds.
+//! iptables-list: every rule of the packet filter, as iptables prints it, from both backends.
+//!
+//! - Peer: iptables 1.8 (`-L`, `-S`, `iptables-save`); `-L` prints protocols by name as 1.8.11 does again.
+//! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name; a table that the kernel
+//!   has not made is shown empty, not made; names are never looked up in DNS; a rule that iptables cannot express is
+//!   shown in its place as a comment that says so, and the others go on.
+//! - Beyond the peer: `--backend auto|legacy|nft|all`, `--netns`.
+//! - Kernel interfaces: getsockopt(IPT_SO_GET_ENTRIES) on a plain UDP socket, nfnetlink's nf_tables dumps,
+//!   /proc/net/ip_tables_names. No lock is taken, no module loaded, no table made.
+//! - Privilege: CAP_NET_ADMIN for everything but the names of the backends.
 
-mod nft;
+mod args;
+mod backend;
+mod run;
 
-use netkit_core::{Applet, Ctx, Error, Exit, Group};
-use netkit_nf::Family;
-use netkit_nf::legacy::Info;
+use netkit_core::privilege::Capability;
+use netkit_core::{Applet, Flag, Group, flag};
 
-/// The list and the names that fingers know.
-pub static APPLETS: &[Applet] = &[Applet {
-    name: "iptables-save",
-    aliases: &["iptables-legacy-save"],
-    purpose: "every rule of the packet filter, as text to restore",
-    usage: "[-t TABLE] [-c]",
-    group: Group::Kernel,
-    flags: &[],
-    capability: None,
-    main: run,
-}];
-
-fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
-    let counters = ctx.args_lossy().iter().any(|word| word == "-c");
-    let v6 = ctx.args_lossy().iter().any(|word| word == "-6");
-    let family = if v6 { Family::Ipv6 } else { Family::Ipv4 };
-    if ctx.args_lossy().iter().any(|word| word == "--nft") {
-        let text = nft::save(family, counters).map_err(|error| Error::new(Exit(1), error.to_string()))?;
-        ctx.stdout.write_all(text.as_bytes())?;
-        return Ok(Exit::OK);
+const fn entry(name: &'static str, aliases: &'static [&'static str], purpose: &'static str) -> Applet {
+    Applet {
+        name,
+        aliases,
+        purpose,
+        usage: "[-t TABLE] -L|-S [CHAIN [N]] [-n] [-v] [-x] [--line-numbers]",
+        group: Group::Kernel,
+        flags: LIST_FLAGS,
+        capability: Some(Capability::NetAdmin),
+        main: run::list,
     }
-    let mut out = String::new();
-    for name in netkit_sys::xtables::names(v6).map_err(|error| Error::new(Exit(1), error.to_string()))? {
-        let blob =
-            netkit_sys::xtables::read(&name, v6).map_err(|error| Error::new(Exit(1), format!("{name}: {error}")))?;
-        let info = Info { valid_hooks: blob.valid_hooks, hook_entry: blob.hook_entry, underflow: blob.underflow };
-        let table = netkit_nf::legacy::table(&name, family, &info, &blob.entries)
-            .map_err(|error| Error::new(Exit(1), format!("{name}: {error}")))?;
-        if ctx.args_lossy().iter().any(|word| word == "-L") {
-            let format = netkit_nf::list::Format {
-                numeric: ctx.args_lossy().iter().any(|word| word == "-n"),
-                verbose: counters || ctx.args_lossy().iter().any(|word| word == "-v"),
-                exact: false,
-                line_numbers: true,
-            };
-            for (index, chain) in netkit_nf::save::ordered(&table).into_iter().enumerate() {
-                if index > 0 {
-                    out.push('\n');
-                }
-                netkit_nf::list::chain(&mut out, family, chain, format, None);
-            }
-            continue;
-        }
-        netkit_nf::save::table(&mut out, &table, counters);
-    }
-    ctx.stdout.write_all(out.as_bytes())?;
-    Ok(Exit::OK)
 }
+
+const fn save(name: &'static str, aliases: &'static [&'static str], purpose: &'static str) -> Applet {
+    Applet {
+        name,
+        aliases,
+        purpose,
+        usage: "[-t TABLE] [-c]",
+        group: Group::Kernel,
+        flags: SAVE_FLAGS,
+        capability: Some(Capability::NetAdmin),
+        main: run::save,
+    }
+}
+
+/// The list, and the names that fingers know.
+pub static APPLETS: &[Applet] = &[
+    entry("iptables-list", &["iptables", "iptables-legacy", "iptables-nft"], "rules of the packet filter, IPv4"),
+    entry("ip6tables", &["ip6tables-legacy", "ip6tables-nft"], "rules of the packet filter, IPv6"),
+    save("iptables-save", &["iptables-legacy-save", "iptables-nft-save"], "all rules as text to restore, IPv4"),
+    save("ip6tables-save", &["ip6tables-legacy-save", "ip6tables-nft-save"], "all rules as text to restore, IPv6"),
+];
+
+const LIST_FLAGS: &[Flag] = &[
+    flag("-L", "[CHAIN [N]]", "list the rules of a chain, or of all"),
+    flag("-S", "[CHAIN [N]]", "the same as commands"),
+    flag("-t", "TABLE", "filter, nat, mangle, raw or security (filter)"),
+    flag("-n", "", "numbers instead of names"),
+    flag("-v", "", "counters and interfaces"),
+    flag("-x", "", "exact counters"),
+    flag("--line-numbers", "", "number the rules"),
+    flag("-4", "", "IPv4"),
+    flag("-6", "", "IPv6"),
+    flag("-w", "[SECONDS]", "without effect: no lock is needed to read"),
+    flag("-V", "", "version and backend"),
+    flag("--backend", "NAME", "auto, legacy, nft or all"),
+    flag("--netns", "PID|PATH", "from that network namespace"),
+];
+
+const SAVE_FLAGS: &[Flag] = &[
+    flag("-t", "TABLE", "only this table"),
+    flag("-c", "", "counters before each rule"),
+    flag("-M", "PROGRAM", "without effect: no module is loaded"),
+    flag("-V", "", "version and backend"),
+    flag("--backend", "NAME", "auto, legacy, nft or all"),
+    flag("--netns", "PID|PATH", "from that network namespace"),
+];

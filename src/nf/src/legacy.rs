@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::bytes::{Fields, c_text};
 use crate::model::{
-    Chain, Counters, Extension, Family, Header, Interface, Masked, Not, Policy, Rule, Table, Target, Verdict,
+    Counters, Extension, Family, Header, Interface, Masked, Not, Policy, Rule, Target, Verdict,
 };
 
 /// Names of the built-in chains by hook (enum nf_inet_hooks).
@@ -92,83 +92,16 @@ const EXTENSION_HEADER: usize = 32;
 const NAME: usize = 29;
 
 /// An entry, cut out of the blob.
+#[derive(Clone)]
 struct Entry<'a> {
     offset: usize,
     bytes: &'a [u8],
     target: Fields<'a>,
-    target_name: Cow<'a, str>,
     target_at: usize,
 }
 
-/// Reads a table.
-///
-/// # Errors
-/// When sizes and offsets do not fit together.
-pub fn table<'a>(name: &'a str, family: Family, info: &Info, blob: &'a [u8]) -> Result<Table<'a>, Malformed> {
-    let layout = if family == Family::Ipv4 { &IPV4 } else { &IPV6 };
-    let entries = entries(blob, layout)?;
-    let heads = heads(&entries, info);
-    let names: HashMap<usize, &Cow<'a, str>> = heads.iter().map(|(first, name, _)| (*first, name)).collect();
-    let mut chains: Vec<Chain<'a>> = Vec::with_capacity(heads.len());
-    let mut at = 0;
-    let mut references: HashMap<Cow<'a, str>, u32> = HashMap::new();
-    for (index, (first, chain_name, hook)) in heads.iter().enumerate() {
-        // The chain ends before its last entry, which is the policy or the implicit return; the next head begins after it.
-        let next = heads.get(index + 1).map(|(next, _, next_hook)| (*next, next_hook.is_none()));
-        while entries.get(at).is_some_and(|entry| entry.offset < *first) {
-            at += 1;
-        }
-        let mut rules = Vec::new();
-        let mut last = None;
-        while let Some(entry) = entries.get(at) {
-            let over = match (next, hook) {
-                (_, Some(hook)) => entry.offset > offset_of(info.underflow, *hook),
-                (Some((next, _)), None) => entries.get(at + 1).is_some_and(|after| after.offset >= next),
-                (None, None) => entry.target_name == "ERROR",
-            };
-            if over {
-                break;
-            }
-            rules.push(entry);
-            at += 1;
-        }
-        // A user chain's last entry is its implicit RETURN, a built-in chain's its policy.
-        if let Some(entry) = rules.pop() {
-            last = Some(entry);
-        }
-        let policy = match (hook, last) {
-            (Some(hook), Some(entry)) => Some(Policy {
-                hook: *hook,
-                verdict: Verdict::from_standard(entry.target.i32(EXTENSION_HEADER).unwrap_or(0)),
-                counters: counters(entry, layout),
-            }),
-            _ => None,
-        };
-        let rules: Result<Vec<Rule<'a>>, Malformed> =
-            rules.into_iter().map(|entry| rule(entry, family, layout, &names)).collect();
-        let rules = rules?;
-        for rule in &rules {
-            if let Target::Chain { name, .. } = &rule.target {
-                *references.entry(name.clone()).or_default() += 1;
-            }
-        }
-        chains.push(Chain { name: chain_name.clone(), policy, rules, references: 0 });
-    }
-    for chain in &mut chains {
-        chain.references = references.get(&chain.name).copied().unwrap_or(0);
-    }
-    Ok(Table { name: Cow::Borrowed(name), family, chains })
-}
-
-fn offset_of(offsets: [u32; 5], hook: u8) -> usize {
-    offsets.get(usize::from(hook)).map_or(0, |offset| *offset as usize)
-}
-
-/// Cuts the blob into entries.
-fn entries<'a>(blob: &'a [u8], layout: &Layout) -> Result<Vec<Entry<'a>>, Malformed> {
-    let mut found = Vec::new();
-    let mut offset = 0;
-    while offset < blob.len() {
+impl<'a> Entry<'a> {
+    fn at(blob: &'a [u8], offset: usize, layout: &Layout) -> Result<Entry<'a>, Malformed> {
         let wrong = |what| Malformed { offset, what };
         let rest = Fields(blob.get(offset..).unwrap_or_default());
         let target_at = usize::from(rest.u16(layout.target_offset).ok_or(wrong("end of data"))?);
@@ -182,77 +115,175 @@ fn entries<'a>(blob: &'a [u8], layout: &Layout) -> Result<Vec<Entry<'a>>, Malfor
         if size < EXTENSION_HEADER || size > target.0.len() {
             return Err(wrong("target of a wrong length"));
         }
-        let target = Fields(target.0.get(..size).unwrap_or_default());
-        let target_name = target.text(2, NAME).unwrap_or_default();
-        found.push(Entry { offset, bytes, target, target_name, target_at });
-        offset += length;
+        Ok(Entry { offset, bytes, target: Fields(target.0.get(..size).unwrap_or_default()), target_at })
     }
-    Ok(found)
+
+    fn end(&self) -> usize {
+        self.offset + self.bytes.len()
+    }
+
+    fn target_name(&self) -> &'a [u8] {
+        let field = self.target.0.get(2..2 + NAME).unwrap_or_default();
+        field.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    /// The verdict of a standard target.
+    fn verdict(&self) -> Option<i32> {
+        self.target_name().is_empty().then(|| self.target.i32(EXTENSION_HEADER)).flatten()
+    }
 }
 
-/// First rule, name and hook of each chain, in the order of the blob.
-fn heads<'a>(entries: &[Entry<'a>], info: &Info) -> Vec<(usize, Cow<'a, str>, Option<u8>)> {
-    let mut heads = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let hook = (0u8..5)
-            .find(|hook| info.valid_hooks >> hook & 1 == 1 && offset_of(info.hook_entry, *hook) == entry.offset);
-        if let Some(hook) = hook {
-            let name = HOOKS.get(usize::from(hook)).copied().unwrap_or_default();
-            heads.push((entry.offset, Cow::Borrowed(name), Some(hook)));
-        } else if entry.target_name == "ERROR"
-            && let Some(next) = entries.get(index + 1)
-        {
-            // The last ERROR entry of the blob is its end mark and heads nothing.
-            let field = entry.target.0.get(EXTENSION_HEADER..).unwrap_or_default();
-            heads.push((next.offset, c_text(field), None));
+/// A chain of a blob: where its rules lie.
+#[derive(Clone, Debug)]
+pub struct Span<'a> {
+    /// Its name.
+    pub name: Cow<'a, str>,
+    /// Of a built-in chain.
+    pub policy: Option<Policy>,
+    /// Rules that jump here.
+    pub references: u32,
+    start: usize,
+    end: usize,
+}
+
+/// A table that has been looked through once. Rules are decoded when they are wanted, one at a time, because a large
+/// cluster's table has tens of thousands of them.
+pub struct Blob<'a> {
+    family: Family,
+    bytes: &'a [u8],
+    /// In the order of the blob.
+    pub chains: Vec<Span<'a>>,
+    /// Index of the chain that begins at an offset.
+    starts: HashMap<usize, usize>,
+}
+
+impl<'a> Blob<'a> {
+    /// Looks through a table.
+    ///
+    /// # Errors
+    /// When sizes and offsets do not fit together.
+    pub fn read(family: Family, info: &Info, bytes: &'a [u8]) -> Result<Blob<'a>, Malformed> {
+        let layout = layout(family);
+        let mut chains: Vec<Span<'a>> = Vec::new();
+        let mut jumps: HashMap<usize, u32> = HashMap::new();
+        // The chain that is being walked, and where its last entry began.
+        let mut open: Option<usize> = None;
+        let mut previous = 0;
+        let mut offset = 0;
+        while offset < bytes.len() {
+            let entry = Entry::at(bytes, offset, layout)?;
+            let hook = (0u8..5)
+                .find(|hook| info.valid_hooks >> hook & 1 == 1 && offset_of(info.hook_entry, *hook) == offset);
+            if entry.target_name() == b"ERROR" {
+                // What came before the head of a chain is the implicit return of the one before it.
+                if let Some(chain) = open.take().and_then(|index| chains.get_mut(index)) {
+                    chain.end = previous;
+                }
+                if entry.end() < bytes.len() {
+                    let name = c_text(entry.target.0.get(EXTENSION_HEADER..).unwrap_or_default());
+                    open = Some(chains.len());
+                    let (start, end) = (entry.end(), entry.end());
+                    chains.push(Span { name, policy: None, references: 0, start, end });
+                }
+            } else if let Some(hook) = hook {
+                open = Some(chains.len());
+                let name = Cow::Borrowed(HOOKS.get(usize::from(hook)).copied().unwrap_or_default());
+                let policy = Policy { hook, verdict: Verdict::Accept, counters: Counters::default() };
+                chains.push(Span { name, policy: Some(policy), references: 0, start: offset, end: offset });
+            }
+            if let Some(index) = open
+                && let Some(chain) = chains.get_mut(index)
+                && let Some(policy) = &mut chain.policy
+                && offset_of(info.underflow, policy.hook) == offset
+            {
+                policy.verdict = Verdict::from_standard(entry.verdict().unwrap_or(0));
+                policy.counters = counters(&entry, layout);
+                chain.end = offset;
+                open = None;
+            }
+            if let Some(target) = entry.verdict().and_then(|verdict| usize::try_from(verdict).ok())
+                && target != entry.end()
+            {
+                *jumps.entry(target).or_default() += 1;
+            }
+            previous = offset;
+            offset = entry.end();
         }
+        let mut starts = HashMap::with_capacity(chains.len());
+        for (index, chain) in chains.iter_mut().enumerate() {
+            if chain.policy.is_none() {
+                chain.references = jumps.get(&chain.start).copied().unwrap_or(0);
+                starts.insert(chain.start, index);
+            }
+        }
+        Ok(Blob { family, bytes, chains, starts })
     }
-    heads
+
+    /// The rules of a chain, in order.
+    pub fn rules(&self, chain: &Span<'a>) -> impl Iterator<Item = Result<Rule<'a>, Malformed>> {
+        let (layout, end) = (layout(self.family), chain.end);
+        let mut offset = chain.start;
+        std::iter::from_fn(move || {
+            (offset < end).then(|| {
+                let entry = Entry::at(self.bytes, offset, layout).inspect_err(|_| offset = end)?;
+                offset = entry.end();
+                self.rule(&entry, layout)
+            })
+        })
+    }
+
+    /// The name of the chain that begins at an offset.
+    fn chain_at(&self, offset: usize) -> Option<Cow<'a, str>> {
+        self.starts.get(&offset).and_then(|index| self.chains.get(*index)).map(|chain| chain.name.clone())
+    }
+
+    fn rule(&self, entry: &Entry<'a>, layout: &Layout) -> Result<Rule<'a>, Malformed> {
+        let wrong = |what| Malformed { offset: entry.offset, what };
+        let fields = Fields(entry.bytes);
+        let header = header(fields, self.family, layout).ok_or(wrong("end of data"))?;
+        let mut matches = Vec::new();
+        let mut at = layout.size;
+        while at < entry.target_at {
+            let found = Fields(entry.bytes.get(at..entry.target_at).unwrap_or_default());
+            let size = usize::from(found.u16(0).ok_or(wrong("match of a wrong length"))?);
+            if size < EXTENSION_HEADER || size > found.0.len() {
+                return Err(wrong("match of a wrong length"));
+            }
+            matches.push(extension(Fields(found.0.get(..size).unwrap_or_default())));
+            at += size;
+        }
+        let goto = fields.u8(layout.flags).unwrap_or(0) & layout.goto != 0;
+        let target = if entry.target_name().is_empty() {
+            match entry.verdict().ok_or(wrong("target of a wrong length"))? {
+                number if number < 0 => Target::Verdict(Verdict::from_standard(number)),
+                number => {
+                    let offset = usize::try_from(number).unwrap_or(usize::MAX);
+                    if offset == entry.end() {
+                        Target::None
+                    } else {
+                        let name = self.chain_at(offset).ok_or(wrong("jump to where no chain begins"))?;
+                        Target::Chain { name, goto }
+                    }
+                }
+            }
+        } else {
+            Target::Extension(extension(entry.target))
+        };
+        Ok(Rule { header, matches, target, counters: counters(entry, layout) })
+    }
+}
+
+fn layout(family: Family) -> &'static Layout {
+    if family == Family::Ipv4 { &IPV4 } else { &IPV6 }
+}
+
+fn offset_of(offsets: [u32; 5], hook: u8) -> usize {
+    offsets.get(usize::from(hook)).map_or(0, |offset| *offset as usize)
 }
 
 fn counters(entry: &Entry<'_>, layout: &Layout) -> Counters {
     let fields = Fields(entry.bytes);
     Counters { packets: fields.u64(layout.counters).unwrap_or(0), bytes: fields.u64(layout.counters + 8).unwrap_or(0) }
-}
-
-fn rule<'a>(
-    entry: &Entry<'a>,
-    family: Family,
-    layout: &Layout,
-    names: &HashMap<usize, &Cow<'a, str>>,
-) -> Result<Rule<'a>, Malformed> {
-    let wrong = |what| Malformed { offset: entry.offset, what };
-    let fields = Fields(entry.bytes);
-    let header = header(fields, family, layout).ok_or(wrong("end of data"))?;
-    let mut matches = Vec::new();
-    let mut at = layout.size;
-    while at < entry.target_at {
-        let found = Fields(entry.bytes.get(at..entry.target_at).unwrap_or_default());
-        let size = usize::from(found.u16(0).ok_or(wrong("match of a wrong length"))?);
-        if size < EXTENSION_HEADER || size > found.0.len() {
-            return Err(wrong("match of a wrong length"));
-        }
-        matches.push(extension(Fields(found.0.get(..size).unwrap_or_default())));
-        at += size;
-    }
-    let goto = fields.u8(layout.flags).unwrap_or(0) & layout.goto != 0;
-    let target = if entry.target_name.is_empty() {
-        match entry.target.i32(EXTENSION_HEADER).ok_or(wrong("target of a wrong length"))? {
-            number if number < 0 => Target::Verdict(Verdict::from_standard(number)),
-            number => {
-                let offset = usize::try_from(number).unwrap_or(usize::MAX);
-                if offset == entry.offset + entry.bytes.len() {
-                    Target::None
-                } else {
-                    let name = names.get(&offset).ok_or(wrong("jump to where no chain begins"))?;
-                    Target::Chain { name: (*name).clone(), goto }
-                }
-            }
-        }
-    } else {
-        Target::Extension(extension(entry.target))
-    };
-    Ok(Rule { header, matches, target, counters: counters(entry, layout) })
 }
 
 fn extension(fields: Fields<'_>) -> Extension<'_> {

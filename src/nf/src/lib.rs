@@ -11,4 +11,4 @@ pub mod model;
 pub mod nft;
 pub mod save;
 
-pub use model::{Chain, Counters, Extension, Family, Header, Interface, Policy, Rule, Table, Target, Verdict};
+pub use model::{Counters, Extension, Family, Header, Interface, Policy, Rule, Target, Verdict};

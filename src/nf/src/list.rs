@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ext;
-use crate::model::{Chain, Counters, Family, Header, Interface, Masked, Not, Rule, Target};
+use crate::model::{Counters, Family, Header, Interface, Masked, Not, Policy, Rule, Target};
 use crate::save::{prefix_length, protocol_name, protocol_of};
 
 /// How to list.
@@ -20,19 +20,19 @@ pub struct Format {
     pub line_numbers: bool,
 }
 
-/// Appends a chain's heading, column titles and rules. With `only`, just that rule (counted from 1), without headings.
-pub fn chain(out: &mut String, family: Family, chain: &Chain<'_>, format: Format, only: Option<usize>) {
-    if only.is_none() {
-        heading(out, chain, format);
-    }
-    for (index, found) in chain.rules.iter().enumerate() {
-        if only.is_none_or(|number| number == index + 1) {
-            rule(out, family, found, index + 1, format);
-        }
-    }
+/// What stands above a chain's rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Heading<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Of a built-in chain.
+    pub policy: Option<Policy>,
+    /// Of another one.
+    pub references: u32,
 }
 
-fn heading(out: &mut String, chain: &Chain<'_>, format: Format) {
+/// Appends a chain's heading and the column titles.
+pub fn heading(out: &mut String, chain: &Heading<'_>, format: Format) {
     let _ = write!(out, "Chain {} (", chain.name);
     match chain.policy {
         Some(policy) => {

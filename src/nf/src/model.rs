@@ -1,4 +1,4 @@
-//! Tables, chains and rules, whatever backend they come from.
+//! Rules, whatever backend they come from.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -20,30 +20,6 @@ impl Family {
             Family::Ipv6 => 128,
         }
     }
-}
-
-/// A table with its chains: the built-in ones in hook order, then the user's.
-#[derive(Clone, Debug)]
-pub struct Table<'a> {
-    /// filter, nat, mangle, raw, security
-    pub name: Cow<'a, str>,
-    /// ip or ip6
-    pub family: Family,
-    /// In the order of the kernel.
-    pub chains: Vec<Chain<'a>>,
-}
-
-/// A chain.
-#[derive(Clone, Debug)]
-pub struct Chain<'a> {
-    /// INPUT, KUBE-SERVICES ...
-    pub name: Cow<'a, str>,
-    /// Hook (enum nf_inet_hooks) and policy of a built-in chain.
-    pub policy: Option<Policy>,
-    /// In order.
-    pub rules: Vec<Rule<'a>>,
-    /// Rules that jump here.
-    pub references: u32,
 }
 
 /// What makes a chain a built-in one.

@@ -4,51 +4,19 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::ext;
-use crate::model::{Chain, Counters, Family, Header, Masked, Rule, Table, Target, Verdict};
+use crate::model::{Family, Header, Masked, Rule, Target, Verdict};
 
-/// Appends the chain lines, the rules and COMMIT of a table, as iptables-save prints them.
-///
-/// With `counters` every rule is preceded by its own.
-pub fn table(out: &mut String, table: &Table<'_>, counters: bool) {
-    let _ = writeln!(out, "*{}", table.name);
-    for chain in ordered(table) {
-        let policy = chain.policy.and_then(|policy| policy.verdict.name()).unwrap_or("-");
-        let Counters { packets, bytes } = chain.policy.map(|policy| policy.counters).unwrap_or_default();
-        let _ = writeln!(out, ":{} {policy} [{packets}:{bytes}]", chain.name);
-    }
-    for chain in ordered(table) {
-        for found in &chain.rules {
-            if counters {
-                let _ = write!(out, "[{}:{}] ", found.counters.packets, found.counters.bytes);
-            }
-            rule(out, table.family, &chain.name, found);
-            out.push('\n');
-        }
-    }
-    out.push_str("COMMIT\n");
-}
-
-/// Built-in chains in hook order, then the others by name.
-pub fn ordered<'t, 'a>(table: &'t Table<'a>) -> Vec<&'t Chain<'a>> {
-    let mut chains: Vec<&Chain<'a>> = table.chains.iter().collect();
-    chains.sort_by(|left, right| {
-        let key = |chain: &Chain<'_>| chain.policy.map_or(u8::MAX, |policy| policy.hook);
-        key(left).cmp(&key(right)).then_with(|| match left.policy {
-            Some(_) => std::cmp::Ordering::Equal,
-            None => left.name.cmp(&right.name),
-        })
-    });
-    chains
-}
-
-/// Appends one rule, `-A CHAIN ...`, without a line end.
-pub fn rule(out: &mut String, family: Family, chain: &str, rule: &Rule<'_>) {
+/// Appends one rule, `-A CHAIN ...`, without a line end. With `counters` they stand before the target, as `-S -v` has it.
+pub fn rule(out: &mut String, family: Family, chain: &str, rule: &Rule<'_>, counters: bool) {
     let _ = write!(out, "-A {chain}");
     header(out, &rule.header, family);
     let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: true };
     for found in &rule.matches {
         let _ = write!(out, " -m {}", ext::match_name(found));
         ext::save_match(out, found, &context);
+    }
+    if counters {
+        let _ = write!(out, " -c {} {}", rule.counters.packets, rule.counters.bytes);
     }
     match &rule.target {
         Target::None => {}
