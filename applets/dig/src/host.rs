@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
 use netkit_wire::dns::{Class, Message, Name, Rcode, Record, RrType, Section, Style};
 
 use crate::engine::bare;
@@ -40,10 +40,6 @@ pub(crate) const APPLET: Applet = Applet {
     capability: None,
     main: run,
 };
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 const FLAGS: &[Flag] = &[
     flag("-a", "", "all types, in full (-v -t ANY)"),

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
 use netkit_wire::dns::{Class, RrType};
 
 use crate::lookup::{Family, Format, Globals, Lookup, PORT, Server, Settings};
@@ -36,10 +36,6 @@ pub(crate) const APPLET: Applet = Applet {
     capability: None,
     main: run,
 };
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 const FLAGS: &[Flag] = &[
     flag("-all", "", "show servers and settings"),
