@@ -126,8 +126,7 @@ pub(crate) fn save(name: &str, words: &[String]) -> Result<Request, Error> {
 
 fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
     // Without any word the list is what is wanted; iptables itself would only complain.
-    let mut request =
-        Request::named(name, if saving { Action::Save } else { Action::List(Selection::default()) });
+    let mut request = Request::named(name, if saving { Action::Save } else { Action::List(Selection::default()) });
     let mut words = Words::new(words);
     loop {
         let option = if words.letters.is_empty() {

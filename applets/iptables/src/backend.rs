@@ -105,8 +105,12 @@ impl Nft {
     pub(crate) fn open(family: Family) -> Result<Nft, netkit_nl::Error> {
         let mut socket = Socket::open(Protocol::Netfilter)?;
         let ask = request(subsystem::NFTABLES, command::GET_TABLE, flags::DUMP, number(family));
-        let found: Vec<String> =
-            socket.dump(&ask)?.messages().filter_map(|message| NftTable::read(&message)).map(|table| table.name).collect();
+        let found: Vec<String> = socket
+            .dump(&ask)?
+            .messages()
+            .filter_map(|message| NftTable::read(&message))
+            .map(|table| table.name)
+            .collect();
         let tables = TABLES.iter().map(|(name, _)| (*name).to_owned()).filter(|name| found.contains(name)).collect();
         Ok(Nft { socket, family, tables })
     }

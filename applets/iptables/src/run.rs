@@ -74,8 +74,12 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     }
     match nft {
         Ok(mut nft) => {
-            let names: Vec<String> =
-                nft.tables().iter().filter(|name| tables.is_none_or(|wanted| wanted == name.as_str())).cloned().collect();
+            let names: Vec<String> = nft
+                .tables()
+                .iter()
+                .filter(|name| tables.is_none_or(|wanted| wanted == name.as_str()))
+                .cloned()
+                .collect();
             if !names.is_empty() {
                 match nft.read(&names, only, &*write) {
                     Ok(read) => shown.extend(read.into_iter().map(|table| ("nf_tables", table))),
@@ -123,11 +127,10 @@ fn backends(request: &Request) -> (Legacy, Result<Nft, String>) {
 fn wanted(request: &Request) -> Result<Option<&str>, Error> {
     match (&request.table, &request.action) {
         (Some(name), _) if backend::TABLES.iter().any(|(known, _)| known == name) => Ok(Some(name)),
-        (Some(name), _) => Err(Error::new(
-            Exit(3),
-            format!("table '{}' does not exist", netkit_core::text::printable(name)),
-        )
-        .hint("tables are filter, nat, mangle, raw and security")),
+        (Some(name), _) => {
+            Err(Error::new(Exit(3), format!("table '{}' does not exist", netkit_core::text::printable(name)))
+                .hint("tables are filter, nat, mangle, raw and security"))
+        }
         (None, Action::Save) => Ok(None),
         (None, _) => Ok(Some("filter")),
     }
@@ -246,9 +249,13 @@ fn print(ctx: &mut Ctx, request: &Request, shown: &[(&str, Table)]) -> Result<Ex
             ));
         }
     }
-    let both = shown.iter().any(|(backend, _)| *backend == "legacy") && shown.iter().any(|(backend, _)| *backend == "nf_tables");
+    let both = shown.iter().any(|(backend, _)| *backend == "legacy")
+        && shown.iter().any(|(backend, _)| *backend == "nf_tables");
     if both {
-        ctx.say(&format!("{}: both backends hold rules, and a packet passes both: legacy first shown, nf_tables after", ctx.name));
+        ctx.say(&format!(
+            "{}: both backends hold rules, and a packet passes both: legacy first shown, nf_tables after",
+            ctx.name
+        ));
     }
     match &request.action {
         Action::List(Selection { chain: Some(_), .. }) | Action::Spec(Selection { chain: Some(_), .. }) if !found => {
@@ -259,11 +266,7 @@ fn print(ctx: &mut Ctx, request: &Request, shown: &[(&str, Table)]) -> Result<Ex
 }
 
 fn choose<'t>(table: &'t Table, selection: &Selection) -> Vec<&'t (Head, String)> {
-    table
-        .chains
-        .iter()
-        .filter(|(head, _)| selection.chain.as_ref().is_none_or(|wanted| *wanted == head.name))
-        .collect()
+    table.chains.iter().filter(|(head, _)| selection.chain.as_ref().is_none_or(|wanted| *wanted == head.name)).collect()
 }
 
 fn policy(head: &Head) -> (&'static str, netkit_nf::Counters) {

@@ -7,9 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::bytes::{Fields, c_text};
-use crate::model::{
-    Counters, Extension, Family, Header, Interface, Masked, Not, Policy, Rule, Target, Verdict,
-};
+use crate::model::{Counters, Extension, Family, Header, Interface, Masked, Not, Policy, Rule, Target, Verdict};
 
 /// Names of the built-in chains by hook (enum nf_inet_hooks).
 pub const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
@@ -172,8 +170,8 @@ impl<'a> Blob<'a> {
         let mut offset = 0;
         while offset < bytes.len() {
             let entry = Entry::at(bytes, offset, layout)?;
-            let hook = (0u8..5)
-                .find(|hook| info.valid_hooks >> hook & 1 == 1 && offset_of(info.hook_entry, *hook) == offset);
+            let hook =
+                (0u8..5).find(|hook| info.valid_hooks >> hook & 1 == 1 && offset_of(info.hook_entry, *hook) == offset);
             if entry.target_name() == b"ERROR" {
                 // What came before the head of a chain is the implicit return of the one before it.
                 if let Some(chain) = open.take().and_then(|index| chains.get_mut(index)) {

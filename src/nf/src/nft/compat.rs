@@ -48,12 +48,8 @@ struct State<'a> {
 /// # Errors
 /// [`Foreign`] for what iptables cannot express.
 pub fn rule<'a>(found: &NftRule<'a>, family: Family) -> Result<Rule<'a>, Foreign> {
-    let rule = Rule {
-        header: Header::default(),
-        matches: Vec::new(),
-        target: Target::None,
-        counters: Counters::default(),
-    };
+    let rule =
+        Rule { header: Header::default(), matches: Vec::new(), target: Target::None, counters: Counters::default() };
     let mut state = State { family, rule, loaded: Loaded::Nothing, mask: None };
     for expression in &found.expressions {
         state.take(expression).ok_or_else(|| Foreign(name(expression)))?;
@@ -145,14 +141,18 @@ impl<'a> State<'a> {
                 put(&mut data, 4, &group.to_ne_bytes());
                 put(&mut data, 6, &threshold.unwrap_or(1).to_ne_bytes());
                 put(&mut data, 8, &u16::from(snaplen.is_some()).to_ne_bytes());
-                put(&mut data, 12, prefix.as_deref().unwrap_or_default().as_bytes().get(..63).unwrap_or_else(|| {
-                    prefix.as_deref().unwrap_or_default().as_bytes()
-                }));
-                self.rule.target = Target::Extension(Extension {
-                    name: Cow::Borrowed("NFLOG"),
-                    revision: 0,
-                    data: Cow::Owned(data),
-                });
+                put(
+                    &mut data,
+                    12,
+                    prefix
+                        .as_deref()
+                        .unwrap_or_default()
+                        .as_bytes()
+                        .get(..63)
+                        .unwrap_or_else(|| prefix.as_deref().unwrap_or_default().as_bytes()),
+                );
+                self.rule.target =
+                    Target::Extension(Extension { name: Cow::Borrowed("NFLOG"), revision: 0, data: Cow::Owned(data) });
                 Some(())
             }
             Expression::Match { name, revision, info } => {
@@ -162,11 +162,8 @@ impl<'a> State<'a> {
             }
             Expression::Target { name, revision, info } => {
                 let revision = u8::try_from(*revision).ok()?;
-                self.rule.target = Target::Extension(Extension {
-                    name: Cow::Owned(name.clone()),
-                    revision,
-                    data: info.clone(),
-                });
+                self.rule.target =
+                    Target::Extension(Extension { name: Cow::Owned(name.clone()), revision, data: info.clone() });
                 Some(())
             }
             _ => None,
@@ -199,7 +196,9 @@ impl<'a> State<'a> {
                 put(&mut info, 8, &[u8::from(negated)]);
                 self.push("mark", 1, info);
             }
-            (Loaded::Payload { base: 1, offset, length }, mask) => return self.network(offset, length, mask, negated, data),
+            (Loaded::Payload { base: 1, offset, length }, mask) => {
+                return self.network(offset, length, mask, negated, data);
+            }
             (Loaded::Payload { base: 2, offset: offset @ (0 | 2), length: 2 }, None) => {
                 let port = be16(data)?;
                 return self.ports(offset, port, port, negated);
