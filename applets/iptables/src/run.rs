@@ -44,8 +44,9 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     let (legacy, nft) = backends(request);
     if request.action == Action::Version {
         let word = match (&legacy, &nft) {
-            (Ok(names), Err(_)) if !names.is_empty() => "legacy",
-            (Ok(names), Ok(nft)) if !names.is_empty() && nft.tables().is_empty() => "legacy",
+            (_, None) => "legacy",
+            (Ok(names), Some(Err(_))) if !names.is_empty() => "legacy",
+            (Ok(names), Some(Ok(nft))) if !names.is_empty() && nft.tables().is_empty() => "legacy",
             _ => "nf_tables",
         };
         let name = &ctx.name;
@@ -73,7 +74,8 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
         Err(error) => refused = Some(error),
     }
     match nft {
-        Ok(mut nft) => {
+        None => {}
+        Some(Ok(mut nft)) => {
             let names: Vec<String> = nft
                 .tables()
                 .iter()
@@ -87,12 +89,12 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
                 }
             }
         }
-        Err(error) => refused = Some(error),
+        Some(Err(error)) => refused = Some(error),
     }
     if shown.is_empty() {
         if let Some(why) = refused {
-            let hint = missing(Capability::NetAdmin, "reading the packet filter", "nothing of it");
-            return Err(Error::new(Exit(4), format!("cannot read the packet filter: {why}")).hint(hint));
+            ctx.say(&missing(Capability::NetAdmin, "reading the packet filter", "nothing of it"));
+            return Err(Error::new(Exit(4), format!("cannot read the packet filter: {why}")));
         }
         if let (Some(name), false) = (tables, request.action == Action::Save) {
             shown.extend(backend::empty(name).map(|table| ("none", table)));
@@ -101,21 +103,18 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     print(ctx, request, &shown)
 }
 
+/// Names of legacy tables, or why they cannot be known.
 type Legacy = Result<Vec<String>, String>;
 
 /// What each backend has, as far as it is wanted.
-fn backends(request: &Request) -> (Legacy, Result<Nft, String>) {
+fn backends(request: &Request) -> (Legacy, Option<Result<Nft, String>>) {
     let legacy = match request.backend {
         Backend::Nft => Ok(Vec::new()),
         _ => xtables::names(request.family == netkit_nf::Family::Ipv6).map_err(|error| error.to_string()),
     };
     let nft = match request.backend {
-        Backend::Legacy => Err(String::new()),
-        _ => Nft::open(request.family).map_err(|error| error.to_string()),
-    };
-    let nft = match (request.backend, nft) {
-        (Backend::Legacy, _) => Err("not wanted".to_owned()),
-        (_, nft) => nft,
+        Backend::Legacy => None,
+        _ => Some(Nft::open(request.family).map_err(|error| error.to_string())),
     };
     (legacy, nft)
 }

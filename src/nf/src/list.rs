@@ -139,11 +139,10 @@ fn header(out: &mut String, header: &Header<'_>, family: Family, format: Format)
         Some(name) => write!(out, "{name:<4} "),
         None => write!(out, "{protocol:<4} "),
     };
-    out.push_str(match (&header.fragment, family) {
-        (_, Family::Ipv6) => "   ",
-        (None, _) => "-- ",
-        (Some(Not { negated: false, .. }), _) => "-f ",
-        (Some(Not { negated: true, .. }), _) => "!f ",
+    out.push_str(match &header.fragment {
+        None => "-- ",
+        Some(Not { negated: false, .. }) => "-f ",
+        Some(Not { negated: true, .. }) => "!f ",
     });
     if format.verbose {
         let any = if format.numeric { "*" } else { "any" };

@@ -1,0 +1,213 @@
+//! iptables-list against Debian's iptables: rulesets of ours are loaded with each backend in a namespace of their own, then both
+//! print them.
+//!
+//! iptables 1.8.9 prints protocols as numbers with `-n`, older and newer versions their names; so do we, and the numbers
+//! are turned into names before comparing.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+
+use crate::lab::{self, Stop, TempDir, same, tool, trial};
+
+/// Rulesets with the program that loads them.
+const RULESETS: &[(&str, &str, &str)] = &[
+    ("services", "iptables", include_str!("iptables/services.v4")),
+    ("targets", "iptables", include_str!("iptables/targets.v4")),
+    ("matches", "iptables", include_str!("iptables/matches.v4")),
+    ("targets_v6", "ip6tables", include_str!("iptables/targets.v6")),
+];
+const BACKENDS: [&str; 2] = ["legacy", "nft"];
+/// Command lines after the name of the program.
+const LINES: &[&str] = &[
+    "-S",
+    "-S -v",
+    "-S INPUT",
+    "-S INPUT 2",
+    "-t nat -S",
+    "-t mangle -S POSTROUTING",
+    "-t raw -S",
+    "-L -n",
+    "-nvL",
+    "-nvxL --line-numbers",
+    "-t mangle -L -n -v",
+    "-t nat -nL",
+    "-L INPUT 3 -n",
+    "-L INPUT -nv",
+    "-L NOPE -n",
+    "-S NOPE",
+];
+/// How long one ruleset may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        trial("iptables::nothing_is_made_or_changed", untouched),
+        trial("iptables::foreign_rules_are_said", foreign),
+        trial("iptables::verbs_are_refused", refused),
+        trial("iptables::without_capability", unprivileged),
+    ];
+    for (name, program, rules) in RULESETS {
+        for backend in BACKENDS {
+            let title = format!("iptables::{backend}::{name}");
+            trials.push(trial(&title, move || compare(program, backend, rules)));
+        }
+    }
+    trials
+}
+
+/// Runs a script in a new network namespace; `$1` is the folder, `$2` netkit.
+fn scripted(dir: &Path, script: &str) -> Result<String, Stop> {
+    lab::namespaces()?;
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--", "sh", "-euc", script, "sh"]).arg(dir).arg(lab::netkit());
+    let output = lab::run(&mut command, LIMIT)?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Stop::Fail(format!("the script failed: {text}")));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn compare(program: &str, backend: &str, rules: &str) -> Result<(), Stop> {
+    let peer = format!("{program}-{backend}");
+    tool(&peer, "iptables")?;
+    let dir = TempDir::new("iptables")?;
+    fs::write(dir.0.join("rules"), rules)?;
+    let mut script = format!("{peer}-restore < \"$1/rules\"\n");
+    let run = |number: usize, line: &str| {
+        format!(
+            "set +e; {peer}{line} > $1/{number}.peer 2>/dev/null; echo \"status $?\" >> $1/{number}.peer\n\
+             $2 {peer}{line} > $1/{number}.ours 2>/dev/null; echo \"status $?\" >> $1/{number}.ours; set -e\n"
+        )
+    };
+    for (number, line) in LINES.iter().enumerate() {
+        script.push_str(&run(number, &format!(" {line}")));
+    }
+    for (number, line) in ["-save", "-save -c", "-save -t filter"].iter().enumerate() {
+        script.push_str(&run(LINES.len() + number, line));
+    }
+    scripted(&dir.0, &script)?;
+    let mut compared = 0;
+    for number in 0..LINES.len() + 3 {
+        let text = |side: &str| fs::read_to_string(dir.0.join(format!("{number}.{side}"))).map(|text| mask(&text));
+        let line = LINES.get(number).copied().unwrap_or("save");
+        same(&format!("{peer} {line}"), &text("peer")?, &text("ours")?)?;
+        compared += 1;
+    }
+    if compared < 19 {
+        return Err("fewer comparisons than command lines".into());
+    }
+    Ok(())
+}
+
+/// Without dates and versions; protocols of a list by name.
+fn mask(text: &str) -> String {
+    let mut target = 0;
+    let mut out = String::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if line.contains("target     prot opt") {
+            // With exact counters the titles are two columns wider than the numbers.
+            let wider = if line.contains("    pkts      bytes") { 2 } else { 0 };
+            target = line.find("target").map_or(0, |column| column - wider);
+        }
+        let named = by_name(line, target);
+        out.push_str(named.as_deref().unwrap_or(line));
+        out.push('\n');
+    }
+    out
+}
+
+/// The line with its protocol's name, if it has a number where the protocol stands.
+fn by_name(line: &str, column: usize) -> Option<String> {
+    let rest = line.get(column..)?;
+    let width = rest.find(' ').map_or(rest.len(), |end| end.max(9));
+    let at = column + width + 2;
+    let field = line.get(at..)?;
+    let digits = field.find(|c: char| !c.is_ascii_digit())?;
+    let name = match field.get(..digits)? {
+        "0" => "all",
+        "1" => "icmp",
+        "6" => "tcp",
+        "17" => "udp",
+        "50" => "esp",
+        "51" => "ah",
+        "58" => "ipv6-icmp",
+        _ => return None,
+    };
+    let after = field.get(digits.max(4) + 1..)?;
+    Some(format!("{}{name:<4} {after}", line.get(..at)?))
+}
+
+/// Reading makes no table, and leaves every rule and counter as it was.
+fn untouched() -> Result<(), Stop> {
+    tool("iptables-legacy", "iptables")?;
+    let dir = TempDir::new("iptables")?;
+    let script = "ip link set lo up
+        for name in iptables-list ip6tables iptables-legacy; do
+            for table in filter nat mangle raw security; do $2 $name -t $table -nvL > /dev/null; done
+        done
+        $2 iptables-save; $2 ip6tables-save
+        cat /proc/net/ip_tables_names /proc/net/ip6_tables_names; nft list ruleset 2>/dev/null || true";
+    let text = scripted(&dir.0, script)?;
+    same("what is there afterwards", "", text.trim())?;
+    // A table that nobody made is shown as the kernel would make it.
+    let text = scripted(&dir.0, "$2 iptables-list -t nat -S")?;
+    same("an empty table", "-P PREROUTING ACCEPT\n-P INPUT ACCEPT\n-P OUTPUT ACCEPT\n-P POSTROUTING ACCEPT\n", &text)
+}
+
+/// A native rule in iptables' table is said to be one, and the rules around it are shown.
+fn foreign() -> Result<(), Stop> {
+    tool("iptables-nft", "iptables")?;
+    tool("nft", "nftables")?;
+    let dir = TempDir::new("iptables")?;
+    let script = "iptables-nft -A FORWARD -p tcp --dport 80 -j ACCEPT
+        nft add rule ip filter FORWARD ip saddr '{ 192.0.2.1, 192.0.2.5 }' drop
+        iptables-nft -A FORWARD -j RETURN
+        $2 iptables-list -S FORWARD 2>&1";
+    let text = scripted(&dir.0, script)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = matches!(
+        lines.as_slice(),
+        [
+            "-P FORWARD ACCEPT",
+            "-A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT",
+            comment,
+            "-A FORWARD -j RETURN",
+            said,
+        ] if comment.starts_with("# nft: rule 2 of FORWARD") && said.contains("1 rules have no iptables form")
+    );
+    if shown { Ok(()) } else { Err(Stop::Fail(format!("shown was:\n{text}"))) }
+}
+
+fn refused() -> Result<(), Stop> {
+    for line in ["-A INPUT -j DROP", "-F", "-P INPUT DROP", "--delete-chain x", "-t nat -Z", "-C INPUT -j DROP"] {
+        let mut command = Command::new(lab::netkit());
+        command.arg("iptables").args(line.split_whitespace());
+        let output = lab::run(&mut command, LIMIT)?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() != Some(2) || !text.contains("only reads") {
+            return Err(Stop::Fail(format!("{line}: status {:?}, {text}", output.status.code())));
+        }
+    }
+    Ok(())
+}
+
+/// Without CAP_NET_ADMIN the line says what is missing and which profile grants it.
+fn unprivileged() -> Result<(), Stop> {
+    lab::namespaces()?;
+    tool("setpriv", "util-linux")?;
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]);
+    command.arg(lab::netkit()).args(["iptables", "-S"]);
+    let output = lab::run(&mut command, LIMIT)?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let said = text.contains("CAP_NET_ADMIN") && text.contains("--profile=netadmin");
+    if output.status.code() == Some(4) && said {
+        return Ok(());
+    }
+    Err(Stop::Fail(format!("status {:?}: {text}", output.status.code())))
+}
