@@ -2,6 +2,7 @@
 
 use netkit_core::Error;
 use netkit_nf::Family;
+use netkit_nf::list::Format;
 
 /// Which backend to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,13 @@ pub(crate) struct Selection {
     pub(crate) chain: Option<String>,
     /// Counted from 1.
     pub(crate) number: Option<usize>,
+}
+
+impl Selection {
+    /// Whether a chain is meant.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.chain.as_deref().is_none_or(|chain| chain == name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +72,11 @@ const VERBS: [(&str, &str); 11] = [
 ];
 
 impl Request {
+    /// How `-L` shows rules.
+    pub(crate) fn format(&self) -> Format {
+        Format { numeric: self.numeric, verbose: self.verbose, exact: self.exact, line_numbers: self.line_numbers }
+    }
+
     /// What the name it was called by says.
     fn named(name: &str, action: Action) -> Request {
         let family = if name.starts_with("ip6") { Family::Ipv6 } else { Family::Ipv4 };

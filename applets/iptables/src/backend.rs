@@ -1,10 +1,12 @@
 //! Both backends behind one view: tables, chains with their heads, and the rules as text.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 
-use netkit_nf::legacy::{Blob, Info};
-use netkit_nf::nft::{NftChain, NftRule, NftTable, command, compat};
+use netkit_core::Error;
+use netkit_nf::legacy::{Blob, Info, Span};
+use netkit_nf::nft::{NftChain, NftRule, NftTable, attribute, command, compat};
 use netkit_nf::{Counters, Family, Policy, Rule, Verdict};
 use netkit_nl::netfilter::{request, subsystem};
 use netkit_nl::{Protocol, Socket, flags};
@@ -28,21 +30,34 @@ pub(crate) struct Head {
 }
 
 /// Writes one rule as the action wants it: chain, number, and the rule or why iptables has no words for it.
-pub(crate) type Writer<'w> = dyn Fn(&mut String, &str, usize, Result<&Rule<'_>, String>) + 'w;
+pub(crate) type Writer<'w> = dyn Fn(&mut String, &str, usize, Result<&Rule<'_>, String>) + Sync + 'w;
+
+/// Hands the rules of the chain with this index, as text, to a writer.
+pub(crate) type Rules<'v> = dyn Fn(usize, &mut dyn Write) -> io::Result<()> + 'v;
 
 /// A table whose chains come built-in ones first, the others by name.
-pub(crate) struct Table {
-    pub(crate) name: String,
-    pub(crate) chains: Vec<(Head, String)>,
+pub(crate) struct View<'v> {
+    /// legacy, nf_tables, or none for a table that nobody made.
+    pub(crate) backend: &'static str,
+    pub(crate) name: &'v str,
+    pub(crate) heads: &'v [Head],
+    pub(crate) rules: &'v Rules<'v>,
     /// Rules that iptables cannot express.
     pub(crate) foreign: usize,
 }
 
+/// Shows a table.
+pub(crate) type Show<'s> = dyn FnMut(&View<'_>) -> Result<(), Error> + 's;
+
 /// An empty table, as the kernel would make it.
-pub(crate) fn empty(name: &str) -> Option<Table> {
-    let (_, hooks) = TABLES.iter().find(|(known, _)| *known == name)?;
-    let chains = hooks.iter().map(|hook| (built_in(*hook), String::new())).collect();
-    Some(Table { name: name.to_owned(), chains, foreign: 0 })
+pub(crate) fn empty(name: &str, show: &mut Show<'_>) -> Result<(), Error> {
+    let heads = built_ins(name);
+    show(&View { backend: "none", name, heads: &heads, rules: &|_, _| Ok(()), foreign: 0 })
+}
+
+fn built_ins(name: &str) -> Vec<Head> {
+    let hooks = TABLES.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, hooks)| *hooks);
+    hooks.iter().map(|hook| built_in(*hook)).collect()
 }
 
 fn built_in(hook: u8) -> Head {
@@ -51,35 +66,52 @@ fn built_in(hook: u8) -> Head {
     Head { name: name.to_owned(), policy: Some(policy), references: 0 }
 }
 
-fn sort(chains: &mut [(Head, String)]) {
+fn order(left: &Head, right: &Head) -> Ordering {
     let key = |head: &Head| head.policy.map_or(u8::MAX, |policy| policy.hook);
-    chains.sort_by(|(left, _), (right, _)| key(left).cmp(&key(right)).then_with(|| left.name.cmp(&right.name)));
+    key(left).cmp(&key(right)).then_with(|| left.name.cmp(&right.name))
 }
 
-/// Reads a legacy table. Rules of chains other than `only` are not decoded.
+/// Why a table could not be shown.
+pub(crate) enum Trouble {
+    /// It could not be read.
+    Read(String),
+    /// It could not be printed.
+    Print(Error),
+}
+
+impl From<netkit_nl::Error> for Trouble {
+    fn from(error: netkit_nl::Error) -> Trouble {
+        Trouble::Read(error.to_string())
+    }
+}
+
+/// Shows a legacy table. A rule is decoded when it is written.
 ///
 /// # Errors
-/// As getsockopt(2), and InvalidData for a table whose offsets do not fit together.
-pub(crate) fn legacy(family: Family, name: &str, only: Option<&str>, write: &Writer<'_>) -> io::Result<Table> {
-    let raw = xtables::read(name, family == Family::Ipv6)?;
+/// As getsockopt(2), or a table whose offsets do not fit together.
+pub(crate) fn legacy(family: Family, name: &str, write: &Writer<'_>, show: &mut Show<'_>) -> Result<(), Trouble> {
+    let raw = xtables::read(name, family == Family::Ipv6).map_err(|error| Trouble::Read(error.to_string()))?;
     let info = Info { valid_hooks: raw.valid_hooks, hook_entry: raw.hook_entry, underflow: raw.underflow };
-    let wrong = |malformed: netkit_nf::legacy::Malformed| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("table {name}: {malformed}"))
-    };
-    let blob = Blob::read(family, &info, &raw.entries).map_err(wrong)?;
-    let mut chains = Vec::with_capacity(blob.chains.len());
-    for chain in &blob.chains {
+    let blob = Blob::read(family, &info, &raw.entries)
+        .map_err(|malformed| Trouble::Read(format!("table {name}: {malformed}")))?;
+    let head =
+        |chain: &Span<'_>| Head { name: chain.name.to_string(), policy: chain.policy, references: chain.references };
+    let mut heads: Vec<(Head, usize)> =
+        blob.chains.iter().enumerate().map(|(index, chain)| (head(chain), index)).collect();
+    heads.sort_by(|(left, _), (right, _)| order(left, right));
+    let (heads, places): (Vec<Head>, Vec<usize>) = heads.into_iter().unzip();
+    let rules = |index: usize, out: &mut dyn Write| -> io::Result<()> {
+        let Some(chain) = places.get(index).and_then(|place| blob.chains.get(*place)) else { return Ok(()) };
         let mut text = String::new();
-        if only.is_none_or(|only| only == chain.name) {
-            for (index, rule) in blob.rules(chain).enumerate() {
-                write(&mut text, &chain.name, index + 1, Ok(&rule.map_err(wrong)?));
-            }
+        for (number, rule) in blob.rules(chain).enumerate() {
+            let rule = rule.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed.to_string()))?;
+            write(&mut text, &chain.name, number + 1, Ok(&rule));
+            out.write_all(text.as_bytes())?;
+            text.clear();
         }
-        let head = Head { name: chain.name.to_string(), policy: chain.policy, references: chain.references };
-        chains.push((head, text));
-    }
-    sort(&mut chains);
-    Ok(Table { name: name.to_owned(), chains, foreign: 0 })
+        Ok(())
+    };
+    show(&View { backend: "legacy", name, heads: &heads, rules: &rules, foreign: 0 }).map_err(Trouble::Print)
 }
 
 /// NFPROTO_IPV4 and NFPROTO_IPV6
@@ -120,7 +152,8 @@ impl Nft {
         &self.tables
     }
 
-    /// Reads `tables` in one dump of chains and one of rules, or one chain's rules alone.
+    /// Shows `tables`, or one chain of one of them. What is large is read chain by chain over several sockets: the kernel
+    /// continues a dump of everything by walking from its beginning again.
     ///
     /// # Errors
     /// The kernel's refusal or a failed system call.
@@ -129,51 +162,45 @@ impl Nft {
         tables: &[String],
         only: Option<&str>,
         write: &Writer<'_>,
-    ) -> Result<Vec<Table>, netkit_nl::Error> {
+        show: &mut Show<'_>,
+    ) -> Result<(), Trouble> {
         let ask = request(subsystem::NFTABLES, command::GET_CHAIN, flags::DUMP, number(self.family));
-        let chains: Vec<NftChain> =
-            self.socket.dump(&ask)?.messages().filter_map(|message| NftChain::read(&message)).collect();
-        let mut texts: HashMap<(String, String), (usize, String)> = HashMap::new();
-        let mut foreign: HashMap<String, usize> = HashMap::new();
-        let mut ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(self.family));
-        if let [table] = tables {
-            // The kernel filters by table, and by chain within it.
-            ask = ask.text(netkit_nf::nft::attribute::RULE_TABLE, table);
-            if let Some(chain) = only {
-                ask = ask.text(netkit_nf::nft::attribute::RULE_CHAIN, chain);
+        let chains: Vec<NftChain> = self
+            .socket
+            .dump(&ask)?
+            .messages()
+            .filter_map(|message| NftChain::read(&message))
+            .filter(|chain| tables.contains(&chain.table) && only.is_none_or(|only| only == chain.name))
+            .collect();
+        let total: u64 = chains.iter().map(|chain| u64::from(chain.uses)).sum();
+        let mut texts: HashMap<(String, String), Text> = HashMap::new();
+        if only.is_some() || total > LARGE {
+            let share = chains.len().div_ceil(READERS).max(1);
+            let family = self.family;
+            let read = std::thread::scope(|scope| {
+                let readers: Vec<_> =
+                    chains.chunks(share).map(|chains| scope.spawn(move || by_chain(family, chains, write))).collect();
+                readers.into_iter().map(|reader| reader.join()).collect::<Vec<_>>()
+            });
+            for part in read {
+                texts.extend(part.map_err(|_| Trouble::Read("a reader of chains failed".to_owned()))??);
             }
+        } else {
+            let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(self.family));
+            let family = self.family;
+            self.socket.stream(&ask, |message| {
+                if let Some(found) = NftRule::read(&message) {
+                    let text = texts.entry((found.table.clone(), found.chain.clone())).or_default();
+                    text.add(&found, family, write);
+                }
+                Ok::<(), netkit_nl::Error>(())
+            })?;
         }
-        let family = self.family;
-        let mut place: Option<((String, String), (usize, String))> = None;
-        self.socket.stream(&ask, |message| {
-            let Some(found) = NftRule::read(&message) else { return Ok::<(), netkit_nl::Error>(()) };
-            // Rules of a chain come one after another, so one buffer is open at a time.
-            let same = place.as_ref().is_some_and(|((table, chain), _)| *table == found.table && *chain == found.chain);
-            if !same {
-                let key = (found.table.clone(), found.chain.clone());
-                let open = texts.remove(&key).unwrap_or_default();
-                if let Some((key, text)) = place.replace((key, open)) {
-                    texts.insert(key, text);
-                }
-            }
-            if let Some((_, (count, text))) = &mut place {
-                *count += 1;
-                match compat::rule(&found, family) {
-                    Ok(rule) => write(text, &found.chain, *count, Ok(&rule)),
-                    Err(compat::Foreign(name)) => {
-                        *foreign.entry(found.table.clone()).or_default() += 1;
-                        write(text, &found.chain, *count, Err(format!("handle {}: {name}", found.handle)));
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        texts.extend(place);
-        let mut read = Vec::new();
         for name in tables {
-            let mut own: Vec<(Head, String)> = Vec::new();
+            let mut foreign = 0;
+            let mut own: Vec<(Head, Text)> = Vec::new();
             for chain in chains.iter().filter(|chain| chain.table == *name) {
-                let (rules, text) = texts.remove(&(name.clone(), chain.name.clone())).unwrap_or_default();
+                let text = texts.remove(&(name.clone(), chain.name.clone())).unwrap_or_default();
                 let policy = chain.hook.as_ref().and_then(|hook| {
                     Some(Policy {
                         hook: u8::try_from(hook.number).ok()?,
@@ -182,18 +209,80 @@ impl Nft {
                     })
                 });
                 // The kernel counts a chain's own rules among its users.
-                let references = chain.uses.saturating_sub(u32::try_from(rules).unwrap_or(u32::MAX));
+                let references = chain.uses.saturating_sub(u32::try_from(text.rules).unwrap_or(u32::MAX));
+                foreign += text.foreign;
                 own.push((Head { name: chain.name.clone(), policy, references }, text));
             }
             // iptables-nft makes a table's chains one by one, and shows those that are not there yet as empty.
-            for (head, text) in empty(name).map(|table| table.chains).unwrap_or_default() {
-                if own.iter().all(|(known, _)| known.name != head.name) {
-                    own.push((head, text));
+            for head in built_ins(name) {
+                if only.is_none_or(|only| only == head.name) && own.iter().all(|(known, _)| known.name != head.name) {
+                    own.push((head, Text::default()));
                 }
             }
-            sort(&mut own);
-            read.push(Table { name: name.clone(), chains: own, foreign: foreign.get(name).copied().unwrap_or(0) });
+            own.sort_by(|(left, _), (right, _)| order(left, right));
+            let (heads, texts): (Vec<Head>, Vec<Text>) = own.into_iter().unzip();
+            let rules = |index: usize, out: &mut dyn Write| match texts.get(index) {
+                Some(text) => out.write_all(text.text.as_bytes()),
+                None => Ok(()),
+            };
+            show(&View { backend: "nf_tables", name, heads: &heads, rules: &rules, foreign })
+                .map_err(Trouble::Print)?;
         }
-        Ok(read)
+        Ok(())
     }
+}
+
+/// Rules above which chains are read one by one.
+const LARGE: u64 = 4_096;
+/// Sockets that read chains at once.
+const READERS: usize = 4;
+
+/// The rules of a chain as text.
+#[derive(Default)]
+struct Text {
+    rules: usize,
+    foreign: usize,
+    text: String,
+}
+
+impl Text {
+    fn add(&mut self, found: &NftRule<'_>, family: Family, write: &Writer<'_>) {
+        self.rules += 1;
+        match compat::rule(found, family) {
+            Ok(rule) => write(&mut self.text, &found.chain, self.rules, Ok(&rule)),
+            Err(compat::Foreign(name)) => {
+                self.foreign += 1;
+                write(&mut self.text, &found.chain, self.rules, Err(format!("handle {}: {name}", found.handle)));
+            }
+        }
+    }
+}
+
+/// asm-generic/errno-base.h
+const ENOENT: i32 = 2;
+
+type Texts = HashMap<(String, String), Text>;
+
+fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<Texts, netkit_nl::Error> {
+    let mut socket = Socket::open(Protocol::Netfilter)?;
+    let mut texts = HashMap::with_capacity(chains.len());
+    for chain in chains {
+        let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(family))
+            .text(attribute::RULE_TABLE, &chain.table)
+            .text(attribute::RULE_CHAIN, &chain.name);
+        let mut text = Text::default();
+        let read = socket.stream(&ask, |message| {
+            if let Some(found) = NftRule::read(&message) {
+                text.add(&found, family, write);
+            }
+            Ok::<(), netkit_nl::Error>(())
+        });
+        match read {
+            // Somebody removed the chain meanwhile.
+            Err(error) if error.errno() == ENOENT => continue,
+            other => other?,
+        };
+        texts.insert((chain.table.clone(), chain.name.clone()), text);
+    }
+    Ok(texts)
 }

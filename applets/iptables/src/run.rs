@@ -5,12 +5,12 @@ use std::io::Write as _;
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit, front};
-use netkit_nf::list::{self, Format, Heading};
-use netkit_nf::{Policy, Rule, save};
+use netkit_nf::list::{self, Heading};
+use netkit_nf::{Family, Policy, Rule, save};
 use netkit_sys::xtables;
 
 use crate::args::{self, Action, Backend, Request, Selection};
-use crate::backend::{self, Head, Nft, Table};
+use crate::backend::{self, Head, Nft, Trouble, View};
 
 /// The version whose output is followed.
 const PEER: &str = "1.8.11";
@@ -60,47 +60,54 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
         _ => None,
     };
     let write = writer(request);
-    let mut shown: Vec<(&str, Table)> = Vec::new();
+    let mut printer = Printer { request, backends: Vec::new(), found: false };
     let mut refused = None;
+    let mut settle = |outcome: Result<(), Trouble>| match outcome {
+        Ok(()) => Ok(()),
+        Err(Trouble::Read(why)) => {
+            refused = Some(why);
+            Ok(())
+        }
+        Err(Trouble::Print(error)) => Err(error),
+    };
+    let is_wanted = |name: &&String| tables.is_none_or(|wanted| wanted == name.as_str());
     match legacy {
         Ok(names) => {
-            for name in names.iter().filter(|name| tables.is_none_or(|wanted| wanted == name.as_str())) {
-                match backend::legacy(request.family, name, only, &*write) {
-                    Ok(table) => shown.push(("legacy", table)),
-                    Err(error) => refused = Some(error.to_string()),
-                }
+            for name in names.iter().filter(is_wanted) {
+                let mut show = |view: &View<'_>| printer.show(ctx, view);
+                settle(backend::legacy(request.family, name, &*write, &mut show))?;
             }
         }
-        Err(error) => refused = Some(error),
+        Err(why) => settle(Err(Trouble::Read(why)))?,
     }
     match nft {
         None => {}
         Some(Ok(mut nft)) => {
-            let names: Vec<String> = nft
-                .tables()
-                .iter()
-                .filter(|name| tables.is_none_or(|wanted| wanted == name.as_str()))
-                .cloned()
-                .collect();
+            let names: Vec<String> = nft.tables().iter().filter(is_wanted).cloned().collect();
             if !names.is_empty() {
-                match nft.read(&names, only, &*write) {
-                    Ok(read) => shown.extend(read.into_iter().map(|table| ("nf_tables", table))),
-                    Err(error) => refused = Some(error.to_string()),
-                }
+                let mut show = |view: &View<'_>| printer.show(ctx, view);
+                settle(nft.read(&names, only, &*write, &mut show))?;
             }
         }
-        Some(Err(error)) => refused = Some(error),
+        Some(Err(why)) => settle(Err(Trouble::Read(why)))?,
     }
-    if shown.is_empty() {
+    if printer.backends.is_empty() {
         if let Some(why) = refused {
             ctx.say(&missing(Capability::NetAdmin, "reading the packet filter", "nothing of it"));
             return Err(Error::new(Exit(4), format!("cannot read the packet filter: {why}")));
         }
         if let (Some(name), false) = (tables, request.action == Action::Save) {
-            shown.extend(backend::empty(name).map(|table| ("none", table)));
+            backend::empty(name, &mut |view| printer.show(ctx, view))?;
         }
     }
-    print(ctx, request, &shown)
+    if ["legacy", "nf_tables"].iter().all(|backend| printer.backends.contains(backend)) {
+        let name = &ctx.name;
+        ctx.say(&format!("{name}: both backends hold rules, and a packet passes both; legacy is shown first"));
+    }
+    if only.is_some() && !printer.found {
+        return Err(Error::new(Exit(1), "No chain/target/match by that name."));
+    }
+    Ok(Exit::OK)
 }
 
 /// Names of legacy tables, or why they cannot be known.
@@ -110,7 +117,7 @@ type Legacy = Result<Vec<String>, String>;
 fn backends(request: &Request) -> (Legacy, Option<Result<Nft, String>>) {
     let legacy = match request.backend {
         Backend::Nft => Ok(Vec::new()),
-        _ => xtables::names(request.family == netkit_nf::Family::Ipv6).map_err(|error| error.to_string()),
+        _ => xtables::names(request.family == Family::Ipv6).map_err(|error| error.to_string()),
     };
     let nft = match request.backend {
         Backend::Legacy => None,
@@ -137,12 +144,7 @@ fn wanted(request: &Request) -> Result<Option<&str>, Error> {
 
 fn writer(request: &Request) -> Box<backend::Writer<'static>> {
     let family = request.family;
-    let format = Format {
-        numeric: request.numeric,
-        verbose: request.verbose,
-        exact: request.exact,
-        line_numbers: request.line_numbers,
-    };
+    let format = request.format();
     let (verbose, counters) = (request.verbose, request.counters);
     let number_wanted = match &request.action {
         Action::List(selection) | Action::Spec(selection) => selection.number,
@@ -173,99 +175,84 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
     })
 }
 
-fn print(ctx: &mut Ctx, request: &Request, shown: &[(&str, Table)]) -> Result<Exit, Error> {
-    let mut found = false;
-    for (backend, table) in shown {
-        let mut out = String::new();
-        match &request.action {
-            Action::Save => {
-                let program = if *backend == "legacy" { "" } else { "nft-" };
-                let base = if request.family == netkit_nf::Family::Ipv6 { "ip6tables" } else { "iptables" };
-                let suffix = if *backend == "legacy" { "" } else { " (nf_tables)" };
-                let now = netkit_core::civil_from_unix(ctx.clock.unix_seconds());
-                let when = ctime(&now);
-                let _ = write!(out, "# Generated by {base}-{program}save v{PEER}{suffix} on {when}\n*{}\n", table.name);
-                for (head, _) in &table.chains {
-                    let (policy, counters) = policy(head);
-                    let _ = writeln!(out, ":{} {policy} [{}:{}]", head.name, counters.packets, counters.bytes);
-                }
-                ctx.stdout.write_all(out.as_bytes())?;
-                for (_, rules) in &table.chains {
-                    ctx.stdout.write_all(rules.as_bytes())?;
-                }
-                let end = format!("COMMIT\n# Completed on {when}\n");
-                ctx.stdout.write_all(end.as_bytes())?;
-                found = true;
-            }
-            Action::Spec(selection) => {
-                let chosen: Vec<&(Head, String)> = choose(table, selection);
-                found |= !chosen.is_empty();
-                for (head, _) in chosen.iter().filter(|_| selection.number.is_none()) {
-                    let (policy, counters) = policy(head);
-                    let letter = if head.policy.is_some() { 'P' } else { 'N' };
-                    let _ = write!(out, "-{letter} {}", head.name);
-                    if head.policy.is_some() {
-                        let _ = write!(out, " {policy}");
-                        if request.verbose {
-                            let _ = write!(out, " -c {} {}", counters.packets, counters.bytes);
-                        }
-                    }
-                    out.push('\n');
-                }
-                ctx.stdout.write_all(out.as_bytes())?;
-                for (_, rules) in chosen {
-                    ctx.stdout.write_all(rules.as_bytes())?;
-                }
-            }
-            Action::List(selection) => {
-                let format = Format {
-                    numeric: request.numeric,
-                    verbose: request.verbose,
-                    exact: request.exact,
-                    line_numbers: request.line_numbers,
-                };
-                let chosen: Vec<&(Head, String)> = choose(table, selection);
-                for (index, (head, rules)) in chosen.iter().enumerate() {
-                    if index > 0 || found {
-                        out.push('\n');
-                    }
-                    if selection.number.is_none() {
-                        let heading = Heading { name: &head.name, policy: head.policy, references: head.references };
-                        list::heading(&mut out, &heading, format);
-                    }
-                    ctx.stdout.write_all(out.as_bytes())?;
-                    out.clear();
-                    ctx.stdout.write_all(rules.as_bytes())?;
-                }
-                found |= !chosen.is_empty();
-            }
-            Action::Version | Action::Help => {}
-        }
-        if table.foreign > 0 {
-            ctx.say(&format!(
-                "{}: table {}: {} rules have no iptables form; nft shows them",
-                ctx.name, table.name, table.foreign
-            ));
-        }
-    }
-    let both = shown.iter().any(|(backend, _)| *backend == "legacy")
-        && shown.iter().any(|(backend, _)| *backend == "nf_tables");
-    if both {
-        ctx.say(&format!(
-            "{}: both backends hold rules, and a packet passes both: legacy first shown, nf_tables after",
-            ctx.name
-        ));
-    }
-    match &request.action {
-        Action::List(Selection { chain: Some(_), .. }) | Action::Spec(Selection { chain: Some(_), .. }) if !found => {
-            Err(Error::new(Exit(1), "No chain/target/match by that name."))
-        }
-        _ => Ok(Exit::OK),
-    }
+/// Prints tables as they are read.
+struct Printer<'r> {
+    request: &'r Request,
+    /// Of the tables shown so far.
+    backends: Vec<&'static str>,
+    /// A chain that was asked for was there.
+    found: bool,
 }
 
-fn choose<'t>(table: &'t Table, selection: &Selection) -> Vec<&'t (Head, String)> {
-    table.chains.iter().filter(|(head, _)| selection.chain.as_ref().is_none_or(|wanted| *wanted == head.name)).collect()
+impl Printer<'_> {
+    fn show(&mut self, ctx: &mut Ctx, view: &View<'_>) -> Result<(), Error> {
+        match &self.request.action {
+            Action::Save => self.save(ctx, view)?,
+            Action::Spec(selection) => self.spec(ctx, view, selection)?,
+            Action::List(selection) => self.list(ctx, view, selection)?,
+            Action::Version | Action::Help => {}
+        }
+        self.backends.push(view.backend);
+        if view.foreign > 0 {
+            let (name, table, rules) = (&ctx.name, view.name, view.foreign);
+            ctx.say(&format!("{name}: table {table}: {rules} rules have no iptables form; nft shows them"));
+        }
+        Ok(())
+    }
+
+    fn save(&self, ctx: &mut Ctx, view: &View<'_>) -> Result<(), Error> {
+        let (program, suffix) = if view.backend == "legacy" { ("", "") } else { ("nft-", " (nf_tables)") };
+        let base = if self.request.family == Family::Ipv6 { "ip6tables" } else { "iptables" };
+        let when = ctime(&netkit_core::civil_from_unix(ctx.clock.unix_seconds()));
+        let out = &mut ctx.stdout;
+        writeln!(out, "# Generated by {base}-{program}save v{PEER}{suffix} on {when}\n*{}", view.name)?;
+        for head in view.heads {
+            let (policy, counters) = policy(head);
+            writeln!(out, ":{} {policy} [{}:{}]", head.name, counters.packets, counters.bytes)?;
+        }
+        for index in 0..view.heads.len() {
+            (view.rules)(index, out)?;
+        }
+        writeln!(out, "COMMIT\n# Completed on {when}")?;
+        Ok(())
+    }
+
+    fn spec(&mut self, ctx: &mut Ctx, view: &View<'_>, selection: &Selection) -> Result<(), Error> {
+        let out = &mut ctx.stdout;
+        let chosen = || view.heads.iter().enumerate().filter(|(_, head)| selection.takes(&head.name));
+        for (_, head) in chosen().filter(|_| selection.number.is_none()) {
+            let (policy, counters) = policy(head);
+            if head.policy.is_none() {
+                writeln!(out, "-N {}", head.name)?;
+            } else if self.request.verbose {
+                writeln!(out, "-P {} {policy} -c {} {}", head.name, counters.packets, counters.bytes)?;
+            } else {
+                writeln!(out, "-P {} {policy}", head.name)?;
+            }
+        }
+        for (index, _) in chosen() {
+            self.found = true;
+            (view.rules)(index, out)?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, ctx: &mut Ctx, view: &View<'_>, selection: &Selection) -> Result<(), Error> {
+        let mut text = String::new();
+        for (index, head) in view.heads.iter().enumerate().filter(|(_, head)| selection.takes(&head.name)) {
+            if std::mem::replace(&mut self.found, true) {
+                text.push('\n');
+            }
+            if selection.number.is_none() {
+                let heading = Heading { name: &head.name, policy: head.policy, references: head.references };
+                list::heading(&mut text, &heading, self.request.format());
+            }
+            ctx.stdout.write_all(text.as_bytes())?;
+            text.clear();
+            (view.rules)(index, &mut ctx.stdout)?;
+        }
+        Ok(())
+    }
 }
 
 fn policy(head: &Head) -> (&'static str, netkit_nf::Counters) {

@@ -2,7 +2,6 @@
 //! linux/netfilter/x_tables.h), as IPT_SO_GET_ENTRIES returns it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -149,10 +148,8 @@ pub struct Span<'a> {
 pub struct Blob<'a> {
     family: Family,
     bytes: &'a [u8],
-    /// In the order of the blob.
+    /// In the order of the blob, so by where they begin.
     pub chains: Vec<Span<'a>>,
-    /// Index of the chain that begins at an offset.
-    starts: HashMap<usize, usize>,
 }
 
 impl<'a> Blob<'a> {
@@ -163,7 +160,6 @@ impl<'a> Blob<'a> {
     pub fn read(family: Family, info: &Info, bytes: &'a [u8]) -> Result<Blob<'a>, Malformed> {
         let layout = layout(family);
         let mut chains: Vec<Span<'a>> = Vec::new();
-        let mut jumps: HashMap<usize, u32> = HashMap::new();
         // The chain that is being walked, and where its last entry began.
         let mut open: Option<usize> = None;
         let mut previous = 0;
@@ -199,22 +195,34 @@ impl<'a> Blob<'a> {
                 chain.end = offset;
                 open = None;
             }
-            if let Some(target) = entry.verdict().and_then(|verdict| usize::try_from(verdict).ok())
-                && target != entry.end()
-            {
-                *jumps.entry(target).or_default() += 1;
-            }
             previous = offset;
             offset = entry.end();
         }
-        let mut starts = HashMap::with_capacity(chains.len());
-        for (index, chain) in chains.iter_mut().enumerate() {
-            if chain.policy.is_none() {
-                chain.references = jumps.get(&chain.start).copied().unwrap_or(0);
-                starts.insert(chain.start, index);
+        let mut blob = Blob { family, bytes, chains };
+        blob.count_references(layout)?;
+        Ok(blob)
+    }
+
+    fn count_references(&mut self, layout: &Layout) -> Result<(), Malformed> {
+        let mut offset = 0;
+        while offset < self.bytes.len() {
+            let entry = Entry::at(self.bytes, offset, layout)?;
+            let target = entry.verdict().and_then(|verdict| usize::try_from(verdict).ok());
+            if let Some(index) =
+                target.filter(|target| *target != entry.end()).and_then(|target| self.begins_at(target))
+                && let Some(chain) = self.chains.get_mut(index)
+            {
+                chain.references += 1;
             }
+            offset = entry.end();
         }
-        Ok(Blob { family, bytes, chains, starts })
+        Ok(())
+    }
+
+    /// Index of the user's chain that begins at an offset.
+    fn begins_at(&self, offset: usize) -> Option<usize> {
+        let index = self.chains.binary_search_by_key(&offset, |chain| chain.start).ok()?;
+        self.chains.get(index).filter(|chain| chain.policy.is_none()).map(|_| index)
     }
 
     /// The rules of a chain, in order.
@@ -232,7 +240,7 @@ impl<'a> Blob<'a> {
 
     /// The name of the chain that begins at an offset.
     fn chain_at(&self, offset: usize) -> Option<Cow<'a, str>> {
-        self.starts.get(&offset).and_then(|index| self.chains.get(*index)).map(|chain| chain.name.clone())
+        self.begins_at(offset).and_then(|index| self.chains.get(index)).map(|chain| chain.name.clone())
     }
 
     fn rule(&self, entry: &Entry<'a>, layout: &Layout) -> Result<Rule<'a>, Malformed> {
