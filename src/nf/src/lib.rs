@@ -10,5 +10,7 @@ pub mod list;
 pub mod model;
 pub mod nft;
 pub mod save;
+#[cfg(test)]
+mod tests;
 
 pub use model::{Counters, Extension, Family, Header, Interface, Policy, Rule, Target, Verdict};
