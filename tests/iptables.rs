@@ -18,6 +18,7 @@ const RULESETS: &[(&str, &str, &str)] = &[
     ("services", "iptables", include_str!("iptables/services.v4")),
     ("targets", "iptables", include_str!("iptables/targets.v4")),
     ("matches", "iptables", include_str!("iptables/matches.v4")),
+    ("stateful", "iptables", include_str!("iptables/stateful.v4")),
     ("targets_v6", "ip6tables", include_str!("iptables/targets.v6")),
 ];
 const BACKENDS: [&str; 2] = ["legacy", "nft"];
@@ -108,6 +109,8 @@ fn compare(program: &str, backend: &str, rules: &str) -> Result<(), Stop> {
 fn mask(text: &str) -> String {
     let mut target = 0;
     let mut out = String::new();
+    // iptables 1.8.9 ends a list of instructions with a zero byte.
+    let text = text.replace('\0', "");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if line.contains("target     prot opt") {
             // With exact counters the titles are two columns wider than the numbers.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{flag, not, push_mark, push_quoted};
-use super::{Context, Definition, Writer, conntrack, ports};
+use super::{Context, Definition, Writer, conntrack, content, ports, stateful};
 use crate::bytes::Fields;
 use crate::model::Family;
 
@@ -48,6 +48,21 @@ pub(super) static TABLE: &[Definition] = &[
     both("realm", (0, 0), realm_save, realm_list),
     both("esp", (0, 0), esp_save, esp_list),
     only(Family::Ipv4, "ah", (0, 0), ah_save, ah_list),
+    both("recent", (0, 1), stateful::recent_save, stateful::recent_list),
+    both("hashlimit", (1, 1), stateful::hash1_save, stateful::hash1_list),
+    both("hashlimit", (2, 2), stateful::hash2_save, stateful::hash2_list),
+    both("hashlimit", (3, 3), stateful::hash3_save, stateful::hash3_list),
+    both("connlimit", (1, 1), stateful::connlimit_save, stateful::connlimit_list),
+    both("quota", (0, 0), stateful::quota_save, stateful::quota_list),
+    both("nfacct", (0, 0), stateful::nfacct_save, stateful::nfacct_list),
+    both("string", (1, 1), content::string_save, content::string_list),
+    both("u32", (0, 0), content::u32_save, content::u32_list),
+    both("bpf", (0, 0), content::bpf0_save, content::bpf0_list),
+    both("bpf", (1, 1), content::bpf1_save, content::bpf1_list),
+    both("devgroup", (0, 0), content::devgroup_save, content::devgroup_list),
+    both("cgroup", (0, 0), content::cgroup0_save, content::cgroup0_list),
+    both("cgroup", (1, 2), content::cgroup_save, content::cgroup_list),
+    only(Family::Ipv6, "frag", (0, 0), content::frag_save, content::frag_list),
 ];
 
 fn comment_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {

@@ -4,9 +4,11 @@
 //! An extension that is not listed, or whose structure is too short, is shown with its revision, length and bytes.
 
 mod conntrack;
+mod content;
 mod matches;
 mod nat;
 mod ports;
+mod stateful;
 mod targets;
 pub mod text;
 
