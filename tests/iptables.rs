@@ -48,6 +48,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("iptables::nothing_is_made_or_changed", untouched),
         trial("iptables::foreign_rules_are_said", foreign),
+        trial("iptables::sets_by_name", sets),
         trial("iptables::verbs_are_refused", refused),
         trial("iptables::without_capability", unprivileged),
     ];
@@ -184,6 +185,32 @@ fn foreign() -> Result<(), Stop> {
         ] if comment.starts_with("# nft: rule 2 of FORWARD") && said.contains("1 rules have no iptables form")
     );
     if shown { Ok(()) } else { Err(Stop::Fail(format!("shown was:\n{text}"))) }
+}
+
+/// Rules know IP sets by number, people by name.
+fn sets() -> Result<(), Stop> {
+    tool("ipset", "ipset")?;
+    tool("iptables-nft", "iptables")?;
+    let dir = TempDir::new("iptables")?;
+    let script = "ipset create plain hash:ip; ipset create counted hash:ip,port counters
+        for backend in legacy nft; do
+            iptables-$backend -A INPUT -m set --match-set plain src -j DROP
+            iptables-$backend -A INPUT -m set ! --match-set counted src,dst --packets-gt 5 ! --update-counters
+            iptables-$backend -A INPUT -m set --match-set plain dst --return-nomatch
+            iptables-$backend -A INPUT -j SET --add-set plain src --exist --timeout 50
+            iptables-$backend -A INPUT -j SET --del-set counted src,dst
+            iptables-$backend -t mangle -A INPUT -j SET --map-set plain src --map-mark
+            for line in '-S' '-L' '-t mangle -S'; do
+                iptables-$backend $line >> $1/peer 2>/dev/null
+                $2 iptables-$backend $line >> $1/ours
+            done
+        done";
+    scripted(&dir.0, script)?;
+    let (peer, ours) = (fs::read_to_string(dir.0.join("peer"))?, fs::read_to_string(dir.0.join("ours"))?);
+    if peer.matches("plain").count() < 10 {
+        return Err("the sets were not used".into());
+    }
+    same("rules with sets", &mask(&peer), &mask(&ours))
 }
 
 fn refused() -> Result<(), Stop> {

@@ -1,13 +1,15 @@
 //! From the request to the text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit, front};
 use netkit_nf::list::{self, Heading};
 use netkit_nf::{Family, Policy, Rule, save};
-use netkit_sys::xtables;
+use netkit_sys::{ipset, xtables};
 
 use crate::args::{self, Action, Backend, Request, Selection};
 use crate::backend::{self, Head, Nft, Trouble, View};
@@ -156,16 +158,16 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
             return;
         }
         match (rule, &action) {
-            (Ok(rule), Action::List(_)) => list::rule(out, family, rule, number, format),
+            (Ok(rule), Action::List(_)) => list::rule(out, family, rule, number, format, &set_name),
             (Ok(rule), Action::Spec(_)) => {
-                save::rule(out, family, chain, rule, verbose);
+                save::rule(out, family, chain, rule, verbose, &set_name);
                 out.push('\n');
             }
             (Ok(rule), _) => {
                 if counters {
                     let _ = write!(out, "[{}:{}] ", rule.counters.packets, rule.counters.bytes);
                 }
-                save::rule(out, family, chain, rule, false);
+                save::rule(out, family, chain, rule, false, &set_name);
                 out.push('\n');
             }
             (Err(why), _) => {
@@ -173,6 +175,13 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
             }
         }
     })
+}
+
+/// The name of an IP set, each asked for once.
+fn set_name(index: u16) -> Option<String> {
+    static KNOWN: Mutex<BTreeMap<u16, Option<String>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(index).or_insert_with(|| ipset::name(index).ok().flatten()).clone()
 }
 
 /// Prints tables as they are read.

@@ -91,7 +91,14 @@ fn push_number(out: &mut String, number: u64, format: Format, column: bool) {
 }
 
 /// Appends one rule and a line end.
-pub fn rule(out: &mut String, family: Family, rule: &Rule<'_>, number: usize, format: Format) {
+pub fn rule(
+    out: &mut String,
+    family: Family,
+    rule: &Rule<'_>,
+    number: usize,
+    format: Format,
+    sets: &dyn Fn(u16) -> Option<String>,
+) {
     if format.line_numbers {
         let _ = write!(out, "{number:<4} ");
     }
@@ -118,7 +125,7 @@ pub fn rule(out: &mut String, family: Family, rule: &Rule<'_>, number: usize, fo
     if matches!(rule.target, Target::Chain { goto: true, .. }) {
         out.push_str("[goto] ");
     }
-    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: format.numeric };
+    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: format.numeric, sets };
     for found in &rule.matches {
         if !ext::is_known_match(found, family) {
             let _ = write!(out, " {}", found.name);

@@ -7,10 +7,17 @@ use crate::ext;
 use crate::model::{Family, Header, Masked, Rule, Target, Verdict};
 
 /// Appends one rule, `-A CHAIN ...`, without a line end. With `counters` they stand before the target, as `-S -v` has it.
-pub fn rule(out: &mut String, family: Family, chain: &str, rule: &Rule<'_>, counters: bool) {
+pub fn rule(
+    out: &mut String,
+    family: Family,
+    chain: &str,
+    rule: &Rule<'_>,
+    counters: bool,
+    sets: &dyn Fn(u16) -> Option<String>,
+) {
     let _ = write!(out, "-A {chain}");
     header(out, &rule.header, family);
-    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: true };
+    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: true, sets };
     for found in &rule.matches {
         let _ = write!(out, " -m {}", ext::match_name(found));
         ext::save_match(out, found, &context);

@@ -42,9 +42,11 @@ fn print_all(family: Family, info: &Info, bytes: &[u8]) -> Option<String> {
     let mut out = String::new();
     for chain in &blob.chains {
         for rule in blob.rules(chain).map_while(Result::ok) {
-            save::rule(&mut out, family, &chain.name, &rule, true);
+            save::rule(&mut out, family, &chain.name, &rule, true, &|_| None);
             for numeric in [true, false] {
-                list::rule(&mut out, family, &rule, 1, Format { numeric, verbose: true, ..Format::default() });
+                list::rule(&mut out, family, &rule, 1, Format { numeric, verbose: true, ..Format::default() }, &|_| {
+                    None
+                });
             }
         }
     }
@@ -82,7 +84,7 @@ proptest! {
                     && let Ok(rule) = compat::rule(&rule, family)
                 {
                     let mut out = String::new();
-                    save::rule(&mut out, family, "X", &rule, true);
+                    save::rule(&mut out, family, "X", &rule, true, &|_| None);
                 }
             }
         }
@@ -108,6 +110,6 @@ fn an_unknown_extension_keeps_its_bytes() {
     assert_eq!(blob.chains.len(), 1);
     let rule = blob.rules(&blob.chains[0]).next().unwrap().unwrap();
     let mut out = String::new();
-    save::rule(&mut out, Family::Ipv4, "INPUT", &rule, false);
+    save::rule(&mut out, Family::Ipv4, "INPUT", &rule, false, &|_| None);
     assert_eq!(out, "-A INPUT -j WHAT [unsupported revision 7, 8 bytes: 0102030405060708]");
 }

@@ -104,10 +104,10 @@ fn copy(target: &mut [u8], at: usize, bytes: &[u8]) {
 
 /// getsockopt(2) into a buffer whose first bytes are the question.
 #[allow(unsafe_code)]
-fn getsockopt(fd: RawFd, level: i32, option: i32, buffer: &mut [u8]) -> io::Result<()> {
+pub(crate) fn getsockopt(fd: RawFd, level: i32, option: i32, buffer: &mut [u8]) -> io::Result<()> {
     let mut length = libc::socklen_t::try_from(buffer.len()).map_err(|_| Errno::EFBIG)?;
     // SAFETY: `buffer` is writable for `length` octets and outlives the call, and the kernel writes no further than
-    // `length`; the two options used here hand out plain bytes and store no pointer.
+    // `length`; the options used in this room hand out plain bytes and store no pointer.
     let outcome = unsafe { libc::getsockopt(fd, level, option, buffer.as_mut_ptr().cast(), &raw mut length) };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -53,7 +53,7 @@ fn masks(fields: Fields<'_>, revision: u8) -> Option<(u16, u16)> {
     }
 }
 
-fn dump(out: &mut String, fields: Fields<'_>, context: &Context, revision: u8, dashes: &str) -> Option<()> {
+fn dump(out: &mut String, fields: Fields<'_>, context: &Context<'_>, revision: u8, dashes: &str) -> Option<()> {
     let (wanted, inverted) = (fields.u16(FLAGS)?, fields.u16(INVERTED)?);
     let (states, statuses) = masks(fields, revision)?;
     let word = |out: &mut String, bit: u16, name: &str| {
@@ -117,27 +117,27 @@ fn dump(out: &mut String, fields: Fields<'_>, context: &Context, revision: u8, d
     Some(())
 }
 
-pub(super) fn save1(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn save1(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     dump(out, fields, context, 1, "--")
 }
 
-pub(super) fn list1(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn list1(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     dump(out, fields, context, 1, "")
 }
 
-pub(super) fn save2(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn save2(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     dump(out, fields, context, 2, "--")
 }
 
-pub(super) fn list2(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn list2(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     dump(out, fields, context, 2, "")
 }
 
-pub(super) fn save3(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn save3(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     dump(out, fields, context, 3, "--")
 }
 
-pub(super) fn list3(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn list3(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     dump(out, fields, context, 3, "")
 }
 
@@ -152,10 +152,10 @@ fn state(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     Some(())
 }
 
-pub(super) fn state_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn state_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     state(out, fields, "--")
 }
 
-pub(super) fn state_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn state_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     state(out, fields, "")
 }

@@ -52,7 +52,7 @@ fn push_pattern(out: &mut String, bytes: &[u8]) {
     out.push('"');
 }
 
-pub(super) fn string_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn string_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let found = pattern(fields)?;
     let option = if is_hexadecimal(found.bytes) { "--hex-string" } else { "--string" };
     let _ = write!(out, "{} {option} ", not(found.inverted));
@@ -70,7 +70,7 @@ pub(super) fn string_save(out: &mut String, fields: Fields<'_>, _: &Context) -> 
     Some(())
 }
 
-pub(super) fn string_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn string_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let found = pattern(fields)?;
     let _ = write!(out, " STRING match {} ", if found.inverted { "!" } else { "" });
     push_pattern(out, found.bytes);
@@ -123,14 +123,14 @@ fn u32_text(out: &mut String, fields: Fields<'_>) -> Option<()> {
     Some(())
 }
 
-pub(super) fn u32_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn u32_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --u32 \"", not(fields.u8(1981)? != 0));
     u32_text(out, fields)?;
     out.push('"');
     Some(())
 }
 
-pub(super) fn u32_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn u32_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " u32{} \"", not(fields.u8(1981)? != 0));
     u32_text(out, fields)?;
     out.push('"');
@@ -152,20 +152,20 @@ fn bpf_text(out: &mut String, fields: Fields<'_>, count_at: usize, program: usiz
     Some(())
 }
 
-pub(super) fn bpf0_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn bpf0_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --bytecode \"{},", fields.u16(0)?);
     bpf_text(out, fields, 0, 4)?;
     out.push('"');
     Some(())
 }
 
-pub(super) fn bpf0_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn bpf0_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str("match bpf ");
     bpf_text(out, fields, 0, 4)
 }
 
 /// struct xt_bpf_info_v1: a mode first.
-pub(super) fn bpf1_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn bpf1_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     match fields.u16(0)? {
         0 => {
             let _ = write!(out, " --bytecode \"{},", fields.u16(2)?);
@@ -180,7 +180,7 @@ pub(super) fn bpf1_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Op
     Some(())
 }
 
-pub(super) fn bpf1_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn bpf1_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str("match bpf ");
     match fields.u16(0)? {
         0 => bpf_text(out, fields, 2, 8),
@@ -205,21 +205,21 @@ fn devgroup(out: &mut String, fields: Fields<'_>, words: [&str; 2]) -> Option<()
     Some(())
 }
 
-pub(super) fn devgroup_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn devgroup_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     devgroup(out, fields, ["--src-group", "--dst-group"])
 }
 
-pub(super) fn devgroup_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn devgroup_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     devgroup(out, fields, ["src-group", "dst-group"])
 }
 
 /// struct xt_cgroup_info_v0
-pub(super) fn cgroup0_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn cgroup0_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --cgroup {}", not(fields.u32(4)? != 0), fields.u32(0)?);
     Some(())
 }
 
-pub(super) fn cgroup0_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn cgroup0_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " cgroup {}{}", if fields.u32(4)? != 0 { "! " } else { "" }, fields.u32(0)?);
     Some(())
 }
@@ -238,16 +238,16 @@ fn cgroup(out: &mut String, fields: Fields<'_>, words: [&str; 2]) -> Option<()> 
     Some(())
 }
 
-pub(super) fn cgroup_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn cgroup_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     cgroup(out, fields, ["--path", "--cgroup"])
 }
 
-pub(super) fn cgroup_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn cgroup_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     cgroup(out, fields, ["cgroup", "cgroup"])
 }
 
 /// struct ip6t_frag
-pub(super) fn frag_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn frag_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (low, high, length) = (fields.u32(0)?, fields.u32(4)?, fields.u32(8)?);
     let (flags, inverted) = (fields.u8(12)?, fields.u8(13)?);
     if (low, high) != (0, u32::MAX) {
@@ -267,7 +267,7 @@ pub(super) fn frag_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Op
     Some(())
 }
 
-pub(super) fn frag_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn frag_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (low, high, length) = (fields.u32(0)?, fields.u32(4)?, fields.u32(8)?);
     let (flags, inverted) = (fields.u8(12)?, fields.u8(13)?);
     out.push_str(" frag");

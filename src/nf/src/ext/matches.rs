@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{flag, not, push_mark, push_quoted};
-use super::{Context, Definition, Writer, conntrack, content, ports, stateful};
+use super::{Context, Definition, Writer, conntrack, content, ports, sets, stateful};
 use crate::bytes::Fields;
 use crate::model::Family;
 
@@ -48,6 +48,9 @@ pub(super) static TABLE: &[Definition] = &[
     both("realm", (0, 0), realm_save, realm_list),
     both("esp", (0, 0), esp_save, esp_list),
     only(Family::Ipv4, "ah", (0, 0), ah_save, ah_list),
+    both("set", (1, 2), sets::match1_save, sets::match1_list),
+    both("set", (3, 3), sets::match3_save, sets::match3_list),
+    both("set", (4, 4), sets::match4_save, sets::match4_list),
     both("recent", (0, 1), stateful::recent_save, stateful::recent_list),
     both("hashlimit", (1, 1), stateful::hash1_save, stateful::hash1_list),
     both("hashlimit", (2, 2), stateful::hash2_save, stateful::hash2_list),
@@ -65,31 +68,31 @@ pub(super) static TABLE: &[Definition] = &[
     only(Family::Ipv6, "frag", (0, 0), content::frag_save, content::frag_list),
 ];
 
-fn comment_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn comment_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" --comment");
     push_quoted(out, &fields.text(0, 256)?);
     Some(())
 }
 
-fn comment_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn comment_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " /* {} */", fields.text(0, 256)?);
     Some(())
 }
 
 /// struct xt_mark_mtinfo1, struct xt_connmark_mtinfo1
-fn mark_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn mark_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --mark", not(flag(fields, 8)?));
     push_mark(out, fields.u32(0)?, fields.u32(4)?);
     Some(())
 }
 
-fn mark_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn mark_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " mark match{}", not(flag(fields, 8)?));
     push_mark(out, fields.u32(0)?, fields.u32(4)?);
     Some(())
 }
 
-fn connmark_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn connmark_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" connmark match ");
     if flag(fields, 8)? {
         out.push('!');
@@ -119,7 +122,7 @@ fn push_rate(out: &mut String, period: u32) {
 }
 
 /// struct xt_rateinfo
-fn limit_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn limit_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     /// XT_LIMIT_BURST of libxt_limit
     const BURST: u32 = 5;
     out.push_str(" --limit");
@@ -131,7 +134,7 @@ fn limit_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
     Some(())
 }
 
-fn limit_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn limit_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" limit: avg");
     push_rate(out, fields.u32(0)?);
     let _ = write!(out, " burst {}", fields.u32(4)?);
@@ -155,11 +158,11 @@ fn statistic(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
 }
 
 /// struct xt_statistic_info
-fn statistic_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn statistic_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     statistic(out, fields, "--")
 }
 
-fn statistic_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn statistic_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" statistic");
     statistic(out, fields, "")
 }
@@ -194,7 +197,7 @@ fn push_types(out: &mut String, types: u16) {
 }
 
 /// struct xt_addrtype_info_v1
-fn addrtype_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn addrtype_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let flags = fields.u32(4)?;
     for (offset, option, inverted) in [(0, "--src-type", 0x01), (2, "--dst-type", 0x02)] {
         let types = fields.u16(offset)?;
@@ -211,7 +214,7 @@ fn addrtype_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()
     Some(())
 }
 
-fn addrtype_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn addrtype_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let flags = fields.u32(4)?;
     out.push_str(" ADDRTYPE match");
     for (offset, word, inverted) in [(0, "src-type", 0x01), (2, "dst-type", 0x02)] {
@@ -257,19 +260,19 @@ fn icmp_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()
     Some(())
 }
 
-fn icmp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn icmp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     icmp_options(out, fields, "--icmp-type", "any")
 }
 
-fn icmp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn icmp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     icmp_words(out, fields, "icmp")
 }
 
-fn icmp6_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn icmp6_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     icmp_options(out, fields, "--icmpv6-type", "")
 }
 
-fn icmp6_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn icmp6_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     icmp_words(out, fields, "ipv6-icmp")
 }
 
@@ -290,11 +293,11 @@ fn owner(out: &mut String, fields: Fields<'_>, words: [&str; 4]) -> Option<()> {
     Some(())
 }
 
-fn owner_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn owner_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     owner(out, fields, ["--socket-exists", "--uid-owner", "--gid-owner", "--suppl-groups"])
 }
 
-fn owner_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn owner_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     owner(out, fields, ["owner socket exists", "owner UID match", "owner GID match", "incl. suppl. groups"])
 }
 
@@ -309,18 +312,18 @@ fn pkttype(out: &mut String, fields: Fields<'_>) -> Option<()> {
     Some(())
 }
 
-fn pkttype_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn pkttype_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --pkt-type", not(fields.i32(4)? != 0));
     pkttype(out, fields)
 }
 
-fn pkttype_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn pkttype_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " PKTTYPE {}=", if fields.i32(4)? != 0 { "!" } else { "" });
     pkttype(out, fields)
 }
 
 /// struct xt_length_info
-fn length_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn length_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (low, high) = (fields.u16(0)?, fields.u16(2)?);
     let _ = write!(out, "{} --length {low}", not(fields.u8(4)? != 0));
     if low != high {
@@ -329,7 +332,7 @@ fn length_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> 
     Some(())
 }
 
-fn length_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn length_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (low, high) = (fields.u16(0)?, fields.u16(2)?);
     let _ = write!(out, " length {}{low}", if fields.u8(4)? != 0 { "!" } else { "" });
     if low != high {
@@ -344,18 +347,24 @@ fn mac(fields: Fields<'_>) -> Option<String> {
     Some(octets.map(|octet| format!("{octet:02x}")).join(":"))
 }
 
-fn mac_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn mac_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --mac-source {}", not(fields.i32(8)? != 0), mac(fields)?);
     Some(())
 }
 
-fn mac_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn mac_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " MAC{}{}", if fields.i32(8)? != 0 { " !" } else { " " }, mac(fields)?);
     Some(())
 }
 
 /// struct xt_iprange_mtinfo: source and destination, low and high, then flags.
-fn iprange(out: &mut String, fields: Fields<'_>, context: &Context, words: [&str; 2], not_first: bool) -> Option<()> {
+fn iprange(
+    out: &mut String,
+    fields: Fields<'_>,
+    context: &Context<'_>,
+    words: [&str; 2],
+    not_first: bool,
+) -> Option<()> {
     let flags = fields.u8(64)?;
     for ((word, at), (bit, inverted)) in words.into_iter().zip([0, 32]).zip([(0x01, 0x10), (0x02, 0x20)]) {
         if flags & bit != 0 {
@@ -368,11 +377,11 @@ fn iprange(out: &mut String, fields: Fields<'_>, context: &Context, words: [&str
     Some(())
 }
 
-fn iprange_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn iprange_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     iprange(out, fields, context, ["--src-range", "--dst-range"], true)
 }
 
-fn iprange_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn iprange_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     iprange(out, fields, context, ["source IP range", "destination IP range"], false)
 }
 
@@ -396,11 +405,11 @@ fn physdev(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     Some(())
 }
 
-fn physdev_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn physdev_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     physdev(out, fields, "--")
 }
 
-fn physdev_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn physdev_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" PHYSDEV match");
     physdev(out, fields, "--")
 }
@@ -415,12 +424,12 @@ fn tcpmss(out: &mut String, fields: Fields<'_>, word: &str) -> Option<()> {
     Some(())
 }
 
-fn tcpmss_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn tcpmss_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(not(fields.u8(4)? != 0));
     tcpmss(out, fields, " --mss ")
 }
 
-fn tcpmss_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn tcpmss_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     tcpmss(out, fields, if fields.u8(4)? != 0 { " tcpmss match !" } else { " tcpmss match " })
 }
 
@@ -431,41 +440,41 @@ fn hops(out: &mut String, fields: Fields<'_>, words: [&str; 4]) -> Option<()> {
     Some(())
 }
 
-fn ttl_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ttl_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["--ttl-eq", "! --ttl-eq", "--ttl-lt", "--ttl-gt"])
 }
 
-fn ttl_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ttl_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["TTL match TTL ==", "TTL match TTL !=", "TTL match TTL <", "TTL match TTL >"])
 }
 
-fn hl_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn hl_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["--hl-eq", "! --hl-eq", "--hl-lt", "--hl-gt"])
 }
 
-fn hl_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn hl_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["HL match HL ==", "HL match HL !=", "HL match HL <", "HL match HL >"])
 }
 
 /// struct xt_dscp_info
-fn dscp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn dscp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --dscp 0x{:02x}", not(fields.u8(1)? != 0), fields.u8(0)?);
     Some(())
 }
 
-fn dscp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn dscp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " DSCP match {}0x{:02x}", if fields.u8(1)? != 0 { "!" } else { "" }, fields.u8(0)?);
     Some(())
 }
 
 /// struct xt_helper_info
-fn helper_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn helper_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --helper", not(fields.i32(0)? != 0));
     push_quoted(out, &fields.text(4, 30)?);
     Some(())
 }
 
-fn helper_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn helper_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " helper match {}\"{}\"", if fields.i32(0)? != 0 { "! " } else { "" }, fields.text(4, 30)?);
     Some(())
 }
@@ -481,11 +490,11 @@ fn socket(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     Some(())
 }
 
-fn socket_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn socket_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     socket(out, fields, "--")
 }
 
-fn socket_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn socket_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" socket");
     socket(out, fields, "--")
 }
@@ -501,22 +510,22 @@ fn rpfilter(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     Some(())
 }
 
-fn rpfilter_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn rpfilter_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     rpfilter(out, fields, "--")
 }
 
-fn rpfilter_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn rpfilter_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" rpfilter");
     rpfilter(out, fields, "")
 }
 
 /// struct xt_cpu_info
-fn cpu_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn cpu_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --cpu {}", not(fields.u32(4)? != 0), fields.u32(0)?);
     Some(())
 }
 
-fn cpu_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn cpu_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " cpu {}{}", if fields.u32(4)? != 0 { "! " } else { "" }, fields.u32(0)?);
     Some(())
 }
@@ -528,12 +537,12 @@ fn realm(out: &mut String, fields: Fields<'_>) -> Option<()> {
     Some(())
 }
 
-fn realm_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn realm_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --realm", not(fields.u8(8)? != 0));
     realm(out, fields)
 }
 
-fn realm_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn realm_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} realm", not(fields.u8(8)? != 0));
     realm(out, fields)
 }
@@ -562,18 +571,18 @@ fn spi_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()>
     Some(())
 }
 
-fn esp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn esp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     spis(out, fields, "--espspi")
 }
 
-fn esp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn esp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     spi_words(out, fields, "esp")
 }
 
-fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     spis(out, fields, "--ahspi")
 }
 
-fn ah_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ah_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     spi_words(out, fields, "ah")
 }

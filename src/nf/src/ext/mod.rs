@@ -8,6 +8,7 @@ mod content;
 mod matches;
 mod nat;
 mod ports;
+mod sets;
 mod stateful;
 mod targets;
 pub mod text;
@@ -20,18 +21,20 @@ use crate::bytes::Fields;
 use crate::model::{Extension, Family};
 
 /// What an extension's text depends on besides its own bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Context {
+#[derive(Clone, Copy)]
+pub struct Context<'c> {
     /// ip or ip6
     pub family: Family,
     /// `-p`, 0 for none.
     pub protocol: u16,
     /// `-n`: no names for numbers.
     pub numeric: bool,
+    /// The name of an IP set.
+    pub sets: &'c dyn Fn(u16) -> Option<String>,
 }
 
 /// Appends text that begins with a blank, or gives `None` when the structure does not make sense.
-pub(crate) type Writer = fn(&mut String, Fields<'_>, &Context) -> Option<()>;
+pub(crate) type Writer = fn(&mut String, Fields<'_>, &Context<'_>) -> Option<()>;
 
 /// How one extension is written.
 pub(crate) struct Definition {
@@ -55,22 +58,22 @@ fn find(table: &'static [Definition], found: &Extension<'_>, family: Family) -> 
 }
 
 /// Appends a match's options.
-pub fn save_match(out: &mut String, found: &Extension<'_>, context: &Context) {
+pub fn save_match(out: &mut String, found: &Extension<'_>, context: &Context<'_>) {
     write_with(out, found, find(matches::TABLE, found, context.family).map(|definition| definition.save), context);
 }
 
 /// Appends a match's words.
-pub fn list_match(out: &mut String, found: &Extension<'_>, context: &Context) {
+pub fn list_match(out: &mut String, found: &Extension<'_>, context: &Context<'_>) {
     write_with(out, found, find(matches::TABLE, found, context.family).map(|definition| definition.list), context);
 }
 
 /// Appends a target's options.
-pub fn save_target(out: &mut String, found: &Extension<'_>, context: &Context) {
+pub fn save_target(out: &mut String, found: &Extension<'_>, context: &Context<'_>) {
     write_with(out, found, find(targets::TABLE, found, context.family).map(|definition| definition.save), context);
 }
 
 /// Appends a target's words.
-pub fn list_target(out: &mut String, found: &Extension<'_>, context: &Context) {
+pub fn list_target(out: &mut String, found: &Extension<'_>, context: &Context<'_>) {
     write_with(out, found, find(targets::TABLE, found, context.family).map(|definition| definition.list), context);
 }
 
@@ -84,7 +87,7 @@ pub fn is_known_target(found: &Extension<'_>, family: Family) -> bool {
     find(targets::TABLE, found, family).is_some()
 }
 
-fn write_with(out: &mut String, found: &Extension<'_>, writer: Option<Writer>, context: &Context) {
+fn write_with(out: &mut String, found: &Extension<'_>, writer: Option<Writer>, context: &Context<'_>) {
     let before = out.len();
     if writer.and_then(|write| write(out, Fields(&found.data), context)).is_none() {
         out.truncate(before);

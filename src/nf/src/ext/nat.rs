@@ -89,7 +89,7 @@ fn push_flags(out: &mut String, flags: u32, dashes: &str) {
     }
 }
 
-fn to_save(out: &mut String, fields: Fields<'_>, context: &Context, option: &str) -> Option<()> {
+fn to_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>, option: &str) -> Option<()> {
     let range = range(fields, context.family)?;
     let _ = write!(out, " {option} ");
     push_range(out, &range);
@@ -97,15 +97,15 @@ fn to_save(out: &mut String, fields: Fields<'_>, context: &Context, option: &str
     Some(())
 }
 
-pub(super) fn snat_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn snat_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     to_save(out, fields, context, "--to-source")
 }
 
-pub(super) fn dnat_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn dnat_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     to_save(out, fields, context, "--to-destination")
 }
 
-pub(super) fn to_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn to_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let range = range(fields, context.family)?;
     out.push_str(" to:");
     push_range(out, &range);
@@ -113,7 +113,7 @@ pub(super) fn to_list(out: &mut String, fields: Fields<'_>, context: &Context) -
     Some(())
 }
 
-fn ports_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn ports_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let range = range(fields, context.family)?;
     if range.flags & flags::PORTS != 0 {
         out.push_str(" --to-ports ");
@@ -123,7 +123,7 @@ fn ports_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option
     Some(())
 }
 
-fn ports_list(out: &mut String, fields: Fields<'_>, context: &Context, words: &str) -> Option<()> {
+fn ports_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>, words: &str) -> Option<()> {
     let range = range(fields, context.family)?;
     if range.flags & flags::PORTS != 0 {
         out.push_str(words);
@@ -133,24 +133,24 @@ fn ports_list(out: &mut String, fields: Fields<'_>, context: &Context, words: &s
     Some(())
 }
 
-pub(super) fn masquerade_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn masquerade_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     ports_save(out, fields, context)
 }
 
-pub(super) fn masquerade_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn masquerade_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     ports_list(out, fields, context, " masq ports: ")
 }
 
-pub(super) fn redirect_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn redirect_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     ports_save(out, fields, context)
 }
 
-pub(super) fn redirect_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn redirect_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     ports_list(out, fields, context, " redir ports ")
 }
 
 /// The network of a NETMAP: every bit in which the two ends differ is a host bit.
-fn network(fields: Fields<'_>, context: &Context) -> Option<String> {
+fn network(fields: Fields<'_>, context: &Context<'_>) -> Option<String> {
     let range = range(fields, context.family)?;
     let bits = match (range.low, range.high) {
         (IpAddr::V4(low), IpAddr::V4(high)) => !(u32::from(low) ^ u32::from(high)),
@@ -173,12 +173,12 @@ fn network(fields: Fields<'_>, context: &Context) -> Option<String> {
     })
 }
 
-pub(super) fn netmap_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn netmap_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --to {}", network(fields, context)?);
     Some(())
 }
 
-pub(super) fn netmap_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn netmap_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let _ = write!(out, " to:{}", network(fields, context)?);
     Some(())
 }

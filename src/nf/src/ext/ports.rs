@@ -53,7 +53,7 @@ fn push_tcp_flags(out: &mut String, flags: u8) {
 }
 
 /// struct xt_tcp
-pub(super) fn tcp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn tcp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let inverted = fields.u8(11)?;
     save_range(out, "--sport", range(fields, 0)?, inverted & 0x01 != 0);
     save_range(out, "--dport", range(fields, 4)?, inverted & 0x02 != 0);
@@ -70,7 +70,7 @@ pub(super) fn tcp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Opt
     Some(())
 }
 
-pub(super) fn tcp_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn tcp_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let inverted = fields.u8(11)?;
     out.push_str(" tcp");
     list_range(out, "spt", range(fields, 0)?, inverted & 0x01 != 0);
@@ -97,14 +97,14 @@ pub(super) fn tcp_list(out: &mut String, fields: Fields<'_>, context: &Context) 
 }
 
 /// struct xt_udp
-pub(super) fn udp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn udp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let inverted = fields.u8(8)?;
     save_range(out, "--sport", range(fields, 0)?, inverted & 0x01 != 0);
     save_range(out, "--dport", range(fields, 4)?, inverted & 0x02 != 0);
     Some(())
 }
 
-pub(super) fn udp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn udp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let inverted = fields.u8(8)?;
     out.push_str(" udp");
     list_range(out, "spt", range(fields, 0)?, inverted & 0x01 != 0);
@@ -131,13 +131,13 @@ fn multiport(out: &mut String, fields: Fields<'_>) -> Option<()> {
     Some(())
 }
 
-pub(super) fn multiport_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn multiport_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let option = ["--sports", "--dports", "--ports"].get(usize::from(fields.u8(0)?))?.to_owned();
     let _ = write!(out, "{} {option} ", not(fields.u8(47)? != 0));
     multiport(out, fields)
 }
 
-pub(super) fn multiport_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn multiport_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let word = ["sports", "dports", "ports"].get(usize::from(fields.u8(0)?))?.to_owned();
     let _ = write!(out, " multiport {word} {}", not(fields.u8(47)? != 0));
     multiport(out, fields)

@@ -33,7 +33,7 @@ fn recent_verb(flags: u8) -> Option<(&'static str, &'static str)> {
 }
 
 /// struct xt_recent_mtinfo, and xt_recent_mtinfo_v1, which has a mask.
-pub(super) fn recent_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn recent_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let (seconds, hits, flags) = (fields.u32(0)?, fields.u32(4)?, fields.u8(8)?);
     let _ = write!(out, "{} {}", not(fields.u8(9)? != 0), recent_verb(flags)?.0);
     if seconds != 0 {
@@ -56,12 +56,12 @@ pub(super) fn recent_save(out: &mut String, fields: Fields<'_>, context: &Contex
     Some(())
 }
 
-fn recent_mask(fields: Fields<'_>, context: &Context) -> Option<IpAddr> {
+fn recent_mask(fields: Fields<'_>, context: &Context<'_>) -> Option<IpAddr> {
     // Revision 0 ends before the mask.
     fields.address(212, context.family).filter(|_| fields.0.len() >= 228)
 }
 
-pub(super) fn recent_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn recent_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let (seconds, hits, flags) = (fields.u32(0)?, fields.u32(4)?, fields.u8(8)?);
     let _ = write!(out, "{} recent: {}", not(fields.u8(9)? != 0), recent_verb(flags)?.1);
     if seconds != 0 {
@@ -159,7 +159,7 @@ fn push_hash_rate(out: &mut String, period: u64, scale: u64) -> Option<u32> {
     u32::try_from(chosen.1 / scale * 1000).ok()
 }
 
-fn hash_dump(out: &mut String, fields: Fields<'_>, context: &Context, revision: u8, save: bool) -> Option<()> {
+fn hash_dump(out: &mut String, fields: Fields<'_>, context: &Context<'_>, revision: u8, save: bool) -> Option<()> {
     const GC_INTERVAL: u32 = 1000;
     let found = hashlimit(fields, revision)?;
     // Rates of bytes and of matches have other units; they are shown by their bytes.
@@ -200,32 +200,32 @@ fn hash_dump(out: &mut String, fields: Fields<'_>, context: &Context, revision: 
     Some(())
 }
 
-pub(super) fn hash1_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn hash1_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     hash_dump(out, fields, context, 1, true)
 }
 
-pub(super) fn hash1_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn hash1_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     hash_dump(out, fields, context, 1, false)
 }
 
-pub(super) fn hash2_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn hash2_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     hash_dump(out, fields, context, 2, true)
 }
 
-pub(super) fn hash2_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn hash2_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     hash_dump(out, fields, context, 2, false)
 }
 
-pub(super) fn hash3_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn hash3_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     hash_dump(out, fields, context, 3, true)
 }
 
-pub(super) fn hash3_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn hash3_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     hash_dump(out, fields, context, 3, false)
 }
 
 /// struct xt_connlimit_info, revision 1: mask, limit, flags.
-fn connlimit(fields: Fields<'_>, context: &Context) -> Option<(u32, u32, bool, bool)> {
+fn connlimit(fields: Fields<'_>, context: &Context<'_>) -> Option<(u32, u32, bool, bool)> {
     let mask = match context.family {
         Family::Ipv4 => IpAddr::from(Ipv4Addr::from(fields.array::<4>(0)?)),
         Family::Ipv6 => fields.address(0, Family::Ipv6)?,
@@ -234,7 +234,7 @@ fn connlimit(fields: Fields<'_>, context: &Context) -> Option<(u32, u32, bool, b
     Some((prefix_length(mask)?, fields.u32(16)?, flags & 1 != 0, flags & 2 != 0))
 }
 
-pub(super) fn connlimit_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn connlimit_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let (bits, limit, upto, destination) = connlimit(fields, context)?;
     let option = if upto { "upto" } else { "above" };
     let side = if destination { "daddr" } else { "saddr" };
@@ -242,7 +242,7 @@ pub(super) fn connlimit_save(out: &mut String, fields: Fields<'_>, context: &Con
     Some(())
 }
 
-pub(super) fn connlimit_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+pub(super) fn connlimit_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let (bits, limit, upto, destination) = connlimit(fields, context)?;
     let side = if destination { "dst" } else { "src" };
     let _ = write!(out, " #conn {side}/{bits} {} {limit}", if upto { "<=" } else { ">" });
@@ -250,23 +250,23 @@ pub(super) fn connlimit_list(out: &mut String, fields: Fields<'_>, context: &Con
 }
 
 /// struct xt_quota_info
-pub(super) fn quota_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn quota_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, "{} --quota {}", not(fields.u32(0)? & 1 != 0), fields.u64(8)?);
     Some(())
 }
 
-pub(super) fn quota_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn quota_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " quota: {} bytes", fields.u64(8)?);
     Some(())
 }
 
 /// struct nf_acct in struct xt_nfacct_match_info: a name.
-pub(super) fn nfacct_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn nfacct_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --nfacct-name {}", fields.text(0, 32)?);
     Some(())
 }
 
-pub(super) fn nfacct_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+pub(super) fn nfacct_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " nfacct-name  {}", fields.text(0, 32)?);
     Some(())
 }

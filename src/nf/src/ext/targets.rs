@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{flag, push_quoted};
-use super::{Context, Definition, Writer, nat};
+use super::{Context, Definition, Writer, nat, sets};
 use crate::bytes::Fields;
 use crate::model::Family;
 
@@ -41,24 +41,27 @@ pub(super) static TABLE: &[Definition] = &[
     only(Family::Ipv4, "TTL", (0, 0), ttl_save, ttl_list),
     only(Family::Ipv6, "HL", (0, 0), hl_save, hl_list),
     both("CHECKSUM", (0, 0), checksum_save, checksum_list),
+    both("SET", (1, 1), sets::target1_save, sets::target1_list),
+    both("SET", (2, 2), sets::target2_save, sets::target2_list),
+    both("SET", (3, 3), sets::target3_save, sets::target3_list),
     both("TEE", (1, 1), tee_save, tee_list),
 ];
 
-fn nothing(_: &mut String, _: Fields<'_>, _: &Context) -> Option<()> {
+fn nothing(_: &mut String, _: Fields<'_>, _: &Context<'_>) -> Option<()> {
     Some(())
 }
 
-fn notrack_list(_: &mut String, _: Fields<'_>, _: &Context) -> Option<()> {
+fn notrack_list(_: &mut String, _: Fields<'_>, _: &Context<'_>) -> Option<()> {
     Some(())
 }
 
 /// struct xt_mark_tginfo2
-fn mark_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn mark_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --set-xmark 0x{:x}/0x{:x}", fields.u32(0)?, fields.u32(4)?);
     Some(())
 }
 
-fn mark_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn mark_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" MARK");
     push_change(out, fields.u32(0)?, fields.u32(4)?);
     Some(())
@@ -76,21 +79,21 @@ fn push_change(out: &mut String, value: u32, mask: u32) {
 }
 
 /// struct xt_connmark_tginfo1
-fn connmark_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn connmark_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     connmark_options(out, fields, fields.u8(12)?)
 }
 
-fn connmark_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn connmark_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     connmark_words(out, fields, fields.u8(12)?)
 }
 
 /// struct xt_connmark_tginfo2, which also shifts
-fn connmark2_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn connmark2_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     connmark_options(out, fields, fields.u8(14)?)?;
     connmark_shift(out, fields, "--")
 }
 
-fn connmark2_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn connmark2_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     connmark_words(out, fields, fields.u8(14)?)?;
     connmark_shift(out, fields, "")
 }
@@ -160,23 +163,23 @@ const REJECT_V6: [&str; 9] = [
     "icmp6-reject-route",
 ];
 
-fn reject_name(fields: Fields<'_>, context: &Context) -> Option<&'static str> {
+fn reject_name(fields: Fields<'_>, context: &Context<'_>) -> Option<&'static str> {
     let names = if context.family == Family::Ipv4 { &REJECT_V4 } else { &REJECT_V6 };
     names.get(usize::try_from(fields.u32(0)?).ok()?).copied()
 }
 
-fn reject_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn reject_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --reject-with {}", reject_name(fields, context)?);
     Some(())
 }
 
-fn reject_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn reject_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let _ = write!(out, " reject-with {}", reject_name(fields, context)?);
     Some(())
 }
 
 /// struct ipt_log_info, struct ip6t_log_info
-fn log_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn log_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     /// LOG_DEFAULT_LEVEL of the extension: LOG_WARNING (syslog(3)).
     const WARNING: u8 = 4;
     let (level, flags, prefix) = (fields.u8(0)?, fields.u8(1)?, fields.text(2, 30)?);
@@ -201,7 +204,7 @@ fn log_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
     Some(())
 }
 
-fn log_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn log_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
     let (level, flags, prefix) = (fields.u8(0)?, fields.u8(1)?, fields.text(2, 30)?);
     out.push_str(" LOG");
@@ -253,11 +256,11 @@ fn nflog(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     Some(())
 }
 
-fn nflog_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn nflog_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     nflog(out, fields, "--")
 }
 
-fn nflog_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn nflog_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     nflog(out, fields, "")
 }
 
@@ -313,23 +316,23 @@ pub(super) fn is_notrack_alias(flags: u16) -> bool {
     flags & 0x02 != 0
 }
 
-fn ct_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ct_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     ct(out, fields, "--")
 }
 
-fn ct_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ct_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(if is_notrack_alias(fields.u16(0)?) { " NOTRACK" } else { " CT" });
     ct(out, fields, "")
 }
 
 /// struct xt_tproxy_target_info_v1
-fn tproxy_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn tproxy_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, fields.address(8, context.family)?);
     let _ = write!(out, " --on-port {} --on-ip {address} --tproxy-mark 0x{value:x}/0x{mask:x}", fields.be16(24)?);
     Some(())
 }
 
-fn tproxy_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn tproxy_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, fields.address(8, context.family)?);
     let port = fields.be16(24)?;
     let _ = match context.family {
@@ -358,17 +361,17 @@ fn nfqueue(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     Some(())
 }
 
-fn nfqueue_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn nfqueue_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     nfqueue(out, fields, "--")
 }
 
-fn nfqueue_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn nfqueue_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" NFQUEUE");
     nfqueue(out, fields, "")
 }
 
 /// struct xt_tcpmss_info; XT_TCPMSS_CLAMP_PMTU is 0xffff
-fn tcpmss_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn tcpmss_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = match fields.u16(0)? {
         u16::MAX => write!(out, " --clamp-mss-to-pmtu"),
         mss => write!(out, " --set-mss {mss}"),
@@ -376,7 +379,7 @@ fn tcpmss_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> 
     Some(())
 }
 
-fn tcpmss_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn tcpmss_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = match fields.u16(0)? {
         u16::MAX => write!(out, " TCPMSS clamp to PMTU"),
         mss => write!(out, " TCPMSS set {mss}"),
@@ -390,36 +393,36 @@ fn class(fields: Fields<'_>) -> Option<(u32, u32)> {
     Some((priority >> 16, priority & 0xffff))
 }
 
-fn classify_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn classify_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (major, minor) = class(fields)?;
     let _ = write!(out, " --set-class {major:04x}:{minor:04x}");
     Some(())
 }
 
-fn classify_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn classify_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (major, minor) = class(fields)?;
     let _ = write!(out, " CLASSIFY set {major:x}:{minor:x}");
     Some(())
 }
 
 /// struct xt_DSCP_info
-fn dscp_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn dscp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --set-dscp 0x{:02x}", fields.u8(0)?);
     Some(())
 }
 
-fn dscp_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn dscp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " DSCP set 0x{:02x}", fields.u8(0)?);
     Some(())
 }
 
 /// struct xt_tos_target_info
-fn tos_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn tos_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --set-tos 0x{:02x}/0x{:02x}", fields.u8(0)?, fields.u8(1)?);
     Some(())
 }
 
-fn tos_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn tos_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" TOS");
     let _ = match (fields.u8(0)?, fields.u8(1)?) {
         (value, u8::MAX) => write!(out, " set 0x{value:02x}"),
@@ -438,31 +441,31 @@ fn hops(out: &mut String, fields: Fields<'_>, words: [&str; 3]) -> Option<()> {
     Some(())
 }
 
-fn ttl_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ttl_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["--ttl-set", "--ttl-inc", "--ttl-dec"])
 }
 
-fn ttl_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn ttl_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["TTL set to", "TTL increment by", "TTL decrement by"])
 }
 
-fn hl_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn hl_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["--hl-set", "--hl-inc", "--hl-dec"])
 }
 
-fn hl_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn hl_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     hops(out, fields, ["HL set to", "HL increment by", "HL decrement by"])
 }
 
 /// struct xt_CHECKSUM_info
-fn checksum_save(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn checksum_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     if flag(fields, 0)? {
         out.push_str(" --checksum-fill");
     }
     Some(())
 }
 
-fn checksum_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()> {
+fn checksum_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     out.push_str(" CHECKSUM");
     if flag(fields, 0)? {
         out.push_str(" fill");
@@ -471,7 +474,7 @@ fn checksum_list(out: &mut String, fields: Fields<'_>, _: &Context) -> Option<()
 }
 
 /// struct xt_tee_tginfo
-fn tee_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn tee_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let _ = write!(out, " --gateway {}", fields.address(0, context.family)?);
     let interface = fields.text(16, 16)?;
     if !interface.is_empty() {
@@ -480,7 +483,7 @@ fn tee_save(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<(
     Some(())
 }
 
-fn tee_list(out: &mut String, fields: Fields<'_>, context: &Context) -> Option<()> {
+fn tee_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let _ = write!(out, " TEE gw:{}", fields.address(0, context.family)?);
     let interface = fields.text(16, 16)?;
     if !interface.is_empty() {
