@@ -2,7 +2,11 @@
 
 mod map;
 pub mod number;
+pub mod read;
+mod stream;
+mod token;
 pub mod value;
+pub mod write;
 
 use netkit_core::Applet;
 
