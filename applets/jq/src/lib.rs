@@ -1,8 +1,13 @@
 //! jq-lite: jq for the pipes people paste at night.
 
+mod args;
+mod exit;
+pub mod host;
+mod input;
 mod map;
 pub mod number;
 pub mod read;
+mod run;
 mod stream;
 mod token;
 pub mod value;
