@@ -431,3 +431,6 @@ fn print(out: &mut Output, options: &Options, value: &Value) -> io::Result<Optio
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;
