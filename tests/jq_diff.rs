@@ -130,7 +130,9 @@ fn print(program: &Path, files: &Path, case: &Case) -> Result<String, Stop> {
     let input = files.join("../stdin");
     fs::write(&input, &case.stdin)?;
     let out = lab::run_with(&mut command, Stdio::from(fs::File::open(&input)?), LIMIT)?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\x1b', "\\e").replace('\x1e', "\\x1e").replace('\0', "\\0");
+    let text = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes).replace('\x1b', "\\e").replace('\x1e', "\\x1e").replace('\0', "\\0")
+    };
     Ok(format!("{}\nstdout: {}\nstderr: {}", out.status, text(&out.stdout), text(&out.stderr)))
 }
 
@@ -172,7 +174,10 @@ fn cases(text: &str) -> Result<Vec<Case>, Stop> {
 fn alternatives(line: &str) -> Vec<String> {
     let Some(rest) = line.strip_prefix("jq {") else { return vec![line.to_owned()] };
     let Some((choices, tail)) = rest.split_once('}') else { return vec![line.to_owned()] };
-    choices.split('|').map(|choice| format!("jq {choice}{}", if choice.is_empty() { tail.trim_start() } else { tail })).collect()
+    choices
+        .split('|')
+        .map(|choice| format!("jq {choice}{}", if choice.is_empty() { tail.trim_start() } else { tail }))
+        .collect()
 }
 
 /// Resolves `\n`, `\t`, `\\` and `\xNN`.

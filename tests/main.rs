@@ -12,6 +12,7 @@ mod dig_modes;
 mod front;
 mod host_nslookup;
 mod image;
+mod jq_cli;
 mod jq_diff;
 mod lab;
 mod readme;
@@ -26,6 +27,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(front::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(jq_cli::trials());
     trials.extend(jq_diff::trials());
     trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
