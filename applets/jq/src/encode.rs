@@ -125,7 +125,7 @@ fn bits(bytes: &[u8], width: u32, unit: usize, alphabet: &[u8]) -> String {
     if count > 0 {
         out.push(symbol(held << (width - count)));
     }
-    while out.len() % unit != 0 {
+    while !out.len().is_multiple_of(unit) {
         out.push('=');
     }
     out

@@ -7,6 +7,8 @@ mod map;
 pub mod number;
 #[allow(dead_code)]
 mod regex;
+#[allow(dead_code)]
+mod time;
 pub mod value;
 
 use netkit_core::Applet;
