@@ -5,11 +5,15 @@
 mod encode;
 mod map;
 pub mod number;
+pub mod read;
 #[allow(dead_code)]
 mod regex;
+mod stream;
 #[allow(dead_code)]
 mod time;
+mod token;
 pub mod value;
+pub mod write;
 
 use netkit_core::Applet;
 

@@ -149,6 +149,17 @@ impl Map {
         self.index = Some(index);
     }
 
+    /// The entries the reader has gathered. A key that comes again keeps its place and gets the later value.
+    pub(crate) fn from_read(entries: impl ExactSizeIterator<Item = (Option<Rc<str>>, Value)>) -> Map {
+        let mut map = Map::with_capacity(entries.len());
+        for (key, value) in entries {
+            if let Some(key) = key {
+                map.insert(key, value);
+            }
+        }
+        map
+    }
+
     /// Removes a key; the others keep their order.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let slot = self.find(key)?;
