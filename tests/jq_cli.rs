@@ -136,11 +136,18 @@ const TABLE: &[Row] = &[
         "jq: --indent takes a number between -1 and 7\nUse jq --help for help with command-line options.\n",
     ),
     (
-        &["--from", "yaml", "."],
+        &["-c", "--from", "yaml", "."],
+        "a: [1, yes]\n---\nb: ~\n",
+        0,
+        "{\"a\":[1,\"yes\"]}\n{\"b\":null}\n",
+        "",
+    ),
+    (
+        &["--to", "yaml", "."],
         "",
         2,
         "",
-        "jq: --from is not offered; input and output are JSON\nUse jq --help for help with command-line options.\n",
+        "jq: --to is not offered; output is JSON on standard output\nUse jq --help for help with command-line options.\n",
     ),
     (
         &[".", "/nonexistent/file"],

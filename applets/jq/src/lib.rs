@@ -19,6 +19,7 @@ mod time;
 mod token;
 pub mod value;
 pub mod write;
+pub mod yaml;
 
 use netkit_core::Applet;
 
