@@ -1,6 +1,6 @@
 //! A document from anybody: read in every mode, cut into pieces, printed in several layouts, read again.
 //!
-//! The first byte chooses mode, piece size and layout; the rest is the input.
+//! The first byte chooses mode, piece size and layout, or YAML (0xff); the rest is the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,6 +10,9 @@ use netkit_jq::write::{Colors, Indent, Style, to_json, write};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, text)) = bytes.split_first() else { return };
+    if *choice == u8::MAX {
+        return yaml(text);
+    }
     let bit = |number: u8| choice >> number & 1 == 1;
     let mode = Mode { seq: bit(0), stream: bit(1), stream_errors: bit(1) && bit(2) };
     let size = if bit(3) { 1 } else { 1 + usize::from(choice >> 4) };
@@ -33,6 +36,15 @@ fuzz_target!(|bytes: &[u8]| {
         again(value, &to_json(value));
     }
 });
+
+fn yaml(text: &[u8]) {
+    for value in netkit_jq::yaml::documents(&String::from_utf8_lossy(text)).unwrap_or_default() {
+        // Aliases let a short text stand for a million values; printing them is not what is asked here.
+        if text.len() < 256 {
+            again(&value, &to_json(&value));
+        }
+    }
+}
 
 /// What is printed reads back as the same value, but for NaN, which is printed as null, and for what is too deep.
 fn again(value: &Value, shown: &str) {

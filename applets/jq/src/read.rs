@@ -115,9 +115,10 @@ impl Reader {
             return Some(Item::Value(event));
         }
         if self.bom < BOM.len() && !self.skip_bom(piece, at) {
-            let error = "Malformed BOM".to_owned();
-            self.bom = BOM.len();
-            return (!self.mode.seq).then_some(Item::Error(error));
+            if !self.mode.seq {
+                return Some(Item::Error("Malformed BOM".to_owned()));
+            }
+            self.reset();
         }
         while *at < piece.len() {
             let before = self.ready.len();

@@ -163,6 +163,11 @@ fn sequences() {
             "true"
         ]
     );
+    // A broken byte order mark is skipped, and what stands behind it is not waited for.
+    for size in [1, 2, 9] {
+        let mode = Mode { seq: true, ..Mode::default() };
+        assert_eq!(pieces(b"\xef\xbb1 \x1e2 ", mode, size), ["1", "2"]);
+    }
     assert_eq!(seq("\u{1e}]\n1 "), ["! Unmatched ']' at line 1, column 2 (need RS to resync)", "1"]);
 }
 
