@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use netkit_core::Flag;
+use netkit_core::{Flag, flag};
 
 use crate::input::reason;
 use crate::read;
@@ -48,10 +48,6 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("    --build-configuration", "", "what this build is"),
     flag("-h, --help", "", "this page"),
 ];
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 /// What a valid command line asks for.
 pub(crate) enum Request {
