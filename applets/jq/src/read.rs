@@ -292,7 +292,8 @@ impl Reader {
                 Stop::Control => {
                     if self.mode.seq && inside.get(end) == Some(&RS) {
                         *at += end + 1;
-                        self.token.push(b'"');
+                        self.token.extend_from_slice(inside.get(..end).unwrap_or_default());
+                        self.state = State::String { plain, escaped: false };
                         return self.record();
                     }
                     plain = false;
@@ -402,7 +403,8 @@ impl Reader {
 
     /// An RS: the text before it must be complete.
     fn record(&mut self) -> Outcome {
-        let word = matches!(self.state, State::Between | State::Word);
+        // jq takes what there is of a string for a word here, so its errors are those of a word.
+        let string = matches!(self.state, State::String { .. });
         let cut = match self.mode.stream {
             true => {
                 self.events.depth() > 0 || matches!(self.next, Some(Value::Number(_) | Value::Bool(_) | Value::Null))
@@ -414,13 +416,13 @@ impl Reader {
         };
         if cut {
             let top = if self.mode.stream { self.events.depth() == 0 } else { self.stack.is_empty() };
-            if word && self.end_word(&[]).is_ok() && top && matches!(self.next, Some(Value::Number(_))) {
+            if self.end_word(&[]).is_ok() && top && matches!(self.next, Some(Value::Number(_))) {
                 return Err("Potentially truncated top-level numeric value");
             }
             return Err("Truncated value");
         }
-        if word {
-            self.end_word(&[])?;
+        self.end_word(&[])?;
+        if !string {
             self.emit();
         }
         let ready = std::mem::take(&mut self.ready);
