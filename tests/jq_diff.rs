@@ -121,9 +121,10 @@ fn differential() -> Result<(), Stop> {
 }
 
 fn print(program: &Path, files: &Path, case: &Case) -> Result<String, Stop> {
-    let mut command = Command::new(program);
+    // Found on PATH, so that both see the same argv[0], which some messages of 1.6 begin with.
+    let mut command = Command::new("jq");
     command.args(&case.arguments).current_dir(files).env_clear();
-    command.env("HOME", "/nonexistent").env("PATH", "/nonexistent").env("TZ", "UTC");
+    command.env("PATH", program.parent().unwrap_or(program)).env("HOME", "/nonexistent").env("TZ", "UTC");
     if let Some((name, value)) = &case.env {
         command.env(name, value);
     }
