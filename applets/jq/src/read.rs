@@ -88,6 +88,10 @@ type Outcome = Result<(), &'static str>;
 impl Reader {
     /// A reader at the begin of its input.
     pub fn new(mode: Mode) -> Reader {
+        Reader::with(mode, Known::new())
+    }
+
+    fn with(mode: Mode, known: Known) -> Reader {
         Reader {
             mode,
             state: if mode.seq { State::WaitingForRs } else { State::Between },
@@ -99,7 +103,7 @@ impl Reader {
             next: None,
             events: Events::default(),
             ready: VecDeque::new(),
-            known: Known::default(),
+            known,
             bom: 0,
             blank: false,
             line: 1,
@@ -538,13 +542,15 @@ impl Reader {
 }
 
 /// Strings seen lately, so that what comes again and again is one string: keys, and short values such as `Running`.
+/// Without tables it remembers nothing.
+#[derive(Default)]
 struct Known {
     keys: Vec<Option<Rc<str>>>,
     values: Vec<Option<Rc<str>>>,
 }
 
-impl Default for Known {
-    fn default() -> Known {
+impl Known {
+    fn new() -> Known {
         Known { keys: vec![None; KNOWN], values: vec![None; KNOWN] }
     }
 }
@@ -589,7 +595,8 @@ fn place(raw: &[u8]) -> usize {
 /// # Errors
 /// jq's text with line and column, without the text itself.
 pub fn parse(text: &str) -> Result<Value, String> {
-    let mut reader = Reader::new(Mode::default());
+    // Texts of one value are short and many, and the tables would cost more than they save.
+    let mut reader = Reader::with(Mode::default(), Known::default());
     let mut values = Texts { reader: &mut reader, text: text.as_bytes(), at: 0 };
     match values.next() {
         None => Err("Expected JSON value".to_owned()),
