@@ -13,6 +13,8 @@ mod front;
 mod host_nslookup;
 mod image;
 mod jq_cases;
+mod jq_cli;
+mod jq_diff;
 mod lab;
 mod readme;
 mod resolvers;
@@ -26,6 +28,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(front::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(jq_cli::trials());
+    trials.extend(jq_diff::trials());
     trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());

@@ -1,13 +1,18 @@
 //! jq-lite: jq for the pipes people paste at night.
 
+mod args;
 // Wired by the builtins.
 #[allow(dead_code)]
 mod encode;
+mod exit;
+pub mod host;
+mod input;
 mod map;
 pub mod number;
 pub mod read;
 #[allow(dead_code)]
 mod regex;
+mod run;
 mod stream;
 #[allow(dead_code)]
 mod time;

@@ -240,6 +240,12 @@ impl Extend<(Rc<str>, Value)> for Map {
     }
 }
 
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
 impl Drop for Map {
     fn drop(&mut self) {
         if self.entries.iter().any(|(_, value)| is_container(value)) {
