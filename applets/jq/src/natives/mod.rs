@@ -1,9 +1,11 @@
 //! Builtins that are functions of values and nothing else, over the text, time and regular expression modules.
 
+pub(crate) mod collection;
 pub(crate) mod date;
 pub(crate) mod format;
 pub(crate) mod math;
 pub(crate) mod regex;
+pub(crate) mod string;
 
 use crate::value::Value;
 use crate::write::to_json;
@@ -16,9 +18,19 @@ pub(crate) fn failed(message: impl Into<String>) -> Failure {
     Value::string(message.into())
 }
 
+/// `TYPE (VALUE)`.
+pub(crate) fn shown(value: &Value) -> String {
+    format!("{} ({})", value.type_name(), shortened(&to_json(value)))
+}
+
 /// `TYPE (VALUE) message`.
 pub(crate) fn type_error(value: &Value, message: &str) -> Failure {
-    failed(format!("{} ({}) {message}", value.type_name(), shortened(&to_json(value))))
+    failed(format!("{} {message}", shown(value)))
+}
+
+/// `TYPE (VALUE) and TYPE (VALUE) message`.
+pub(crate) fn type_error2(a: &Value, b: &Value, message: &str) -> Failure {
+    failed(format!("{} and {} {message}", shown(a), shown(b)))
 }
 
 /// A dump in a message has at most 29 bytes; its end shows what it was.
