@@ -12,6 +12,7 @@ mod dig_modes;
 mod front;
 mod host_nslookup;
 mod image;
+mod jq_cases;
 mod jq_cli;
 mod jq_diff;
 mod lab;
@@ -36,5 +37,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
+    trials.extend(jq_cases::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -8,6 +8,8 @@ mod exit;
 pub mod host;
 mod input;
 mod map;
+#[allow(dead_code)]
+mod natives;
 pub mod number;
 pub mod read;
 #[allow(dead_code)]
