@@ -100,6 +100,8 @@ pub(crate) fn run(ctx: &mut Ctx, compile: Compile) -> Result<Exit, Error> {
         None => Ok(exit),
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(error.into()),
         Some(error) => {
+            // What could not be written is not to be tried, and complained about, once more.
+            ctx.stdout = Box::new(io::sink());
             ctx.say(&format!("jq: error: writing output failed: {}", reason(&error)));
             Ok(exit::SYSTEM)
         }
@@ -339,10 +341,10 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        self.world.out.borrow_mut().about_to_wait();
         if self.world.inputs.failures > 0 {
             return exit::SYSTEM;
         }
-        self.world.out.borrow_mut().about_to_wait();
         match (self.status, self.last) {
             (Some(status), _) => status,
             _ if !self.options.exit_status => Exit::OK,
