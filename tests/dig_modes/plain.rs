@@ -282,6 +282,12 @@ fn json_only() -> Result<(), Stop> {
     let ran = dig(&["-4", "+trace", "www.zone.example"])?;
     let values = ran.exits(0)?.jsons()?;
     ran.claim(values.len() == 4 && values[3]["answerRRs"][0]["rdataA"] == "192.0.2.10", "four hops")?;
+
+    // What BIND says on stdout about the command line itself.
+    let ran = dig(&["@127.0.0.30", "-y", "hmac-sha256:k:!!!", "www.zone.example"])?;
+    ran.claim(ran.jsons()?.len() == 1 && ran.err.contains("Couldn't create key k"), "a bad key is said on stderr")?;
+    let ran = dig(&["@127.0.0.30", "+ednsflags=99999", "www.zone.example"])?;
+    ran.claim(ran.out.is_empty() && ran.err.contains("invalid ednsflags"), "a bad number is said on stderr")?;
     Ok(())
 }
 

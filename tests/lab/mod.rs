@@ -139,6 +139,9 @@ impl TempDir {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            sweep();
+        }
         let path = std::env::temp_dir().join(format!("netkit-{label}-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(TempDir(path))
@@ -148,6 +151,22 @@ impl TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes what a run left that was ended by a signal: a process that is gone needs no directory.
+fn sweep() {
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // netkit-LABEL-PID-NUMBER
+        let mut parts = name.rsplit('-');
+        let (number, pid) = (parts.next().map(str::parse::<u32>), parts.next().map(str::parse::<u32>));
+        if let (true, Some(Ok(_)), Some(Ok(pid))) = (name.starts_with("netkit-"), number, pid)
+            && !std::path::Path::new("/proc").join(pid.to_string()).exists()
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -43,17 +43,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let Some(dig) = find("dig") else {
         println!("skipped: `dig`, the peer, is not installed (Debian package bind9-dnsutils)");
-        return Ok(());
+        return crate::bench_jq::rows(&netkit);
     };
     println!("\nA ratio below 1 means that netkit is faster. Median of alternating runs; the best in parentheses.\n");
     start_up(&netkit, &dig)?;
     match find("named") {
-        Some(named) => batch(&netkit, &dig, &named),
-        None => {
-            println!("skipped: batch, because `named` is not installed (Debian package bind9)");
-            Ok(())
-        }
+        Some(named) => batch(&netkit, &dig, &named)?,
+        None => println!("skipped: batch, because `named` is not installed (Debian package bind9)"),
     }
+    println!();
+    crate::bench_jq::rows(&netkit)
 }
 
 fn start_up(netkit: &Path, dig: &Path) -> Result<()> {
@@ -316,12 +315,17 @@ fn await_running(log: std::process::ChildStderr) -> Result<()> {
 }
 
 /// A port that is free for UDP and TCP; `named` cannot be asked which one it took.
+///
+/// It lies below the range of ephemeral ports (ip(7), ip_local_port_range): BIND's dig shares its source ports, and one that
+/// equals the server's receives its own query now and then.
 fn free_port() -> Result<u16> {
-    let failed = |error: std::io::Error| format!("no free port on loopback: {error}");
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-    let port = tcp.local_addr().map_err(failed)?.port();
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
-    Ok(port)
+    const CANDIDATES: std::ops::Range<u16> = 20_000..32_768;
+    let offset = u16::try_from(std::process::id() % u32::from(CANDIDATES.end - CANDIDATES.start)).unwrap_or(0);
+    let is_free = |port: &u16| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok() && UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()
+    };
+    let shifted = (CANDIDATES.start + offset..CANDIDATES.end).chain(CANDIDATES.start..CANDIDATES.start + offset);
+    shifted.into_iter().find(is_free).ok_or_else(|| "no free port on loopback".to_owned())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use netkit_core::{Error, text};
 use netkit_wire::dns::{Class, RrType};
 
 use crate::exit;
-use crate::lookup::{Family, Globals, KeyText, Lookup, Server, Settings};
+use crate::lookup::{Family, Format, Globals, KeyText, Lookup, Server, Settings};
 use crate::numbers::decimal;
 use crate::plus;
 
@@ -210,6 +210,12 @@ impl<'a> Parser<'a> {
             .map(|(settings, banner)| Lookup { settings, globals: Arc::clone(&globals), banner })
             .collect();
         Ok((Request::Run, lookups))
+    }
+
+    /// What there is to say so far: on stdout as with BIND, unless that carries JSON, and on stderr.
+    pub(crate) fn take_said(&mut self) -> (String, String) {
+        let (out, err) = (std::mem::take(&mut self.out), std::mem::take(&mut self.err));
+        if self.globals.format == Format::Json { (String::new(), out + &err) } else { (out, err) }
     }
 
     /// The settings that the next option changes.

@@ -189,7 +189,7 @@ impl Source<'_, '_> {
             return Ok(());
         }
         let parsed = self.parser.batch_line(&String::from_utf8_lossy(&line));
-        let (out, err) = (std::mem::take(&mut self.parser.out), std::mem::take(&mut self.parser.err));
+        let (out, err) = self.parser.take_said();
         if !(out.is_empty() && err.is_empty()) {
             let place = self.take_place();
             output.put(place, Item::Said(out, err));
@@ -215,7 +215,7 @@ fn work(source: &Mutex<Source<'_, '_>>, env: &Env, output: &Output) {
         let job = source.lock().unwrap_or_else(PoisonError::into_inner).next(output);
         let Some((place, lookup)) = job else { return };
         let mut sink = Sink::kept();
-        let done = engine::run(&lookup, env, &mut carry, &mut sink);
+        let done = engine::run(&lookup, env, &mut carry, &mut sink, None);
         let ran = Ran { out: sink.out, err: sink.err, hints: sink.hints, done, rc: lookup.globals.rc };
         output.put(place, Item::Ran(Box::new(ran)));
     }
@@ -243,7 +243,7 @@ fn print(ctx: &mut Ctx, env: &Env, output: &Output, status: &mut Status) -> Resu
                 }
                 Item::Later(lookup) => {
                     let mut sink = Sink::live(ctx);
-                    let done = engine::run(&lookup, env, &mut carry, &mut sink);
+                    let done = engine::run(&lookup, env, &mut carry, &mut sink, None);
                     sink.flush();
                     if let Some(error) = sink.broken.take() {
                         return Err(error.into());

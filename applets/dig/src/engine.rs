@@ -17,6 +17,7 @@ use crate::explain;
 use crate::incoming::Accepted;
 use crate::json::{self, Attempt};
 use crate::lookup::{Format, Globals, Lookup, PORT, Server, Settings};
+use crate::personality::Face;
 use crate::print;
 use crate::query::{self, Asked};
 use crate::session::{Carry, Env, Sink};
@@ -47,8 +48,16 @@ pub(crate) struct Done {
 }
 
 /// Runs one lookup; everything it has to say goes to `sink`.
-pub(crate) fn run(lookup: &Lookup, env: &Env, carry: &mut Carry, sink: &mut Sink<'_>) -> Done {
-    let mut run = Run::new(lookup, env, carry, sink);
+///
+/// Replies are shown as dig does, or by `face`.
+pub(crate) fn run<'r>(
+    lookup: &'r Lookup,
+    env: &'r Env,
+    carry: &'r mut Carry,
+    sink: &'r mut Sink<'_>,
+    face: Option<&'r mut dyn Face>,
+) -> Done {
+    let mut run = Run::new(lookup, env, carry, sink, face);
     let mut next = Some(run.first_pass());
     let mut error = None;
     let mut passes = 0;
@@ -76,11 +85,14 @@ pub(crate) fn run(lookup: &Lookup, env: &Env, carry: &mut Carry, sink: &mut Sink
 
 /// State that outlives a pass.
 pub(crate) struct Run<'r, 's> {
+    pub(crate) lookup: &'r Lookup,
     pub(crate) set: &'r Settings,
     pub(crate) globals: &'r Globals,
     pub(crate) env: &'r Env,
     pub(crate) carry: &'r mut Carry,
     pub(crate) sink: &'r mut Sink<'s>,
+    /// Shows replies in its own words; without one they look as dig's do.
+    pub(crate) face: Option<&'r mut dyn Face>,
     /// Not printed yet.
     pub(crate) banner: &'r str,
     pub(crate) exit: u8,
@@ -159,24 +171,29 @@ enum Step {
 }
 
 impl<'r, 's> Run<'r, 's> {
-    fn new(lookup: &'r Lookup, env: &'r Env, carry: &'r mut Carry, sink: &'r mut Sink<'s>) -> Run<'r, 's> {
+    fn new(
+        lookup: &'r Lookup,
+        env: &'r Env,
+        carry: &'r mut Carry,
+        sink: &'r mut Sink<'s>,
+        face: Option<&'r mut dyn Face>,
+    ) -> Run<'r, 's> {
         let globals: &Globals = &lookup.globals;
         let set = &lookup.settings;
-        let origins = match &globals.domain {
-            Some(domain) => vec![domain.clone()],
-            None => env.resolv.search.clone(),
-        };
+        let origins = globals.origins.as_ref().unwrap_or(&env.resolv.search).clone();
         // An address is never completed by a suffix: ndots:5 would turn one slip into four queries.
         let literal = set.name.parse::<IpAddr>().is_ok();
         if literal && (set.rtype == RrType::A || set.rtype == RrType::AAAA) {
             sink.hints.push(format!("{} is an address; did you mean -x {}?", set.name, set.name));
         }
         Run {
+            lookup,
             set,
             globals,
             env,
             carry,
             sink,
+            face,
             banner: &lookup.banner,
             exit: 0,
             reply_exit: None,
@@ -186,7 +203,7 @@ impl<'r, 's> Run<'r, 's> {
             attempts: Vec::new(),
             origins,
             ndots: globals.ndots.unwrap_or(env.resolv.ndots) as usize,
-            search: globals.search && !set.trace,
+            search: globals.search && set.search && !set.trace,
             literal,
         }
     }
@@ -214,6 +231,9 @@ impl<'r, 's> Run<'r, 's> {
     /// Asks the servers of a pass in turn.
     fn pass(&mut self, mut pass: Pass) -> Result<Option<Pass>, Error> {
         let Some(name) = self.name(&mut pass)? else { return Ok(self.next_origin(&pass)) };
+        if let (Some(face), Format::Text) = (self.face.as_deref_mut(), self.globals.format) {
+            face.trying(self.sink, &name);
+        }
         let mut sent = self.prepare(&mut pass, name);
         if self.set.nssearch && !pass.root {
             self.ask_all(&pass, &sent);
@@ -511,7 +531,7 @@ impl<'r, 's> Run<'r, 's> {
 
     fn no_servers(&mut self) {
         if self.globals.format == Format::Json {
-            let line = json::no_reply(self.set, &self.attempts);
+            let line = json::no_reply(self.set, self.globals, &self.attempts);
             self.sink.out.push_str(&line);
         } else {
             self.error("no servers could be reached");
@@ -587,13 +607,16 @@ impl<'r, 's> Run<'r, 's> {
             pass.seen_bad_cookie = true;
             return Some(Step::Restart(Box::new(pass.clone())));
         }
-        if rcode == Rcode::SERVFAIL && !self.set.servfail_stops {
+        let failed = rcode == Rcode::SERVFAIL;
+        let no_recursion = self.set.check_ra && !message.header.ra && self.set.rd;
+        if no_recursion || (failed && !self.set.servfail_stops) {
+            let what = if failed { "SERVFAIL reply" } else { "recursion not available" };
             let from = server.address;
             if !last && (!self.set.nssearch || pass.root) {
-                self.comment(&format!("Got SERVFAIL reply from {from}, trying next server"));
+                self.comment(&format!("Got {what} from {from}, trying next server"));
                 return Some(Step::Next);
             }
-            self.comment(&format!("Got SERVFAIL reply from {from}"));
+            self.comment(&format!("Got {what} from {from}"));
         }
         None
     }

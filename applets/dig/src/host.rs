@@ -11,21 +11,23 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
 use netkit_wire::dns::{Class, Message, Name, Rcode, Record, RrType, Section, Style};
 
 use crate::engine::bare;
-use crate::host_ask::{self, Ask, Face, Reply, atoi, end_of_chain, rcode_text};
-use crate::lookup::{Family, PORT};
+use crate::lookup::{Family, Format, Globals, Lookup, PORT, Settings};
+use crate::personality::{self, Face, Reply, atoi, end_of_chain, rcode_text};
 use crate::print::address;
 use crate::session::{Env, Sink};
 use crate::{Own, PEER_VERSION, numbers};
 
 /// Tries at a server unless `-R` says otherwise; resolv.conf has no say in it.
 const TRIES: u32 = 2;
+/// Longest wait, in seconds: about thirty years, and a deadline can still be computed from it.
+const TIMEOUT_MAX: u32 = 1 << 30;
 const SCHEMA: &str = "host/1";
 
 pub(crate) const APPLET: Applet = Applet {
@@ -38,10 +40,6 @@ pub(crate) const APPLET: Applet = Applet {
     capability: None,
     main: run,
 };
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 const FLAGS: &[Flag] = &[
     flag("-a", "", "all types, in full (-v -t ANY)"),
@@ -100,26 +98,18 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     if let Some(target) = &own.netns {
         netkit_sys::netns::enter(target)?;
     }
-    let ask = options.ask(&env, json.then_some(SCHEMA))?;
+    let lookup = options.lookup(&env, json)?;
     let mut host = Host {
         verbose: options.verbose,
         list: options.list,
         almost_all: options.almost_all,
-        default_lookups: options.default_lookups && ask.rtype != RrType::PTR,
+        default_lookups: options.default_lookups && lookup.settings.rtype != RrType::PTR,
         identify: options.compare,
         announce: options.server.is_some(),
         error: None,
-        queue: VecDeque::from([ask]),
+        queue: VecDeque::from([lookup]),
     };
-    let mut sink = Sink::live(ctx);
-    while let Some(ask) = host.queue.pop_front() {
-        let done = host_ask::run(&ask, &env, &mut host, &mut sink);
-        sink.flush();
-        if let Some(error) = sink.broken.take() {
-            return Err(error.into());
-        }
-        done?;
-    }
+    personality::run(ctx, &env, &mut host)?;
     Ok(if host.error == Some(false) { Exit::OK } else { Exit(1) })
 }
 
@@ -149,10 +139,11 @@ struct Options {
     tcp: bool,
     tcp_set: bool,
     servfail_stops: bool,
-    ndots: Option<usize>,
+    ndots: Option<u32>,
     port: u16,
     tries: u32,
-    timeout: Option<Duration>,
+    /// Seconds.
+    timeout: Option<u32>,
     family: Family,
     /// Status of what goes wrong from here on.
     fatal: Exit,
@@ -276,7 +267,7 @@ impl Options {
                 self.rtype = Some(RrType::AXFR);
                 self.fatal = Exit(3);
             }
-            'N' => self.ndots = Some(usize::try_from(atoi(value)).unwrap_or(0)),
+            'N' => self.ndots = Some(u32::try_from(atoi(value)).unwrap_or(0)),
             'p' => {
                 let port = numbers::decimal(value, u32::from(u16::MAX)).ok().and_then(|port| u16::try_from(port).ok());
                 let bad = || Wrong::Fatal(Error::new(Exit(1), format!("invalid port: {value}")));
@@ -291,8 +282,8 @@ impl Options {
                 self.tcp_set = true;
             }
             // About thirty years: long enough, and a deadline can still be computed from it.
-            'w' => self.timeout = Some(Duration::from_secs(1 << 30)),
-            'W' => self.timeout = Some(Duration::from_secs(u64::try_from(atoi(value)).unwrap_or(1).clamp(1, 1 << 30))),
+            'w' => self.timeout = Some(TIMEOUT_MAX),
+            'W' => self.timeout = Some(u32::try_from(atoi(value)).unwrap_or(1).clamp(1, TIMEOUT_MAX)),
             _ => {}
         }
         Ok(())
@@ -332,39 +323,43 @@ impl Options {
         }
     }
 
-    fn ask(&self, env: &Env, json: Option<&'static str>) -> Result<Ask, Error> {
-        let servers = host_ask::servers_for(env, self.server.as_deref(), self.family)
+    fn lookup(&self, env: &Env, json: bool) -> Result<Lookup, Error> {
+        let servers = personality::servers_for(env, self.server.as_deref(), self.family)
             .map_err(|error| Error { exit: self.fatal, ..error })?;
-        let reverse = host_ask::reverse_text(&self.name);
-        // An address is never completed from the search list.
-        let search = reverse.is_none();
+        let reverse = personality::reverse_text(&self.name);
         let (name, rtype) = match reverse {
             Some(name) => (name, RrType::PTR),
             None => (self.name.clone(), self.rtype.unwrap_or(RrType::A)),
         };
-        Ok(Ask {
+        let settings = Settings {
             name,
-            rtype,
+            rtype: if self.compare { RrType::NS } else { rtype },
             class: self.class,
-            recurse: self.recurse,
+            rd: self.recurse,
             tcp: self.tcp,
-            tries: self.tries,
-            timeout: self.timeout,
-            search,
-            origins: env.resolv.search.clone(),
-            ndots: self.ndots.unwrap_or(env.resolv.ndots as usize),
+            tries: Some(self.tries),
+            // An address is never completed from the search list.
+            search: self.name.parse::<IpAddr>().is_err(),
             servfail_stops: self.servfail_stops,
             check_ra: self.server.is_none(),
             comments: false,
-            show_search: false,
-            serial: self.serial,
-            port: self.port,
-            family: self.family,
+            ixfr_serial: self.serial,
             servers,
-            compare_soa: self.compare,
+            nssearch: self.compare,
+            ..personality::plain_settings()
+        };
+        let globals = Globals {
+            search: true,
+            ndots: self.ndots,
+            timeout: self.timeout,
+            port: Some(self.port),
+            family: self.family,
+            format: if json { Format::Json } else { Format::Text },
+            schema: SCHEMA,
             illegal: self.fatal,
-            json,
-        })
+            ..Globals::default()
+        };
+        Ok(Lookup { settings, globals: globals.into(), banner: String::new() })
     }
 }
 
@@ -387,10 +382,14 @@ struct Host {
     announce: bool,
     /// `None` until a reply came, then whether one was bad.
     error: Option<bool>,
-    queue: VecDeque<Ask>,
+    queue: VecDeque<Lookup>,
 }
 
 impl Face for Host {
+    fn queue(&mut self) -> &mut VecDeque<Lookup> {
+        &mut self.queue
+    }
+
     fn trying(&mut self, sink: &mut Sink<'_>, name: &Name) {
         if self.verbose {
             let _ = writeln!(sink.out, "Trying \"{}\"", bare(name));
@@ -410,7 +409,7 @@ impl Face for Host {
         if rcode == Rcode::NOERROR && self.default_lookups && reply.rtype == RrType::A {
             self.follow(reply);
         }
-        if reply.ask.json.is_some() {
+        if reply.lookup.globals.format == Format::Json {
             return;
         }
         if std::mem::take(&mut self.announce) {
@@ -448,13 +447,13 @@ impl Host {
     fn follow(&mut self, reply: &Reply<'_>) {
         let name = bare(&end_of_chain(reply.message, reply.name));
         for rtype in [RrType::AAAA, RrType::MX] {
-            self.queue.push_back(Ask { name: name.clone(), rtype, search: false, tcp: reply.tcp, ..reply.ask.clone() });
+            self.queue.push_back(personality::following(reply, name.clone(), rtype));
         }
     }
 
     fn not_found(&self, out: &mut String, reply: &Reply<'_>, rcode: Rcode) {
         let asked = bare(reply.name);
-        let name = if rcode == Rcode::NXDOMAIN { reply.ask.name.as_str() } else { asked.as_str() };
+        let name = if rcode == Rcode::NXDOMAIN { reply.lookup.settings.name.as_str() } else { asked.as_str() };
         let name = netkit_core::text::printable(name);
         let (number, text) = (rcode.0, rcode_text(rcode));
         if self.identify {
@@ -568,7 +567,7 @@ mod tests {
     fn letters_cluster_and_take_values() {
         let options = parse("-vtmx -W2 -R 3 -N 4 -p 5353 name server").unwrap();
         assert_eq!((options.verbose, options.rtype, options.tries), (true, Some(RrType::MX), 4));
-        assert_eq!((options.timeout, options.ndots, options.port), (Some(Duration::from_secs(2)), Some(4), 5353));
+        assert_eq!((options.timeout, options.ndots, options.port), (Some(2), Some(4), 5353));
         assert_eq!((options.name.as_str(), options.server.as_deref()), ("name", Some("server")));
         assert!(!options.default_lookups);
     }
@@ -584,7 +583,7 @@ mod tests {
     #[test]
     fn values_out_of_reason_are_brought_in() {
         let options = parse("-W 0 -R -7 -N x name").unwrap();
-        assert_eq!((options.timeout, options.tries, options.ndots), (Some(Duration::from_secs(1)), 2, Some(0)));
+        assert_eq!((options.timeout, options.tries, options.ndots), (Some(1), 2, Some(0)));
     }
 
     #[test]

@@ -69,7 +69,12 @@ impl Run<'_, '_> {
                 match &message.fault {
                     Some(fault) if !readable || !self.set.best_effort => fault.clone(),
                     fault => {
-                        if fault.is_some() || is_odd(&message) {
+                        if self.face.is_some() {
+                            // The peer shows such a message as bytes; here what came before the fault is shown.
+                            let noted =
+                                fault.as_ref().map(|fault| format!(";; WARNING: message ended early: {fault}\n"));
+                            self.sink.err.push_str(&noted.unwrap_or_default());
+                        } else if fault.is_some() || is_odd(&message) {
                             self.warn("Warning: Message parser reports malformed message packet.");
                         }
                         return Some(message);

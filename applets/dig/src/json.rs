@@ -8,11 +8,9 @@ use netkit_core::json::Value;
 use netkit_core::text::hex;
 use netkit_wire::dns::{Message, Rcode, Record, Section, Style};
 
-use crate::lookup::{Server, Settings};
+use crate::lookup::{Globals, Server, Settings};
 use crate::print::{Shown, address, style};
 use crate::yaml::Exchange;
-
-const SCHEMA: &str = "dig/1";
 
 /// One try at one server.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub(crate) fn reply(
 ) {
     let message = shown.message;
     let mut object = Value::object()
-        .with("schema", SCHEMA)
+        .with("schema", shown.globals.schema)
         .with("server", address(exchange.peer))
         .with("server_name", server.label.as_str())
         .with("transport", if exchange.tcp { "tcp" } else { "udp" })
@@ -111,9 +109,9 @@ pub(crate) fn reply(
 }
 
 /// What is printed when nobody answered.
-pub(crate) fn no_reply(settings: &Settings, attempts: &[Attempt]) -> String {
+pub(crate) fn no_reply(settings: &Settings, globals: &Globals, attempts: &[Attempt]) -> String {
     let object = Value::object()
-        .with("schema", SCHEMA)
+        .with("schema", globals.schema)
         .with("server", Value::Null)
         .with("transport", Value::Null)
         .with("query_time_us", Value::Null)

@@ -19,7 +19,6 @@ mod engine;
 mod exit;
 mod explain;
 mod host;
-mod host_ask;
 mod incoming;
 mod json;
 mod lookup;
@@ -29,6 +28,7 @@ mod nslookup_print;
 mod numbers;
 mod options;
 mod path;
+mod personality;
 mod plus;
 mod print;
 mod query;
@@ -85,11 +85,11 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let resolve = |host: &str, family| servers::resolve(&resolver, host, family);
     let mut parser = Parser::new(&resolve, &version);
     let parsed = parse(ctx, &mut parser, &words);
-    let (mut out, mut err) = (std::mem::take(&mut parser.out), std::mem::take(&mut parser.err));
     if parsed.is_ok() {
         let (text, file) = (parser.globals.key_text.as_ref(), parser.globals.key_file.as_deref());
-        env.make_key(text, file, &mut out, &mut err);
+        env.make_key(text, file, &mut parser.out, &mut parser.err);
     }
+    let (out, err) = parser.take_said();
     ctx.stdout.write_all(out.as_bytes())?;
     let _ = ctx.stdout.flush();
     let _ = ctx.stderr.write_all(err.as_bytes());
@@ -113,7 +113,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let mut carry = Carry::default();
     for lookup in &lookups {
         let mut sink = Sink::live(ctx);
-        let done = engine::run(lookup, &env, &mut carry, &mut sink);
+        let done = engine::run(lookup, &env, &mut carry, &mut sink, None);
         sink.flush();
         if let Some(error) = sink.broken.take() {
             return Err(error.into());

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use netkit_wire::dns::{Class, EdnsOption, Opcode, RrType, Split};
 
+use netkit_core::Exit;
+
+use crate::exit;
+
 /// UDP payload size offered in EDNS, in bytes (DNS Flag Day 2020).
 pub(crate) const UDP_SIZE: u16 = 1232;
 /// Port of DNS over UDP and TCP (RFC 1035, 4.2).
@@ -82,8 +86,8 @@ pub(crate) struct Globals {
     pub(crate) ndots: Option<u32>,
     /// `+timeout=`, in seconds.
     pub(crate) timeout: Option<u32>,
-    /// `+domain=`
-    pub(crate) domain: Option<String>,
+    /// `+domain=`: suffixes to append instead of those of resolv.conf.
+    pub(crate) origins: Option<Vec<String>>,
     /// `-p`
     pub(crate) port: Option<u16>,
     /// `-b`
@@ -110,6 +114,10 @@ pub(crate) struct Globals {
     pub(crate) comments_asked: bool,
     /// The same for `+question`.
     pub(crate) question_asked: bool,
+    /// Schema of the JSON lines.
+    pub(crate) schema: &'static str,
+    /// Status when the name is none.
+    pub(crate) illegal: Exit,
 }
 
 /// A TSIG key as `-y` or a key file spells it.
@@ -132,7 +140,7 @@ impl Default for Globals {
             show_search: false,
             ndots: None,
             timeout: None,
-            domain: None,
+            origins: None,
             port: None,
             source: None,
             family: Family::Any,
@@ -146,6 +154,8 @@ impl Default for Globals {
             fuzz_time: None,
             comments_asked: false,
             question_asked: false,
+            schema: "dig/1",
+            illegal: exit::INTERNAL,
         }
     }
 }
@@ -225,6 +235,10 @@ pub(crate) struct Settings {
     pub(crate) tries: Option<u32>,
     /// SERVFAIL ends the lookup.
     pub(crate) servfail_stops: bool,
+    /// A reply without RA leads to the next server.
+    pub(crate) check_ra: bool,
+    /// The search list may complete the name, if it is used at all.
+    pub(crate) search: bool,
     pub(crate) trace: bool,
     pub(crate) nssearch: bool,
     pub(crate) one_soa: bool,
@@ -289,6 +303,8 @@ impl Default for Settings {
             ignore_tc: false,
             tries: None,
             servfail_stops: true,
+            check_ra: false,
+            search: true,
             trace: false,
             nssearch: false,
             one_soa: false,

@@ -9,16 +9,15 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::time::Duration;
 
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
 use netkit_wire::dns::{Class, RrType};
 
-use crate::host_ask::{self, Ask};
-use crate::lookup::{Family, PORT, Server};
+use crate::lookup::{Family, Format, Globals, Lookup, PORT, Server, Settings};
 use crate::nslookup_print::Printer;
-use crate::session::{Env, Sink};
+use crate::personality;
+use crate::session::Env;
 use crate::{Own, PEER_VERSION, numbers};
 
 const SCHEMA: &str = "nslookup/1";
@@ -37,10 +36,6 @@ pub(crate) const APPLET: Applet = Applet {
     capability: None,
     main: run,
 };
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 const FLAGS: &[Flag] = &[
     flag("-all", "", "show servers and settings"),
@@ -92,7 +87,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
             ctx.say(&version);
             return Ok(Exit::OK);
         }
-        Line::Lookup(lookup) => session.look_up(ctx, &env, &lookup)?,
+        Line::Question(question) => session.look_up(ctx, &env, *question)?,
         Line::Interactive => session.interactive(ctx, &env)?,
     }
     if !json {
@@ -103,26 +98,12 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
 }
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Line {
-    Lookup(Lookup),
+    Question(Box<Settings>),
     Interactive,
     Version,
     Usage,
-}
-
-/// A name with the settings that hold when it is typed; the others hold when it is looked up.
-#[derive(Debug, PartialEq, Eq)]
-struct Lookup {
-    name: String,
-    /// The name is an address turned round.
-    reverse: bool,
-    rtype: RrType,
-    class: Class,
-    recurse: bool,
-    tcp: bool,
-    tries: u32,
-    servfail_stops: bool,
 }
 
 /// Text about the settings. It goes to stdout as with BIND, but to stderr where stdout carries JSON.
@@ -195,7 +176,7 @@ impl Session {
     }
 
     fn command_line(&mut self, env: &Env, words: &[String], talk: &mut Talk) -> Result<Line, Error> {
-        let (mut lookup, mut have_name, mut have_server) = (None, false, false);
+        let (mut question, mut have_name, mut have_server) = (None, false, false);
         for word in words {
             match word.strip_prefix('-') {
                 Some("") => have_name = true,
@@ -208,7 +189,7 @@ impl Session {
                 }
                 None if !have_name => {
                     have_name = true;
-                    lookup = Some(self.lookup(word));
+                    question = Some(Box::new(self.question(word)));
                 }
                 None if have_server => return Ok(Line::Usage),
                 None => {
@@ -217,7 +198,7 @@ impl Session {
                 }
             }
         }
-        Ok(lookup.map_or(Line::Interactive, Line::Lookup))
+        Ok(question.map_or(Line::Interactive, Line::Question))
     }
 
     fn interactive(&mut self, ctx: &mut Ctx, env: &Env) -> Result<(), Error> {
@@ -254,8 +235,7 @@ impl Session {
                     talk.line(&format!("The '{word}' command is not implemented."));
                 }
                 _ => {
-                    let lookup = self.lookup(word);
-                    self.look_up(ctx, env, &lookup)?;
+                    self.look_up(ctx, env, self.question(word))?;
                 }
             }
             talk.hand_over(ctx, self.json)?;
@@ -263,65 +243,47 @@ impl Session {
     }
 
     fn use_server(&mut self, env: &Env, text: &str) -> Result<(), Error> {
-        self.servers = host_ask::servers_for(env, Some(text), Family::Any)?;
+        self.servers = personality::servers_for(env, Some(text), Family::Any)?;
         self.check_ra = false;
         Ok(())
     }
 
-    fn lookup(&self, word: &str) -> Lookup {
-        let (name, rtype, reverse) = match host_ask::reverse_text(word) {
+    /// The question as the settings stand now; what `set` changes afterwards does not reach it.
+    fn question(&self, word: &str) -> Settings {
+        let (name, rtype, reverse) = match personality::reverse_text(word) {
             Some(name) => (name, RrType::PTR, true),
             None => (word.to_owned(), self.rtype, false),
         };
-        Lookup {
+        Settings {
             name,
-            reverse,
             rtype,
             class: self.class,
-            recurse: self.recurse,
+            rd: self.recurse,
             tcp: self.tcp.unwrap_or(rtype == RrType::ANY),
-            tries: self.tries,
+            tries: Some(self.tries.max(1)),
             servfail_stops: self.servfail_stops,
+            // An address is never completed from the search list.
+            search: !reverse,
+            ..personality::plain_settings()
         }
     }
 
-    fn look_up(&mut self, ctx: &mut Ctx, env: &Env, lookup: &Lookup) -> Result<(), Error> {
+    fn look_up(&mut self, ctx: &mut Ctx, env: &Env, question: Settings) -> Result<(), Error> {
         self.printer.no_a = false;
-        let timeout = (self.timeout != 0).then(|| Duration::from_secs(u64::from(self.timeout.min(TIMEOUT_MAX))));
-        self.printer.queue.push_back(Ask {
-            name: lookup.name.clone(),
-            rtype: lookup.rtype,
-            class: lookup.class,
-            recurse: lookup.recurse,
-            tcp: lookup.tcp,
-            tries: lookup.tries.max(1),
-            timeout,
-            // An address is never completed from the search list.
-            search: self.search && !lookup.reverse,
-            origins: self.origins.clone(),
-            ndots: self.ndots as usize,
-            servfail_stops: lookup.servfail_stops,
-            check_ra: self.check_ra,
-            comments: true,
+        let settings = Settings { servers: self.servers.clone(), check_ra: self.check_ra, ..question };
+        let globals = Globals {
+            search: self.search,
             show_search: self.printer.debug,
-            serial: 0,
-            port: self.port,
-            family: Family::Any,
-            servers: self.servers.clone(),
-            compare_soa: false,
-            illegal: crate::exit::INTERNAL,
-            json: self.json.then_some(SCHEMA),
-        });
-        let mut sink = Sink::live(ctx);
-        while let Some(ask) = self.printer.queue.pop_front() {
-            let done = host_ask::run(&ask, env, &mut self.printer, &mut sink);
-            sink.flush();
-            if let Some(error) = sink.broken.take() {
-                return Err(error.into());
-            }
-            done?;
-        }
-        Ok(())
+            ndots: Some(self.ndots),
+            timeout: (self.timeout != 0).then_some(self.timeout.min(TIMEOUT_MAX)),
+            origins: Some(self.origins.clone()),
+            port: Some(self.port),
+            format: if self.json { Format::Json } else { Format::Text },
+            schema: SCHEMA,
+            ..Globals::default()
+        };
+        self.printer.queue.push_back(Lookup { settings, globals: globals.into(), banner: String::new() });
+        personality::run(ctx, env, &mut self.printer)
     }
 
     fn show_servers(&self, talk: &mut Talk) {
@@ -461,7 +423,7 @@ mod tests {
     #[test]
     fn settings_as_typed() {
         let (_, done, text) = after("-vc -nosearch -norec -t=3 -po=54 -cl=ch -q=txt -all");
-        assert_eq!(done.unwrap(), Line::Interactive);
+        assert!(matches!(done.unwrap(), Line::Interactive));
         assert_eq!(
             text,
             "Default server: 192.0.2.1\nAddress: 192.0.2.1#54\n\nSet options:\n  vc\t\t\tnodebug\t\tnod2\n  nosearch\t\t\
@@ -483,7 +445,7 @@ mod tests {
     #[test]
     fn a_lookup_keeps_the_type_it_was_typed_under() {
         let (session, done, _) = after("www -type=mx 192.0.2.7");
-        let Line::Lookup(lookup) = done.unwrap() else { panic!("a lookup") };
+        let Line::Question(lookup) = done.unwrap() else { panic!("a lookup") };
         assert_eq!((lookup.rtype, session.rtype), (RrType::A, RrType::MX));
         assert_eq!(session.servers.first().map(|server| server.label.as_str()), Some("192.0.2.7"));
         assert!(!session.check_ra);
@@ -492,15 +454,15 @@ mod tests {
     #[test]
     fn addresses_become_reverse_names() {
         let (_, done, _) = after("-type=mx 192.0.2.7");
-        let Line::Lookup(lookup) = done.unwrap() else { panic!("a lookup") };
+        let Line::Question(lookup) = done.unwrap() else { panic!("a lookup") };
         assert_eq!((lookup.name.as_str(), lookup.rtype), ("7.2.0.192.in-addr.arpa.", RrType::PTR));
     }
 
     #[test]
     fn what_stops_at_once() {
-        assert_eq!(after("-VERSION www").1.unwrap(), Line::Version);
-        assert_eq!(after("www 192.0.2.1 192.0.2.2").1.unwrap(), Line::Usage);
-        assert_eq!(after("- 192.0.2.1").1.unwrap(), Line::Interactive);
+        assert!(matches!(after("-VERSION www").1.unwrap(), Line::Version));
+        assert!(matches!(after("www 192.0.2.1 192.0.2.2").1.unwrap(), Line::Usage));
+        assert!(matches!(after("- 192.0.2.1").1.unwrap(), Line::Interactive));
         assert_eq!(after("-d2 www").1.unwrap_err().exit, Exit(2));
         assert_eq!(
             after("-retry=x -port=65536").2,

@@ -8,7 +8,8 @@ use netkit_wire::dns::{Fault, Message, Rcode, Record, RrType, Section, Style};
 
 use crate::engine::bare;
 use crate::host::warn;
-use crate::host_ask::{Ask, Face, Reply, end_of_chain, rcode_text};
+use crate::lookup::{Format, Lookup};
+use crate::personality::{self, Face, Reply, end_of_chain, rcode_text};
 use crate::print::address;
 use crate::session::Sink;
 
@@ -26,10 +27,14 @@ pub(crate) struct Printer {
     /// The A of this name had no answer; only if AAAA has none either is that said.
     pub(crate) no_a: bool,
     /// Lookups that a reply led to.
-    pub(crate) queue: VecDeque<Ask>,
+    pub(crate) queue: VecDeque<Lookup>,
 }
 
 impl Face for Printer {
+    fn queue(&mut self) -> &mut VecDeque<Lookup> {
+        &mut self.queue
+    }
+
     fn reply(&mut self, sink: &mut Sink<'_>, reply: &Reply<'_>) {
         self.replied = true;
         let message = reply.message;
@@ -39,9 +44,9 @@ impl Face for Printer {
         self.failed |= rcode != Rcode::NOERROR;
         if follow {
             let name = bare(&end_of_chain(message, reply.name));
-            self.queue.push_back(Ask { name, rtype: RrType::AAAA, search: false, tcp: reply.tcp, ..reply.ask.clone() });
+            self.queue.push_back(personality::following(reply, name, RrType::AAAA));
         }
-        if reply.ask.json.is_some() {
+        if reply.lookup.globals.format == Format::Json {
             return;
         }
         if first {
@@ -66,7 +71,7 @@ impl Face for Printer {
         } else if follow {
             self.no_a = true;
         } else if self.type_set || (reply.rtype == RrType::AAAA && self.no_a) {
-            let _ = writeln!(sink.out, "*** Can't find {}: No answer", printable(&reply.ask.name));
+            let _ = writeln!(sink.out, "*** Can't find {}: No answer", printable(&reply.lookup.settings.name));
         }
         if !message.header.aa && reply.rtype != RrType::A && reply.rtype != RrType::AAAA {
             sink.out.push_str("\nAuthoritative answers can be found from:\n");

@@ -219,7 +219,7 @@ fn valued(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_
     match rule {
         Rule::Domain => {
             let domain = needed(parser)?;
-            parser.globals.domain = Some(domain);
+            parser.globals.origins = Some(vec![domain]);
             // The domain replaces the search list, and is used.
             parser.globals.search = true;
         }

@@ -9,6 +9,7 @@ use netkit_wire::dns::Message;
 use crate::engine::{CLIENT_COOKIE, Pass, Received, Run, Sent};
 use crate::json::Attempt;
 use crate::lookup::{Format, Server};
+use crate::personality::Reply;
 use crate::print::{self, Footer, KeyState, Shown, TransferSize};
 use crate::{json, yaml};
 
@@ -83,6 +84,14 @@ impl Run<'_, '_> {
         sending: bool,
         tcp: bool,
     ) {
+        if let Some(face) = self.face.as_deref_mut() {
+            let Sent { name, rtype, .. } = sent;
+            let (lookup, message, peer) = (self.lookup, &received.message, received.peer);
+            face.reply(self.sink, &Reply { lookup, message, name, rtype: *rtype, server, peer, tcp });
+            if self.globals.format == Format::Text {
+                return;
+            }
+        }
         let label = server.address.to_string();
         let shown = Shown {
             settings: self.set,
@@ -123,6 +132,12 @@ impl Run<'_, '_> {
         if self.globals.short || self.globals.format != Format::Text {
             return;
         }
+        let size = received.message.bytes.len();
+        if let Some(face) = self.face.as_deref_mut() {
+            let octets = transfer.map_or(size as u64, |transfer| transfer.bytes);
+            face.received(self.sink, octets, received.peer, received.elapsed);
+            return;
+        }
         let key = match (self.env.key_failed, self.validated) {
             (true, _) => KeyState::NotUsed,
             (false, false) => KeyState::NotValidated,
@@ -135,7 +150,7 @@ impl Run<'_, '_> {
             tcp: pass.tcp,
             elapsed: received.elapsed,
             when: self.env.clock.unix_seconds(),
-            size: received.message.bytes.len(),
+            size,
             transfer,
             key,
         };

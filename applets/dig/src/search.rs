@@ -30,7 +30,7 @@ impl Run<'_, '_> {
         let Some(origin) = origin else {
             return Name::parse(text)
                 .map(Some)
-                .map_err(|why| Error::new(exit::INTERNAL, format!("'{shown}' is not a legal name ({why})")));
+                .map_err(|why| Error::new(self.globals.illegal, format!("'{shown}' is not a legal name ({why})")));
         };
         let illegal = |what: &str, why: &dyn std::fmt::Display| {
             Error::new(exit::USAGE, format!("'{what}' is not in legal name syntax ({why})"))

@@ -188,7 +188,8 @@ impl Run<'_, '_> {
         let (source, tcp) = (self.globals.source, pass.tcp);
         let targets: Vec<(Server, SocketAddr)> =
             pass.servers.iter().map(|server| (server.clone(), self.target(server))).collect();
-        let mut answered = false;
+        let (mut answered, started) = (false, Instant::now());
+        let transport = if tcp { "tcp" } else { "udp" };
         std::thread::scope(|scope| {
             for (server, target) in targets {
                 let sender = sender.clone();
@@ -210,9 +211,14 @@ impl Run<'_, '_> {
                         self.reply_exit = Some(exit::of_reply(&message));
                         let now = self.env.clock.now();
                         let received = Received { message, peer: target, elapsed, sent_at: now, at: now };
+                        self.record_reply(target, transport, &received);
                         self.print(pass, sent, &server, &received, 0);
+                        if self.face.is_some() {
+                            self.footer(pass, &server, &received, None);
+                        }
                     }
                     Err(failure) => {
+                        self.record_failure(target, transport, started, &failure);
                         self.warn(&format!("communications error to {}: {failure}", print::address(target)));
                     }
                 }
@@ -227,7 +233,8 @@ impl Run<'_, '_> {
     }
 
     fn warn_plain(&mut self, line: &str) {
-        let to = if self.globals.short && !self.set.nssearch { &mut self.sink.err } else { &mut self.sink.out };
+        let apart = self.face.is_some() || (self.globals.short && !self.set.nssearch);
+        let to = if apart { &mut self.sink.err } else { &mut self.sink.out };
         to.push_str(line);
         to.push('\n');
     }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use netkit_core::Flag;
+use netkit_core::{Flag, flag};
 
 use crate::input::reason;
 use crate::read;
@@ -30,6 +30,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("    --tab", "", "indent with tabs"),
     flag("    --indent", "N", "indent with N spaces, 0 to 7"),
     flag("    --unbuffered", "", "flush behind each output"),
+    flag("    --from", "FORMAT", "yaml: inputs are YAML documents; json is the default"),
     flag("    --stream", "", "inputs as events [path, leaf], before they are complete"),
     flag("    --stream-errors", "", "--stream, and errors as [message, path]"),
     flag("    --seq", "", "inputs and outputs begin with RS (RFC 7464)"),
@@ -47,10 +48,6 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("    --build-configuration", "", "what this build is"),
     flag("-h, --help", "", "this page"),
 ];
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 /// What a valid command line asks for.
 pub(crate) enum Request {
@@ -75,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) null_input: bool,
     pub(crate) raw_input: bool,
     pub(crate) slurp: bool,
+    /// `--from yaml`.
+    pub(crate) yaml: bool,
     pub(crate) indent: Layout,
     pub(crate) raw_output: bool,
     pub(crate) join: bool,
@@ -170,6 +169,9 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Request, Refusal> {
             }
         }
     }
+    if options.yaml && (options.raw_input || options.stream || options.seq) {
+        return refuse("--from yaml does not go with --raw-input, --stream and --seq");
+    }
     Ok(Request::Run(Box::new(options)))
 }
 
@@ -241,8 +243,15 @@ fn long_option(
         }
         b"run-tests" => return refuse("--run-tests is not offered; run the filters one by one"),
         b"argfile" => return refuse("--argfile is not offered, as in jq since 1.7; use --slurpfile"),
-        b"from" | b"to" | b"yaml-input" | b"yaml-output" | b"in-place" | b"raw-input0" => {
-            return refuse(format!("--{} is not offered; input and output are JSON", lossy(name)));
+        b"from" => match rest.next().map(|word| lossy(word.as_bytes())).as_deref() {
+            Some("yaml") => options.yaml = true,
+            Some("json") => options.yaml = false,
+            Some(other) => return refuse(format!("--from {other} is not offered; it takes yaml or json")),
+            None => return refuse("--from takes one parameter (yaml or json)"),
+        },
+        b"yaml-input" => return refuse("--yaml-input is not offered; use --from yaml"),
+        b"to" | b"yaml-output" | b"in-place" | b"raw-input0" => {
+            return refuse(format!("--{} is not offered; output is JSON on standard output", lossy(name)));
         }
         other => return refuse(format!("Unknown option --{}", lossy(other))),
     }
@@ -389,7 +398,9 @@ mod tests {
                 "Bad JSON in --rawfile a /nonexistent: Could not open /nonexistent: No such file or directory",
             ),
             (&["--slurpfile", "a", "/"], "Bad JSON in --slurpfile a /: Could not open /: It's a directory"),
-            (&["--from", "yaml", "."], "--from is not offered; input and output are JSON"),
+            (&["--from", "toml", "."], "--from toml is not offered; it takes yaml or json"),
+            (&["--to", "yaml", "."], "--to is not offered; output is JSON on standard output"),
+            (&["--from", "yaml", "--stream", "."], "--from yaml does not go with --raw-input, --stream and --seq"),
             (&["--run-tests"], "--run-tests is not offered; run the filters one by one"),
         ] {
             assert_eq!(message(line), text, "{line:?}");

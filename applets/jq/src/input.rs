@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) raw: bool,
     /// Everything as one array, or one string with `raw` (`-s`).
     pub(crate) slurp: bool,
+    /// Each file is a YAML stream, read as a whole.
+    pub(crate) yaml: bool,
     /// The reader's mode.
     pub(crate) mode: Mode,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Inputs {
     line_start: i64,
     line: Vec<u8>,
     slurped: Option<Vec<Value>>,
+    /// Documents of the current YAML stream.
+    documents: VecDeque<Value>,
     /// Files that could not be opened or read.
     pub(crate) failures: u32,
 }
@@ -91,6 +95,7 @@ impl Inputs {
             line_start: 0,
             line: Vec::new(),
             slurped: plan.slurp.then(Vec::new),
+            documents: VecDeque::new(),
             failures: 0,
         }
     }
@@ -104,6 +109,9 @@ impl Inputs {
     pub(crate) fn next(&mut self, around: &mut dyn Around) -> Option<Result<Value, String>> {
         if self.plan.raw {
             return self.next_line(around).map(Ok);
+        }
+        if self.plan.yaml {
+            return self.next_document(around);
         }
         loop {
             let piece = self.buffer.get(self.start..).unwrap_or_default();
@@ -133,6 +141,40 @@ impl Inputs {
                 None => return self.slurped.take().map(|all| Ok(Value::array(all))),
             }
         }
+    }
+
+    fn next_document(&mut self, around: &mut dyn Around) -> Option<Result<Value, String>> {
+        loop {
+            if let Some(document) = self.documents.pop_front() {
+                match &mut self.slurped {
+                    Some(all) => all.push(document),
+                    None => return Some(Ok(document)),
+                }
+            } else if self.open_next(around) {
+                let mut text = Vec::new();
+                let read = match self.current.take() {
+                    None => Ok(0),
+                    Some(Source::Stdin) => self.stdin.read_to_end(&mut text),
+                    Some(Source::File(mut file, _)) => file.read_to_end(&mut text),
+                };
+                if let Err(error) = read {
+                    self.failed(&error, around);
+                }
+                self.lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                match crate::yaml::documents(&lossy(&text)) {
+                    Ok(documents) => self.documents.extend(documents),
+                    Err(message) => return Some(Err(message)),
+                }
+            } else {
+                return self.slurped.take().map(|all| Ok(Value::array(all)));
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error, around: &mut dyn Around) {
+        let name = self.name.as_deref().unwrap_or_default();
+        around.complain(&format!("jq: error: Could not read {name}: {}", reason(error)));
+        self.failures += 1;
     }
 
     fn next_line(&mut self, around: &mut dyn Around) -> Option<Value> {
@@ -210,9 +252,7 @@ impl Inputs {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let name = self.name.as_deref().unwrap_or_default();
-                    around.complain(&format!("jq: error: Could not read {name}: {}", reason(&error)));
-                    self.failures += 1;
+                    self.failed(&error, around);
                     self.current = None;
                 }
             }
@@ -377,6 +417,15 @@ mod tests {
         let plan = Plan { slurp: true, ..Plan::default() };
         assert_eq!(pairs(&lines(plan, b"1 2\n[3]")), [("[1,2,[3]]", 1)]);
         assert_eq!(pairs(&lines(plan, b"")), [("[]", 0)]);
+    }
+
+    #[test]
+    fn yaml_documents() {
+        let plan = Plan { yaml: true, ..Plan::default() };
+        assert_eq!(pairs(&lines(plan, b"a: 1\n---\n- b\n")), [("{\"a\":1}", 3), ("[\"b\"]", 3)]);
+        let plan = Plan { yaml: true, slurp: true, ..Plan::default() };
+        assert_eq!(pairs(&lines(plan, b"a: 1\n---\n- b\n")), [("[{\"a\":1},[\"b\"]]", 3)]);
+        assert_eq!(lines(Plan { yaml: true, ..Plan::default() }, b"a: [\n").len(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod host;
 mod input;
 mod lang;
 mod map;
+mod natives;
 pub mod number;
 pub mod read;
 mod regex;
@@ -17,6 +18,7 @@ mod time;
 mod token;
 pub mod value;
 pub mod write;
+pub mod yaml;
 
 pub use lang::compile;
 use netkit_core::Applet;

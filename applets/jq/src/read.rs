@@ -72,7 +72,7 @@ pub struct Reader {
     next: Option<Value>,
     events: Events,
     ready: VecDeque<Value>,
-    known: Keys,
+    known: Known,
     bom: usize,
     /// Whether the last byte was white space between tokens.
     blank: bool,
@@ -88,6 +88,10 @@ type Outcome = Result<(), &'static str>;
 impl Reader {
     /// A reader at the begin of its input.
     pub fn new(mode: Mode) -> Reader {
+        Reader::with(mode, Known::new())
+    }
+
+    fn with(mode: Mode, known: Known) -> Reader {
         Reader {
             mode,
             state: if mode.seq { State::WaitingForRs } else { State::Between },
@@ -99,7 +103,7 @@ impl Reader {
             next: None,
             events: Events::default(),
             ready: VecDeque::new(),
-            known: Keys::default(),
+            known,
             bom: 0,
             blank: false,
             line: 1,
@@ -115,9 +119,10 @@ impl Reader {
             return Some(Item::Value(event));
         }
         if self.bom < BOM.len() && !self.skip_bom(piece, at) {
-            let error = "Malformed BOM".to_owned();
-            self.bom = BOM.len();
-            return (!self.mode.seq).then_some(Item::Error(error));
+            if !self.mode.seq {
+                return Some(Item::Error("Malformed BOM".to_owned()));
+            }
+            self.reset();
         }
         while *at < piece.len() {
             let before = self.ready.len();
@@ -291,7 +296,8 @@ impl Reader {
                 Stop::Control => {
                     if self.mode.seq && inside.get(end) == Some(&RS) {
                         *at += end + 1;
-                        self.token.push(b'"');
+                        self.token.extend_from_slice(inside.get(..end).unwrap_or_default());
+                        self.state = State::String { plain, escaped: false };
                         return self.record();
                     }
                     plain = false;
@@ -312,9 +318,12 @@ impl Reader {
         self.state = State::Between;
         let raw = inside.get(..end).unwrap_or_default();
         let text = if self.token.is_empty() {
-            match plain && self.key_expected() {
-                true => self.known.get(raw).map_or_else(|| token::string(raw, true), Ok),
-                false => token::string(raw, plain),
+            match plain {
+                true => {
+                    let key = self.key_expected();
+                    self.known.get(raw, key).map_or_else(|| token::string(raw, true), Ok)
+                }
+                false => token::string(raw, false),
             }
         } else {
             self.token.extend_from_slice(raw);
@@ -398,7 +407,8 @@ impl Reader {
 
     /// An RS: the text before it must be complete.
     fn record(&mut self) -> Outcome {
-        let word = matches!(self.state, State::Between | State::Word);
+        // jq takes what there is of a string for a word here, so its errors are those of a word.
+        let string = matches!(self.state, State::String { .. });
         let cut = match self.mode.stream {
             true => {
                 self.events.depth() > 0 || matches!(self.next, Some(Value::Number(_) | Value::Bool(_) | Value::Null))
@@ -410,13 +420,13 @@ impl Reader {
         };
         if cut {
             let top = if self.mode.stream { self.events.depth() == 0 } else { self.stack.is_empty() };
-            if word && self.end_word(&[]).is_ok() && top && matches!(self.next, Some(Value::Number(_))) {
+            if self.end_word(&[]).is_ok() && top && matches!(self.next, Some(Value::Number(_))) {
                 return Err("Potentially truncated top-level numeric value");
             }
             return Err("Truncated value");
         }
-        if word {
-            self.end_word(&[])?;
+        self.end_word(&[])?;
+        if !string {
             self.emit();
         }
         let ready = std::mem::take(&mut self.ready);
@@ -531,32 +541,53 @@ impl Reader {
     }
 }
 
-/// Object keys seen lately, so that the same key is one string however often it comes.
-struct Keys(Vec<Option<Rc<str>>>);
+/// Strings seen lately, so that what comes again and again is one string: keys, and short values such as `Running`.
+/// Without tables it remembers nothing.
+#[derive(Default)]
+struct Known {
+    keys: Vec<Option<Rc<str>>>,
+    values: Vec<Option<Rc<str>>>,
+}
 
-impl Default for Keys {
-    fn default() -> Keys {
-        Keys(vec![None; 512])
+impl Known {
+    fn new() -> Known {
+        Known { keys: vec![None; KNOWN], values: vec![None; KNOWN] }
     }
 }
 
-impl Keys {
-    /// The key of these bytes; `None` when it is too long to be kept or no UTF-8.
-    fn get(&mut self, raw: &[u8]) -> Option<Rc<str>> {
-        if raw.len() > 64 {
+/// Strings remembered of each kind; a power of two.
+const KNOWN: usize = 1024;
+/// Bytes of a key and of a value that are worth remembering.
+const LONGEST_KEY: usize = 64;
+const LONGEST_VALUE: usize = 16;
+
+impl Known {
+    /// The string of these bytes; `None` when it is too long to be kept or no UTF-8.
+    fn get(&mut self, raw: &[u8], key: bool) -> Option<Rc<str>> {
+        let (table, longest) = if key { (&mut self.keys, LONGEST_KEY) } else { (&mut self.values, LONGEST_VALUE) };
+        if raw.len() > longest {
             return None;
         }
-        let hash = raw.iter().fold(raw.len() as u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        let slot = self.0.get_mut((hash ^ (hash >> 15)) as usize & 511)?;
-        if let Some(key) = slot
-            && key.as_bytes() == raw
+        let slot = table.get_mut(place(raw))?;
+        if let Some(known) = slot
+            && known.as_bytes() == raw
         {
-            return Some(key.clone());
+            return Some(known.clone());
         }
-        let key: Rc<str> = std::str::from_utf8(raw).ok()?.into();
-        *slot = Some(key.clone());
-        Some(key)
+        let text: Rc<str> = std::str::from_utf8(raw).ok()?.into();
+        *slot = Some(text.clone());
+        Some(text)
     }
+}
+
+/// Where a string is remembered, from its length and its first and last bytes. A bad guess costs nothing but the memory.
+fn place(raw: &[u8]) -> usize {
+    let (first, last) = match (raw.first_chunk::<8>(), raw.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (raw.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+    };
+    let mixed = (first ^ last.rotate_left(29) ^ raw.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 40) as usize & (KNOWN - 1)
 }
 
 /// The one value of a text, as `fromjson`, `--argjson` and `--jsonargs` read it.
@@ -564,7 +595,8 @@ impl Keys {
 /// # Errors
 /// jq's text with line and column, without the text itself.
 pub fn parse(text: &str) -> Result<Value, String> {
-    let mut reader = Reader::new(Mode::default());
+    // Texts of one value are short and many, and the tables would cost more than they save.
+    let mut reader = Reader::with(Mode::default(), Known::default());
     let mut values = Texts { reader: &mut reader, text: text.as_bytes(), at: 0 };
     match values.next() {
         None => Err("Expected JSON value".to_owned()),

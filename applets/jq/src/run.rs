@@ -308,7 +308,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(options: &'a Options, out: Output, stdin: Box<dyn io::Read>) -> Session<'a> {
         let mode = Mode { seq: options.seq, stream: options.stream, stream_errors: options.stream_errors };
-        let plan = Plan { raw: options.raw_input, slurp: options.slurp, mode };
+        let plan = Plan { raw: options.raw_input, slurp: options.slurp, yaml: options.yaml, mode };
         let inputs = Inputs::new(plan, options.files.clone(), stdin);
         let world = World { inputs, out: Rc::new(RefCell::new(out)) };
         Session { options, world, last: Last::Nothing, status: None }
@@ -431,3 +431,6 @@ fn print(out: &mut Output, options: &Options, value: &Value) -> io::Result<Optio
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,11 @@ pub struct Flag {
     pub help: &'static str,
 }
 
+/// One line of a flag table.
+pub const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { spelling, value, help }
+}
+
 /// Headings of `netkit --list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {

@@ -163,6 +163,20 @@ fn sequences() {
             "true"
         ]
     );
+    // An unfinished string is judged as a word.
+    for size in [1, 3, 99] {
+        let events = Mode { seq: true, stream: true, stream_errors: false };
+        assert_eq!(
+            pieces(b"\x1e\"ab\x1e1 ", events, size),
+            ["! Invalid numeric literal at line 1, column 5", "[[],1]"]
+        );
+        assert_eq!(pieces(b"\x1e\"12\x1e1 ", events, size), ["[[],1]"]);
+    }
+    // A broken byte order mark is skipped, and what stands behind it is not waited for.
+    for size in [1, 2, 9] {
+        let mode = Mode { seq: true, ..Mode::default() };
+        assert_eq!(pieces(b"\xef\xbb1 \x1e2 ", mode, size), ["1", "2"]);
+    }
     assert_eq!(seq("\u{1e}]\n1 "), ["! Unmatched ']' at line 1, column 2 (need RS to resync)", "1"]);
 }
 
