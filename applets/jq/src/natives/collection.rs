@@ -202,6 +202,17 @@ pub(crate) fn transpose(input: &Value) -> Result<Value, Failure> {
     Ok(Value::array((0..widest).map(column).collect()))
 }
 
+/// `bsearch(target)` in a sorted array: its index, or -1 less the index at which it would stand.
+pub(crate) fn bsearch(input: &Value, target: &Value) -> Result<Value, Failure> {
+    let Value::Array(items) = input else { return Err(type_error(input, "cannot be searched from")) };
+    #[allow(clippy::cast_precision_loss)]
+    let found = match items.binary_search_by(|item| item.sort_compare(target)) {
+        Ok(at) => at as f64,
+        Err(at) => -1.0 - at as f64,
+    };
+    Ok(Value::number(found))
+}
+
 /// `to_entries`.
 pub(crate) fn to_entries(input: &Value) -> Result<Value, Failure> {
     let Value::Object(map) = input else { return Err(type_error(input, "has no keys")) };
@@ -283,6 +294,9 @@ mod tests {
         assert_eq!(j(flatten(&v(r#"{"a":[1],"b":2}"#), 1e9)), "[1,2]");
         assert_eq!(j(flatten(&v("[]"), -1.0)), r#""flatten depth must not be negative""#);
         assert_eq!(j(flatten(&v("5"), 1.0)), r#""Cannot iterate over number (5)""#);
+        assert_eq!(j(bsearch(&v("[1,2,3]"), &v("2"))), "1");
+        assert_eq!(j(bsearch(&v("[1,2,3]"), &v("2.5"))), "-3");
+        assert_eq!(j(bsearch(&v("[]"), &v("2"))), "-1");
         assert_eq!(j(reverse(&v("[1,2]"))), "[2,1]");
         assert_eq!(j(reverse(&v("\"aé\""))), "\"éa\"");
         assert_eq!(j(transpose(&v("[[1,2],[3]]"))), "[[1,3],[2,null]]");

@@ -6,6 +6,7 @@ pub(crate) mod format;
 pub(crate) mod math;
 pub(crate) mod regex;
 pub(crate) mod string;
+pub(crate) mod table;
 
 use crate::value::Value;
 use crate::write::to_json;

@@ -140,9 +140,17 @@ impl Search {
         Ok(pieces)
     }
 
-    /// The text.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    /// For `sub`: `[gap, named groups]` of each match, and at last what is left, as one array.
+    pub(crate) fn edits(&self) -> Result<Value, Failure> {
+        let mut edits = Vec::new();
+        let mut from = 0;
+        for found in self.spans()? {
+            let gap = Value::string(self.text.get(from..found.span.start).unwrap_or_default());
+            edits.push(Value::array(vec![gap, self.named(&found)]));
+            from = found.span.end;
+        }
+        edits.push(Value::string(self.text.get(from..).unwrap_or_default()));
+        Ok(Value::array(edits))
     }
 }
 
@@ -187,6 +195,7 @@ mod tests {
         assert_eq!(to_json(&search.named(&spans[1])), r#"{"l":"b","d":"2"}"#);
         assert_eq!(to_json(&search.scanned(&spans[0])), r#"["a","1"]"#);
         assert_eq!(to_json(&Value::array(search.pieces().unwrap())), r#"["",",",""]"#);
+        assert_eq!(to_json(&search.edits().unwrap()), r#"[["",{"l":"a","d":"1"}],[",",{"l":"b","d":"2"}],""]"#);
         assert!(search.is_match().unwrap());
     }
 
