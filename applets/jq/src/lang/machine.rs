@@ -6,7 +6,6 @@
 
 use std::rc::Rc;
 
-use super::ast::BinOp;
 use super::env::{
     Choice, Cont, Env, Frame, Goal, Key, Keys, Link, Matching, Slot, Track, Tracked, bind, leave, path, slot,
 };
@@ -171,8 +170,7 @@ impl<'p> Machine<'p, '_> {
                 State::Eval(base, env, input)
             }
             Op::Array(inner) => {
-                let choice =
-                    Choice::Collect { items: Vec::new(), cont: self.cont.take(), track: self.track.clone() };
+                let choice = Choice::Collect { items: Vec::new(), cont: self.cont.take(), track: self.track.clone() };
                 let mark = self.choices.len();
                 self.choices.push(choice);
                 self.push(Frame::Collect(mark));
@@ -270,7 +268,7 @@ impl<'p> Machine<'p, '_> {
                 let first = if native.last_first { args.last() } else { args.first() };
                 match first {
                     None => {
-                        let result = (native.run)(&mut self.context, input, &[]);
+                        let result = native.call(&mut self.context, input, &[]);
                         self.given(result.map(Some))
                     }
                     Some(first) => {
@@ -386,8 +384,7 @@ impl<'p> Machine<'p, '_> {
                     other => return State::Raise(Fault::Error(key_error(&other))),
                 };
                 let Some((_, member)) = pairs.get(at) else { return State::Back };
-                let frame =
-                    Frame::ObjectValue { pairs, at, map, key, env: env.clone(), input: input.clone(), track };
+                let frame = Frame::ObjectValue { pairs, at, map, key, env: env.clone(), input: input.clone(), track };
                 self.part(frame, member, env, input)
             }
             Frame::ObjectValue { pairs, at, mut map, key, env, input, track } => {
@@ -513,7 +510,7 @@ impl<'p> Machine<'p, '_> {
                 if native.last_first {
                     done.reverse();
                 }
-                let result = (native.run)(&mut self.context, input, &done);
+                let result = native.call(&mut self.context, input, &done);
                 self.given(result.map(Some))
             }
             Frame::Error => State::Raise(Fault::Error(value)),
@@ -752,9 +749,10 @@ impl<'p> Machine<'p, '_> {
             }
             Pattern::Object(members) => {
                 if let Some((_, key, _)) = members.get(at) {
-                    let env = matching.bound.iter().fold(matching.env.clone(), |env, value| {
-                        bind(&env, Slot::Value(value.clone()))
-                    });
+                    let env = matching
+                        .bound
+                        .iter()
+                        .fold(matching.env.clone(), |env, value| bind(&env, Slot::Value(value.clone())));
                     matching.todo.push((pattern, at, value.clone()));
                     let track = self.track.clone();
                     return self.part(Frame::Key(matching, track), key, env, value);
@@ -918,13 +916,5 @@ pub(super) fn key_error(key: &Value) -> Value {
 
 /// The error of `.[]`.
 pub(super) fn not_iterable(value: &Value) -> Value {
-    match value {
-        Value::Null => "Cannot iterate over null".into(),
-        other => format!("Cannot iterate over {}", crate::builtins::text::shown(other)).into(),
-    }
-}
-
-/// Whether two values compare so, for natives.
-pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, Value> {
-    ops::compare(BinOp::Eq, a, b)
+    format!("Cannot iterate over {}", crate::builtins::text::shown(value)).into()
 }
