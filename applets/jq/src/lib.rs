@@ -19,6 +19,7 @@ pub mod host;
 mod input;
 mod lang;
 mod map;
+mod natives;
 pub mod number;
 pub mod read;
 mod regex;

@@ -94,6 +94,7 @@ impl<'a> Matcher<'a> {
 
     /// The slots of the first match that begins at `from` or later: byte offsets, two a group, [`UNSET`] for no part.
     pub(super) fn search(&mut self, from: usize) -> Result<Option<&[usize]>, String> {
+        (self.retries, self.steps) = (0, 0);
         let mut at = from;
         loop {
             if self.program.anchored && at > 0 {
