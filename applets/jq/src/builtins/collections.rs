@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::text::shown;
 use super::{Context, Native, Outcome, fail, native_of};
-use crate::lang::{Fault, ops};
 use crate::lang::ast::BinOp;
+use crate::lang::{Fault, ops};
 use crate::value::{List, Map, Value};
 
 /// Levels below which `contains` gives up.
@@ -55,7 +55,10 @@ pub(super) static TABLE: &[Native] = &[
         Value::Array(_) => Ok(input),
         other => Ok(Value::array(vec![other])),
     }),
-    Native { last_first: false, ..native_of("indices", 1, |_, input, args| with_one(args, |what| indices(&input, what))) },
+    Native {
+        last_first: false,
+        ..native_of("indices", 1, |_, input, args| with_one(args, |what| indices(&input, what)))
+    },
     Native {
         last_first: false,
         ..native_of("index", 1, |_, input, args| {
@@ -71,8 +74,14 @@ pub(super) static TABLE: &[Native] = &[
             })
         })
     },
-    Native { last_first: false, ..native_of("bsearch", 1, |_, input, args| with_one(args, |what| search(&input, what))) },
-    Native { last_first: false, ..native_of("join", 1, |_, input, args| with_one(args, |separator| join(input, separator))) },
+    Native {
+        last_first: false,
+        ..native_of("bsearch", 1, |_, input, args| with_one(args, |what| search(&input, what)))
+    },
+    Native {
+        last_first: false,
+        ..native_of("join", 1, |_, input, args| with_one(args, |separator| join(input, separator)))
+    },
 ];
 
 pub(super) static SORT_BY: Native = native_of("_sort_by", 1, |_, input, args| {
@@ -84,9 +93,8 @@ pub(super) static SORT_BY: Native = native_of("_sort_by", 1, |_, input, args| {
 pub(super) static GROUP_BY: Native = native_of("_group_by", 1, |_, input, args| {
     with_one(args, |keys| Ok(groups(by(input, keys, "grouped")?).into_iter().map(Value::array).collect()))
 });
-pub(super) static UNIQUE_BY: Native = native_of("_unique_by", 1, |_, input, args| {
-    with_one(args, |keys| Ok(firsts(groups(by(input, keys, "grouped")?))))
-});
+pub(super) static UNIQUE_BY: Native =
+    native_of("_unique_by", 1, |_, input, args| with_one(args, |keys| Ok(firsts(groups(by(input, keys, "grouped")?)))));
 pub(super) static MIN_BY: Native = native_of("_min_by", 1, |_, input, args| {
     with_one(args, |keys| extreme(&input, keys, |order| order == Ordering::Less))
 });
@@ -184,9 +192,9 @@ fn contains(outer: &Value, inner: &Value, depth: usize) -> Result<bool, Fault> {
 /// Inside a container nothing is refused: what cannot be contained is compared.
 fn within(outer: &Value, inner: &Value, depth: usize) -> Result<bool, Fault> {
     match (outer, inner) {
-        (Value::Object(_), Value::Object(_)) | (Value::Array(_), Value::Array(_)) | (Value::String(_), Value::String(_)) => {
-            contains(outer, inner, depth)
-        }
+        (Value::Object(_), Value::Object(_))
+        | (Value::Array(_), Value::Array(_))
+        | (Value::String(_), Value::String(_)) => contains(outer, inner, depth),
         _ => Ok(ops::compare(BinOp::Eq, outer, inner)?),
     }
 }

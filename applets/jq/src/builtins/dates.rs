@@ -30,15 +30,13 @@ pub(super) static TABLE: &[Native] = &[
     }),
     native_of("strptime", 1, |context, input, args| {
         with_one(args, |format| match (&input, format) {
-            (Value::String(text), Value::String(format)) => {
-                match time::read(text, format, context.facts.zone()) {
-                    Ok((fields, rest)) => {
-                        let numbers = fields.into_iter().map(Value::number);
-                        Ok(numbers.chain(rest.map(Value::from)).collect())
-                    }
-                    Err(message) => fail(message),
+            (Value::String(text), Value::String(format)) => match time::read(text, format, context.facts.zone()) {
+                Ok((fields, rest)) => {
+                    let numbers = fields.into_iter().map(Value::number);
+                    Ok(numbers.chain(rest.map(Value::from)).collect())
                 }
-            }
+                Err(message) => fail(message),
+            },
             _ => fail("strptime/1 requires string inputs and arguments"),
         })
     }),

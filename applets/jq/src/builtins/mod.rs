@@ -39,12 +39,7 @@ impl Facts {
     /// Facts of these settings.
     pub(crate) fn new(settings: &Settings, loader: Rc<Loader>) -> Facts {
         let timezone = settings.env.get("TZ").and_then(Value::as_str).map(str::to_owned);
-        Facts {
-            zone: None,
-            timezone,
-            regexes: HashMap::new(),
-            loader,
-        }
+        Facts { zone: None, timezone, regexes: HashMap::new(), loader }
     }
 
     /// The local time zone, read when it is first asked for.
@@ -87,11 +82,7 @@ pub(crate) enum Special {
 /// `@name` and `format(name)`.
 pub(crate) static FORMAT: Native = native_of("format", 1, strings::format_native);
 
-const fn native_of(
-    name: &'static str,
-    arity: usize,
-    run: fn(&mut Context<'_>, Value, &[Value]) -> Outcome,
-) -> Native {
+const fn native_of(name: &'static str, arity: usize, run: fn(&mut Context<'_>, Value, &[Value]) -> Outcome) -> Native {
     Native { name, arity, run, last_first: true }
 }
 
@@ -112,10 +103,29 @@ pub(crate) fn native(name: &str, arity: usize) -> Option<&'static Native> {
 }
 
 const SPECIALS: [(&str, usize); 23] = [
-    ("empty", 0), ("error", 1), ("path", 1), ("getpath", 1), ("first", 1), ("range", 2), ("range", 1), ("map", 1),
-    ("map_values", 1), ("select", 1), ("sort_by", 1), ("group_by", 1), ("unique_by", 1), ("min_by", 1), ("max_by", 1),
-    ("infinite", 0), ("nan", 0), ("env", 0), ("have_decnum", 0), ("have_literal_numbers", 0), ("get_search_list", 0),
-    ("builtins", 0), ("get_prog_origin", 0),
+    ("empty", 0),
+    ("error", 1),
+    ("path", 1),
+    ("getpath", 1),
+    ("first", 1),
+    ("range", 2),
+    ("range", 1),
+    ("map", 1),
+    ("map_values", 1),
+    ("select", 1),
+    ("sort_by", 1),
+    ("group_by", 1),
+    ("unique_by", 1),
+    ("min_by", 1),
+    ("max_by", 1),
+    ("infinite", 0),
+    ("nan", 0),
+    ("env", 0),
+    ("have_decnum", 0),
+    ("have_literal_numbers", 0),
+    ("get_search_list", 0),
+    ("builtins", 0),
+    ("get_prog_origin", 0),
 ];
 
 /// The operation of this name.

@@ -65,11 +65,9 @@ fn matches(context: &mut Context<'_>, input: Value, args: &[Value]) -> Outcome {
 fn part(span: Option<&Span>, text: &str) -> Map {
     let mut map = Map::with_capacity(4);
     let (offset, length, part) = match span {
-        Some(span) => (
-            span.offset as f64,
-            span.length as f64,
-            Value::from(text.get(span.start..span.end).unwrap_or_default()),
-        ),
+        Some(span) => {
+            (span.offset as f64, span.length as f64, Value::from(text.get(span.start..span.end).unwrap_or_default()))
+        }
         None => (-1.0, 0.0, Value::Null),
     };
     map.insert("offset".into(), Value::number(offset));

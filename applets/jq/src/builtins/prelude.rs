@@ -12,27 +12,55 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("pick", 1, "def pick(paths): . as $root | reduce path(paths) as $p (null; setpath($p; $root | getpath($p)));"),
     ("debug", 1, "def debug(messages): (messages | debug | empty), .;"),
     ("with_entries", 1, "def with_entries(f): to_entries | map(f) | from_entries;"),
-    ("from_entries", 0, "def from_entries: reduce .[] as $entry ({}; . + ($entry | {
+    (
+        "from_entries",
+        0,
+        "def from_entries: reduce .[] as $entry ({}; . + ($entry | {
         (if .key != null then .key elif .k != null then .k elif .name != null then .name
          elif .Name != null then .Name elif .K != null then .K else .Key end | _entry_key):
-        (if has(\"value\") then .value elif has(\"v\") then .v else .Value end)}));"),
-    ("walk", 1, "def walk(f): def go: if type == \"object\" then map_values(go) elif type == \"array\" then map(go) else . end | f; go;"),
-    ("range", 3, "def range($from; $upto; $by):
+        (if has(\"value\") then .value elif has(\"v\") then .v else .Value end)}));",
+    ),
+    (
+        "walk",
+        1,
+        "def walk(f): def go: if type == \"object\" then map_values(go) elif type == \"array\" then map(go) else . end | f; go;",
+    ),
+    (
+        "range",
+        3,
+        "def range($from; $upto; $by):
         if $by > 0 then $from | while(. < $upto; . + $by)
-        elif $by < 0 then $from | while(. > $upto; . + $by) else empty end;"),
+        elif $by < 0 then $from | while(. > $upto; . + $by) else empty end;",
+    ),
     ("while", 2, "def while(cond; update): def go: if cond then ., (update | go) else empty end; go;"),
     ("until", 2, "def until(cond; update): def go: if cond then . else update | go end; go;"),
     ("repeat", 1, "def repeat(f): def again: f, again; again;"),
-    ("inputs", 0, "def inputs: def go: (try {input: input} catch (if . == \"break\" then empty else error end)) | .input, go; go;"),
-    ("limit", 2, "def limit($n; f):
+    (
+        "inputs",
+        0,
+        "def inputs: def go: (try {input: input} catch (if . == \"break\" then empty else error end)) | .input, go; go;",
+    ),
+    (
+        "limit",
+        2,
+        "def limit($n; f):
         if $n > 0 then label $done | foreach f as $item ($n; . - 1; $item, if . <= 0 then break $done else empty end)
-        elif $n == 0 then empty else error(\"limit doesn't support negative count\") end;"),
-    ("skip", 2, "def skip($n; f):
+        elif $n == 0 then empty else error(\"limit doesn't support negative count\") end;",
+    ),
+    (
+        "skip",
+        2,
+        "def skip($n; f):
         if $n > 0 then foreach f as $item ($n; . - 1; if . < 0 then $item else empty end)
-        elif $n == 0 then f else error(\"skip doesn't support negative count\") end;"),
+        elif $n == 0 then f else error(\"skip doesn't support negative count\") end;",
+    ),
     ("last", 1, "def last(f): reduce f as $item ([]; [$item]) | .[];"),
-    ("nth", 2, "def nth($n; f):
-        if $n < 0 then error(\"nth doesn't support negative indices\") else first(skip($n; f)) end;"),
+    (
+        "nth",
+        2,
+        "def nth($n; f):
+        if $n < 0 then error(\"nth doesn't support negative indices\") else first(skip($n; f)) end;",
+    ),
     ("first", 0, "def first: .[0];"),
     ("last", 0, "def last: .[-1];"),
     ("nth", 1, "def nth($n): .[$n];"),
@@ -45,8 +73,12 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("any", 2, "def any(f; cond): isempty(first(f | cond or empty)) | not;"),
     ("in", 1, "def in(container): . as $key | container | has($key);"),
     ("inside", 1, "def inside(outer): . as $inner | outer | contains($inner);"),
-    ("combinations", 0, "def combinations:
-        if length == 0 then [] else .[0][] as $head | (.[1:] | combinations) as $tail | [$head] + $tail end;"),
+    (
+        "combinations",
+        0,
+        "def combinations:
+        if length == 0 then [] else .[0][] as $head | (.[1:] | combinations) as $tail | [$head] + $tail end;",
+    ),
     ("combinations", 1, "def combinations(n): . as $set | [range(n) | $set] | combinations;"),
     ("ascii", 0, "def ascii: [.] | implode;"),
     ("todate", 0, "def todate: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"),
@@ -56,17 +88,29 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("dateadd", 2, "def dateadd(u; n): . + n;"),
     ("datesub", 2, "def datesub(u; n): . - n;"),
     ("date", 0, "def date: todate;"),
-    ("tostream", 0, "def tostream:
-        path(def each: (.[]? | each), .; each) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);"),
-    ("fromstream", 1, "def fromstream(events): {value: null, whole: false} as $start
+    (
+        "tostream",
+        0,
+        "def tostream:
+        path(def each: (.[]? | each), .; each) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);",
+    ),
+    (
+        "fromstream",
+        1,
+        "def fromstream(events): {value: null, whole: false} as $start
         | foreach events as $event ($start;
             (if .whole then $start else . end)
             | if $event | length == 2
               then setpath([\"whole\"]; $event[0] | length == 0) | setpath([\"value\"] + $event[0]; $event[1])
               else setpath([\"whole\"]; $event[0] | length == 1) end;
-            if .whole then .value else empty end);"),
-    ("truncate_stream", 1, "def truncate_stream(events): . as $depth | null | events | . as $event
-        | if (.[0] | length) > $depth then setpath([0]; $event[0][$depth:]) else empty end;"),
+            if .whole then .value else empty end);",
+    ),
+    (
+        "truncate_stream",
+        1,
+        "def truncate_stream(events): . as $depth | null | events | . as $event
+        | if (.[0] | length) > $depth then setpath([0]; $event[0][$depth:]) else empty end;",
+    ),
     ("arrays", 0, "def arrays: select(type == \"array\");"),
     ("objects", 0, "def objects: select(type == \"object\");"),
     ("iterables", 0, "def iterables: select(type == \"array\" or type == \"object\");"),
@@ -92,13 +136,20 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("capture", 1, "def capture($re): _pattern($re) as [$p, $f] | capture($p; $f);"),
     ("capture", 2, "def capture(re; flags): match(re; flags) | _captured;"),
     ("scan", 1, "def scan($re): scan($re; null);"),
-    ("scan", 2, "def scan($re; $flags): match($re; \"g\" + $flags)
-        | if .captures == [] then .string else [.captures[].string] end;"),
+    (
+        "scan",
+        2,
+        "def scan($re; $flags): match($re; \"g\" + $flags)
+        | if .captures == [] then .string else [.captures[].string] end;",
+    ),
     ("splits", 1, "def splits($re): splits($re; null);"),
     ("splits", 2, "def splits($re; flags): split($re; flags) | .[];"),
     ("split", 2, "def split($re; flags): . as $text | [match($re; \"g\" + flags)] | _pieces($text);"),
     ("sub", 2, "def sub($re; new): sub($re; new; \"\");"),
-    ("sub", 3, "def sub($re; new; $flags): . as $text
+    (
+        "sub",
+        3,
+        "def sub($re; new; $flags): . as $text
         | [match($re; $flags)]
         | if . == [] then $text
           else (reduce .[] as $edit ([[], 0];
@@ -106,7 +157,8 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
                  | [($edit | _captured) | new] as $new
                  | .[0] = (reduce range($new | length) as $at (.[0]; .[$at] += $gap + $new[$at]))
                  | .[1] = $edit.offset + $edit.length)
-               | .[1] as $end | .[0][] + $text[$end:]) // $text end;"),
+               | .[1] as $end | .[0][] + $text[$end:]) // $text end;",
+    ),
     ("gsub", 2, "def gsub($re; new): sub($re; new; \"g\");"),
     ("gsub", 3, "def gsub($re; new; flags): sub($re; new; flags + \"g\");"),
     ("halt_error", 0, "def halt_error: halt_error(5);"),

@@ -354,8 +354,15 @@ mod tests {
         assert_eq!(
             kinds(r#""a\n\(1)b""#),
             [
-                "QQSTRING_START", "QQSTRING_TEXT", "QQSTRING_TEXT", "QQSTRING_INTERP_START", "LITERAL",
-                "QQSTRING_INTERP_END", "QQSTRING_TEXT", "QQSTRING_END", "end of file"
+                "QQSTRING_START",
+                "QQSTRING_TEXT",
+                "QQSTRING_TEXT",
+                "QQSTRING_INTERP_START",
+                "LITERAL",
+                "QQSTRING_INTERP_END",
+                "QQSTRING_TEXT",
+                "QQSTRING_END",
+                "end of file"
             ]
         );
         let (_, errors) = tokens(r#""x\q""#);

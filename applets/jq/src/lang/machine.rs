@@ -171,8 +171,7 @@ impl<'p> Machine<'p, '_> {
                 State::Eval(base, env, input)
             }
             Op::Array(inner) => {
-                let choice =
-                    Choice::Collect { items: Vec::new(), cont: self.cont.take(), track: self.track.clone() };
+                let choice = Choice::Collect { items: Vec::new(), cont: self.cont.take(), track: self.track.clone() };
                 let mark = self.choices.len();
                 self.choices.push(choice);
                 self.push(Frame::Collect(mark));
@@ -386,8 +385,7 @@ impl<'p> Machine<'p, '_> {
                     other => return State::Raise(Fault::Error(key_error(&other))),
                 };
                 let Some((_, member)) = pairs.get(at) else { return State::Back };
-                let frame =
-                    Frame::ObjectValue { pairs, at, map, key, env: env.clone(), input: input.clone(), track };
+                let frame = Frame::ObjectValue { pairs, at, map, key, env: env.clone(), input: input.clone(), track };
                 self.part(frame, member, env, input)
             }
             Frame::ObjectValue { pairs, at, mut map, key, env, input, track } => {
@@ -752,9 +750,10 @@ impl<'p> Machine<'p, '_> {
             }
             Pattern::Object(members) => {
                 if let Some((_, key, _)) = members.get(at) {
-                    let env = matching.bound.iter().fold(matching.env.clone(), |env, value| {
-                        bind(&env, Slot::Value(value.clone()))
-                    });
+                    let env = matching
+                        .bound
+                        .iter()
+                        .fold(matching.env.clone(), |env, value| bind(&env, Slot::Value(value.clone())));
                     matching.todo.push((pattern, at, value.clone()));
                     let track = self.track.clone();
                     return self.part(Frame::Key(matching, track), key, env, value);

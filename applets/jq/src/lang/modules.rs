@@ -137,11 +137,8 @@ impl Loader {
                 text.push(suffix);
                 PathBuf::from(text)
             };
-            let candidates = [
-                with_suffix(base.clone()),
-                with_suffix(base.join("jq").join("main")),
-                with_suffix(base.join(&last)),
-            ];
+            let candidates =
+                [with_suffix(base.clone()), with_suffix(base.join("jq").join("main")), with_suffix(base.join(&last))];
             if let Some(found) = candidates.into_iter().find(|candidate| candidate.is_file()) {
                 return Ok(found);
             }

@@ -421,12 +421,7 @@ fn put(list: &mut Vec<Value>, at: Option<usize>, new: Value) -> Result<(), Value
     Ok(())
 }
 
-fn set_slice(
-    mut list: Rc<List>,
-    range: &Map,
-    rest: &[Value],
-    change: &mut dyn FnMut(Value) -> Outcome,
-) -> Outcome {
+fn set_slice(mut list: Rc<List>, range: &Map, rest: &[Value], change: &mut dyn FnMut(Value) -> Outcome) -> Outcome {
     let bound = |name| range.get(name).cloned().unwrap_or_default();
     let (start, end) = bounds(list.len(), &bound("start"), &bound("end"))?;
     let old = list.iter().take(end).skip(start).cloned().collect();
