@@ -4,7 +4,7 @@
 //! - Deliberate differences: `--help` is ours; `--debug-dump-disasm`, `--debug-trace`, `--run-tests` and `--argfile` are
 //!   refused by name; a file that cannot be read is named; a value is handed out with its last byte, also in the middle of
 //!   a line, where jq waits for the line feed; a NUL in the input is an error, never the end of the line; no locale.
-//!   Those of the language stand at its parts: `lang`, `builtins`, `regex`, `time`, `encode`.
+//!   Those of the language stand at its parts: `lang`, `natives`, `regex`, `time`, `encode`.
 //! - Beyond the peer: `--from yaml` reads YAML streams (core schema of 1.2).
 //! - Limits: nesting as in jq (10,000 open brackets and waiting keys in the input), decimal literals of any length, aliases
 //!   in YAML that repeat a million values at most.
@@ -19,6 +19,7 @@ pub mod host;
 mod input;
 mod lang;
 mod map;
+mod natives;
 pub mod number;
 pub mod read;
 mod regex;

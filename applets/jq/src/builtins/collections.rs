@@ -1,37 +1,27 @@
-//! Arrays and objects.
+//! Natives on arrays and objects that take their input over, or are called so often that it pays.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::text::shown;
-use super::{Context, Native, Outcome, fail, native_of};
-use crate::lang::ast::BinOp;
+use super::{Context, Named, Outcome, fail, own, own_first};
 use crate::lang::{Fault, ops};
+use crate::natives::table::number;
 use crate::value::{List, Map, Value};
 
-/// Levels below which `contains` gives up.
-const MAX_DEPTH: usize = 10_000;
-
-pub(super) static TABLE: &[Native] = &[
-    native_of("length", 0, length),
-    native_of("utf8bytelength", 0, utf8bytelength),
-    native_of("not", 0, |_, input, _| Ok(Value::Bool(!input.is_truthy()))),
-    native_of("keys", 0, |_, input, _| keys(&input, true)),
-    native_of("keys_unsorted", 0, |_, input, _| keys(&input, false)),
-    native_of("has", 1, has),
-    native_of("contains", 1, |_, input, args| with_one(args, |other| contains(&input, other, 0).map(Value::Bool))),
-    native_of("add", 0, add),
-    native_of("reverse", 0, reverse),
-    native_of("sort", 0, sort),
-    native_of("unique", 0, |_, input, _| {
+pub(super) static TABLE: &[Named] = &[
+    own("not", 0, |_, input, _| Ok(Value::Bool(!input.is_truthy()))),
+    own("add", 0, add),
+    own("sort", 0, sort),
+    own("unique", 0, |_, input, _| {
         let keys = items(input.clone())?;
         let keys = keys.into_iter().map(|key| Value::array(vec![key])).collect();
         by(input, &Value::array(keys), "grouped").map(|pairs| firsts(groups(pairs)))
     }),
-    native_of("min", 0, |_, input, _| extreme(&input, &input, |order| order == Ordering::Less)),
-    native_of("max", 0, |_, input, _| extreme(&input, &input, |order| order != Ordering::Less)),
-    native_of("flatten", 0, |_, input, _| flatten(input, f64::INFINITY)),
-    native_of("flatten", 1, |_, input, args| {
+    own("min", 0, |_, input, _| extreme(&input, &input, |order| order == Ordering::Less)),
+    own("max", 0, |_, input, _| extreme(&input, &input, |order| order != Ordering::Less)),
+    own("flatten", 0, |_, input, _| flatten(input, f64::INFINITY)),
+    own("flatten", 1, |_, input, args| {
         with_one(args, |depth| match depth.as_f64() {
             Some(depth) if depth < 0.0 => fail("flatten depth must not be negative"),
             Some(depth) => flatten(input, depth),
@@ -39,68 +29,57 @@ pub(super) static TABLE: &[Native] = &[
             None => fail(format!("{} and number (1) cannot be subtracted", shown(depth))),
         })
     }),
-    native_of("to_entries", 0, to_entries),
-    native_of("_entry_key", 0, |_, input, _| match input {
+    own("to_entries", 0, to_entries),
+    own("_entry_key", 0, |_, input, _| match input {
         Value::String(_) => Ok(input),
         other => Ok(crate::write::to_json(&other).into()),
     }),
-    native_of("transpose", 0, transpose),
-    native_of("setpath", 2, |_, input, args| match args {
+    own("abs", 0, |_, input, _| match &input {
+        Value::Number(number) if number.value() < 0.0 => Ok(Value::Number(number.negated())),
+        // What is no number is as it is.
+        _ => Ok(input),
+    }),
+    own("isinfinite", 0, |_, input, _| Ok(Value::Bool(number(&input)?.is_infinite()))),
+    own("isnan", 0, |_, input, _| Ok(Value::Bool(number(&input)?.is_nan()))),
+    own("isnormal", 0, |_, input, _| Ok(Value::Bool(number(&input)?.is_normal()))),
+    own("isfinite", 0, |_, input, _| Ok(Value::Bool(input.as_f64().is_some_and(|value| !value.is_infinite())))),
+    own("setpath", 2, |_, input, args| match args {
         [path, value] => Ok(ops::set_path(input, path, value.clone())?),
         _ => fail("setpath/2 takes two arguments"),
     }),
-    native_of("delpaths", 1, |_, input, args| with_one(args, |paths| Ok(ops::delete_paths(input, paths)?))),
-    native_of("type", 0, |_, input, _| Ok(input.type_name().into())),
-    native_of("toarray", 0, |_, input, _| match input {
+    own("delpaths", 1, |_, input, args| with_one(args, |paths| Ok(ops::delete_paths(input, paths)?))),
+    own("toarray", 0, |_, input, _| match input {
         Value::Array(_) => Ok(input),
         other => Ok(Value::array(vec![other])),
     }),
-    Native {
-        last_first: false,
-        ..native_of("indices", 1, |_, input, args| with_one(args, |what| indices(&input, what)))
-    },
-    Native {
-        last_first: false,
-        ..native_of("index", 1, |_, input, args| {
-            with_one(args, |what| Ok(ops::index(&indices(&input, what)?, &Value::number(0.0))?))
+    own_first("indices", 1, |_, input, args| with_one(args, |what| indices(&input, what))),
+    own_first("index", 1, |_, input, args| {
+        with_one(args, |what| Ok(ops::index(&indices(&input, what)?, &Value::number(0.0))?))
+    }),
+    own_first("rindex", 1, |_, input, args| {
+        with_one(args, |what| match indices(&input, what)? {
+            Value::Array(found) => Ok(found.last().cloned().unwrap_or_default()),
+            other => Ok(ops::index(&other, &Value::number(0.0))?),
         })
-    },
-    Native {
-        last_first: false,
-        ..native_of("rindex", 1, |_, input, args| {
-            with_one(args, |what| match indices(&input, what)? {
-                Value::Array(found) => Ok(found.last().cloned().unwrap_or_default()),
-                other => Ok(ops::index(&other, &Value::number(0.0))?),
-            })
-        })
-    },
-    Native {
-        last_first: false,
-        ..native_of("bsearch", 1, |_, input, args| with_one(args, |what| search(&input, what)))
-    },
-    Native {
-        last_first: false,
-        ..native_of("join", 1, |_, input, args| with_one(args, |separator| join(input, separator)))
-    },
+    }),
+    own_first("join", 1, |_, input, args| with_one(args, |separator| join(input, separator))),
 ];
 
-pub(super) static SORT_BY: Native = native_of("_sort_by", 1, |_, input, args| {
+pub(super) static SORT_BY: Named = own("_sort_by", 1, |_, input, args| {
     with_one(args, |keys| {
         let pairs = by(input, keys, "sorted")?;
         Ok(pairs.into_iter().map(|(_, value)| value).collect())
     })
 });
-pub(super) static GROUP_BY: Native = native_of("_group_by", 1, |_, input, args| {
+pub(super) static GROUP_BY: Named = own("_group_by", 1, |_, input, args| {
     with_one(args, |keys| Ok(groups(by(input, keys, "grouped")?).into_iter().map(Value::array).collect()))
 });
-pub(super) static UNIQUE_BY: Native =
-    native_of("_unique_by", 1, |_, input, args| with_one(args, |keys| Ok(firsts(groups(by(input, keys, "grouped")?)))));
-pub(super) static MIN_BY: Native = native_of("_min_by", 1, |_, input, args| {
-    with_one(args, |keys| extreme(&input, keys, |order| order == Ordering::Less))
-});
-pub(super) static MAX_BY: Native = native_of("_max_by", 1, |_, input, args| {
-    with_one(args, |keys| extreme(&input, keys, |order| order != Ordering::Less))
-});
+pub(super) static UNIQUE_BY: Named =
+    own("_unique_by", 1, |_, input, args| with_one(args, |keys| Ok(firsts(groups(by(input, keys, "grouped")?)))));
+pub(super) static MIN_BY: Named =
+    own("_min_by", 1, |_, input, args| with_one(args, |keys| extreme(&input, keys, |order| order == Ordering::Less)));
+pub(super) static MAX_BY: Named =
+    own("_max_by", 1, |_, input, args| with_one(args, |keys| extreme(&input, keys, |order| order != Ordering::Less)));
 
 /// Runs a native of one argument.
 pub(super) fn with_one(args: &[Value], run: impl FnOnce(&Value) -> Outcome) -> Outcome {
@@ -110,101 +89,11 @@ pub(super) fn with_one(args: &[Value], run: impl FnOnce(&Value) -> Outcome) -> O
     }
 }
 
-fn length(_: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
-    Ok(match &input {
-        Value::Null => Value::number(0.0),
-        Value::Bool(_) => return fail(format!("{} has no length", shown(&input))),
-        Value::Number(number) if number.value() < 0.0 => Value::Number(number.negated()),
-        Value::Number(number) if number.value() == 0.0 => Value::number(0.0),
-        Value::Number(_) => input,
-        Value::String(text) => Value::number(text.chars().count() as f64),
-        Value::Array(list) => Value::number(list.len() as f64),
-        Value::Object(map) => Value::number(map.len() as f64),
-    })
-}
-
-fn utf8bytelength(_: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
-    match &input {
-        Value::String(text) => Ok(Value::number(text.len() as f64)),
-        _ => fail(format!("{} only strings have UTF-8 byte length", shown(&input))),
-    }
-}
-
-fn keys(input: &Value, sorted: bool) -> Outcome {
-    match input {
-        Value::Object(map) if sorted => Ok(map.sorted_keys().into_iter().map(Value::String).collect()),
-        Value::Object(map) => Ok(map.keys().cloned().map(Value::String).collect()),
-        Value::Array(list) => Ok((0..list.len()).map(|at| Value::number(at as f64)).collect()),
-        _ => fail(format!("{} has no keys", shown(input))),
-    }
-}
-
-fn has(_: &mut Context<'_>, input: Value, args: &[Value]) -> Outcome {
-    with_one(args, |key| match (&input, key) {
-        (Value::Object(map), Value::String(key)) => Ok(Value::Bool(map.contains_key(key))),
-        (Value::Array(list), Value::Number(at)) => {
-            let at = at.value();
-            Ok(Value::Bool(at.trunc() >= 0.0 && at < list.len() as f64))
-        }
-        _ => fail(format!("Cannot check whether {} has a {} key", input.type_name(), key.type_name())),
-    })
-}
-
-fn contains(outer: &Value, inner: &Value, depth: usize) -> Result<bool, Fault> {
-    if depth > MAX_DEPTH {
-        return fail("Containment check too deep");
-    }
-    match (outer, inner) {
-        (Value::Object(outer), Value::Object(inner)) => {
-            for (key, wanted) in inner.iter() {
-                match outer.get(key) {
-                    Some(found) if found.type_name() == wanted.type_name() => {
-                        if !within(found, wanted, depth + 1)? {
-                            return Ok(false);
-                        }
-                    }
-                    _ => return Ok(false),
-                }
-            }
-            Ok(true)
-        }
-        (Value::Array(outer), Value::Array(inner)) => {
-            for wanted in inner.iter() {
-                let mut found = false;
-                for item in outer.iter() {
-                    if item.type_name() == wanted.type_name() && within(item, wanted, depth + 1)? {
-                        found = true;
-                        break;
-                    }
-                }
-                if !found {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        }
-        (Value::String(outer), Value::String(inner)) => Ok(outer.contains(&**inner)),
-        (outer, inner) if outer.type_name() == inner.type_name() => Ok(ops::compare(BinOp::Eq, outer, inner)?),
-        _ => fail(format!("{} and {} cannot have their containment checked", shown(outer), shown(inner))),
-    }
-}
-
-/// Inside a container nothing is refused: what cannot be contained is compared.
-fn within(outer: &Value, inner: &Value, depth: usize) -> Result<bool, Fault> {
-    match (outer, inner) {
-        (Value::Object(_), Value::Object(_))
-        | (Value::Array(_), Value::Array(_))
-        | (Value::String(_), Value::String(_)) => contains(outer, inner, depth),
-        _ => Ok(ops::compare(BinOp::Eq, outer, inner)?),
-    }
-}
-
 /// What `.[]` gives.
 fn items(input: Value) -> Result<Vec<Value>, Fault> {
     match input {
         Value::Array(list) => Ok(List::unshare(list)),
         Value::Object(map) => Ok(map.values().cloned().collect()),
-        Value::Null => fail("Cannot iterate over null"),
         other => fail(format!("Cannot iterate over {}", shown(&other))),
     }
 }
@@ -219,22 +108,6 @@ fn add(_: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
         sum = ops::add(sum, item)?;
     }
     Ok(sum)
-}
-
-fn reverse(_: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
-    match input {
-        Value::String(text) => Ok(text.chars().rev().collect::<String>().into()),
-        Value::Array(list) => {
-            let mut items = List::unshare(list);
-            items.reverse();
-            Ok(Value::array(items))
-        }
-        Value::Null => Ok(Value::array(Vec::new())),
-        Value::Bool(_) => fail(format!("{} has no length", shown(&input))),
-        Value::Object(ref map) if map.is_empty() => Ok(Value::array(Vec::new())),
-        Value::Number(ref number) if number.value() == 0.0 => Ok(Value::array(Vec::new())),
-        other => fail(format!("Cannot index {} with number", other.type_name())),
-    }
 }
 
 fn sort(_: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
@@ -345,54 +218,12 @@ fn to_entries(_: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
     }
 }
 
-fn transpose(context: &mut Context<'_>, input: Value, _: &[Value]) -> Outcome {
-    let rows = items(input)?;
-    let mut width = 0.0f64;
-    for row in &rows {
-        let length = length(context, row.clone(), &[])?;
-        width = width.max(length.as_f64().unwrap_or_default());
-    }
-    let mut columns = Vec::new();
-    let mut at = 0.0;
-    while at < width {
-        let mut column = Vec::with_capacity(rows.len());
-        for row in &rows {
-            column.push(ops::index(row, &Value::number(at))?);
-        }
-        columns.push(Value::array(column));
-        at += 1.0;
-    }
-    Ok(Value::array(columns))
-}
-
 fn indices(input: &Value, what: &Value) -> Outcome {
     match (input, what) {
         (Value::Array(_), Value::Array(_)) => Ok(ops::index(input, what)?),
         (Value::Array(_), _) => Ok(ops::index(input, &Value::array(vec![what.clone()]))?),
-        (Value::String(text), Value::String(part)) => Ok(super::strings::string_indices(text, part)),
+        (Value::String(_), Value::String(_)) => Ok(crate::natives::string::indices(input, what)?),
         _ => Ok(ops::index(input, what)?),
-    }
-}
-
-fn search(input: &Value, what: &Value) -> Outcome {
-    let Value::Array(list) = input else {
-        return fail(format!("{} cannot be searched from", shown(input)));
-    };
-    match list.binary_search_by(|item| item.sort_compare(what)) {
-        Ok(_) => {
-            // Of several that are equal jq's halving finds a certain one; so does this one.
-            let (mut low, mut high) = (0usize, list.len());
-            while low < high {
-                let middle = low + (high - low - 1) / 2;
-                match list.get(middle).map(|item| item.sort_compare(what)) {
-                    Some(Ordering::Equal) => return Ok(Value::number(middle as f64)),
-                    Some(Ordering::Less) => low = middle + 1,
-                    _ => high = middle,
-                }
-            }
-            Ok(Value::number(low as f64))
-        }
-        Err(at) => Ok(Value::number(-1.0 - at as f64)),
     }
 }
 

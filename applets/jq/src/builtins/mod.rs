@@ -1,25 +1,18 @@
 //! The functions of jq 1.8.2: natives, those written in jq itself, and those that the compiler knows.
 
 mod collections;
-mod dates;
-mod math;
-mod patterns;
 mod prelude;
-mod strings;
 mod system;
 pub(crate) mod text;
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::host::{Host, Settings};
 use crate::lang::Fault;
 use crate::lang::modules::Loader;
-use crate::regex::{Flags, Regex};
+use crate::natives::{math, table};
 use crate::time::Zone;
 use crate::value::Value;
-
-pub(crate) use strings::format;
 
 /// What a native may use besides its input.
 pub(crate) struct Context<'h> {
@@ -31,7 +24,6 @@ pub(crate) struct Context<'h> {
 pub(crate) struct Facts {
     zone: Option<Zone>,
     timezone: Option<String>,
-    regexes: HashMap<(Rc<str>, Flags), Rc<Regex>>,
     loader: Rc<Loader>,
 }
 
@@ -39,7 +31,7 @@ impl Facts {
     /// Facts of these settings.
     pub(crate) fn new(settings: &Settings, loader: Rc<Loader>) -> Facts {
         let timezone = settings.env.get("TZ").and_then(Value::as_str).map(str::to_owned);
-        Facts { zone: None, timezone, regexes: HashMap::new(), loader }
+        Facts { zone: None, timezone, loader }
     }
 
     /// The local time zone, read when it is first asked for.
@@ -51,13 +43,46 @@ impl Facts {
 
 type Outcome = Result<Value, Fault>;
 
+/// What a native runs.
+#[derive(Clone, Copy)]
+enum Run {
+    /// One that takes its input over or asks the world.
+    Own(fn(&mut Context<'_>, Value, &[Value]) -> Outcome),
+    /// A function of values.
+    Table(table::Function),
+    /// C's mathematics.
+    One(fn(f64) -> f64),
+    Two(fn(f64, f64) -> f64),
+}
+
 /// A native: input and arguments to one output.
+#[derive(Clone, Copy)]
 pub(crate) struct Native {
-    pub(crate) name: &'static str,
-    pub(crate) arity: usize,
-    pub(crate) run: fn(&mut Context<'_>, Value, &[Value]) -> Outcome,
+    run: Run,
     /// Of several arguments with several outputs, the last varies slowest, as with jq's C functions; else the first.
     pub(crate) last_first: bool,
+}
+
+impl Native {
+    /// Its output.
+    pub(crate) fn call(&self, context: &mut Context<'_>, input: Value, args: &[Value]) -> Outcome {
+        match self.run {
+            Run::Own(run) => run(context, input, args),
+            Run::Table(run) => Ok(run(&input, args, context.facts.zone())?),
+            Run::One(run) => Ok(Value::number(run(table::number(&input)?))),
+            Run::Two(run) => match args {
+                [a, b] => Ok(Value::number(run(table::number(a)?, table::number(b)?))),
+                _ => fail("two numbers are needed"),
+            },
+        }
+    }
+}
+
+/// A native of this module with its name.
+struct Named {
+    name: &'static str,
+    arity: usize,
+    native: Native,
 }
 
 /// A function that the compiler turns into an operation of its own.
@@ -73,33 +98,67 @@ pub(crate) enum Special {
     MapValues,
     Select,
     /// Called with `map([f])`.
-    Keyed(&'static Native),
+    Keyed(Native),
     Constant(fn(&Settings) -> Value),
     SearchList,
     Builtins,
 }
 
 /// `@name` and `format(name)`.
-pub(crate) static FORMAT: Native = native_of("format", 1, strings::format_native);
+pub(crate) const FORMAT: Native =
+    Native { run: Run::Table(|input, args, _| formatted(input, args.first().unwrap_or(input))), last_first: true };
 
-const fn native_of(name: &'static str, arity: usize, run: fn(&mut Context<'_>, Value, &[Value]) -> Outcome) -> Native {
-    Native { name, arity, run, last_first: true }
+/// A value in a format whose name may begin with `@`.
+fn formatted(input: &Value, name: &Value) -> Result<Value, Value> {
+    match name {
+        Value::String(text) if text.starts_with('@') => {
+            crate::natives::format::format(input, &Value::from(text.trim_start_matches('@')))
+        }
+        _ => crate::natives::format::format(input, name),
+    }
+}
+
+/// A value as text in a format; the name may begin with `@`.
+pub(crate) fn format(name: &Rc<str>, value: &Value) -> Result<Rc<str>, Fault> {
+    match (&**name, value) {
+        ("@text", Value::String(text)) => Ok(text.clone()),
+        _ => match formatted(value, &Value::String(name.clone()))? {
+            Value::String(text) => Ok(text),
+            _ => fail("a format gives a string"),
+        },
+    }
+}
+
+const fn own(name: &'static str, arity: usize, run: fn(&mut Context<'_>, Value, &[Value]) -> Outcome) -> Named {
+    Named { name, arity, native: Native { run: Run::Own(run), last_first: true } }
+}
+
+/// One whose arguments are values in jq's definition: the first varies slowest.
+const fn own_first(name: &'static str, arity: usize, run: fn(&mut Context<'_>, Value, &[Value]) -> Outcome) -> Named {
+    Named { name, arity, native: Native { run: Run::Own(run), last_first: false } }
 }
 
 fn fail<T>(message: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Error(Value::from(message.into())))
 }
 
-fn tables() -> [&'static [Native]; 6] {
-    [collections::TABLE, strings::TABLE, math::TABLE, dates::TABLE, patterns::TABLE, system::TABLE]
-}
-
 /// The native of this name.
-pub(crate) fn native(name: &str, arity: usize) -> Option<&'static Native> {
+pub(crate) fn native(name: &str, arity: usize) -> Option<Native> {
     if (name, arity) == ("format", 1) {
-        return Some(&FORMAT);
+        return Some(FORMAT);
     }
-    tables().into_iter().flatten().find(|native| native.name == name && native.arity == arity)
+    let own = collections::TABLE.iter().chain(system::TABLE);
+    if let Some(found) = own.into_iter().find(|named| named.name == name && named.arity == arity) {
+        return Some(found.native);
+    }
+    let run = match arity {
+        0 => math::ONE.iter().find(|(known, _)| *known == name).map(|(_, run)| Run::One(*run)),
+        2 => math::TWO.iter().find(|(known, _)| *known == name).map(|(_, run)| Run::Two(*run)),
+        _ => None,
+    };
+    let listed = || table::TABLE.iter().find(|entry| entry.name == name && entry.arity == arity);
+    let run = run.or_else(|| listed().map(|entry| Run::Table(entry.function)));
+    run.map(|run| Native { run, last_first: true })
 }
 
 const SPECIALS: [(&str, usize); 23] = [
@@ -141,11 +200,11 @@ pub(crate) fn special(name: &str, arity: usize) -> Option<Special> {
         ("map", 1) => Special::Map,
         ("map_values", 1) => Special::MapValues,
         ("select", 1) => Special::Select,
-        ("sort_by", 1) => Special::Keyed(&collections::SORT_BY),
-        ("group_by", 1) => Special::Keyed(&collections::GROUP_BY),
-        ("unique_by", 1) => Special::Keyed(&collections::UNIQUE_BY),
-        ("min_by", 1) => Special::Keyed(&collections::MIN_BY),
-        ("max_by", 1) => Special::Keyed(&collections::MAX_BY),
+        ("sort_by", 1) => Special::Keyed(collections::SORT_BY.native),
+        ("group_by", 1) => Special::Keyed(collections::GROUP_BY.native),
+        ("unique_by", 1) => Special::Keyed(collections::UNIQUE_BY.native),
+        ("min_by", 1) => Special::Keyed(collections::MIN_BY.native),
+        ("max_by", 1) => Special::Keyed(collections::MAX_BY.native),
         ("infinite", 0) => Special::Constant(|_| Value::number(f64::INFINITY)),
         ("nan", 0) => Special::Constant(|_| Value::number(f64::NAN)),
         ("env", 0) => Special::Constant(|settings| Value::object(settings.env.clone())),
@@ -165,9 +224,13 @@ pub(crate) fn prelude(name: &str, arity: usize) -> Option<&'static str> {
 
 /// `builtins`: every name with its arity, without those that begin with an underscore.
 pub(crate) fn names() -> Value {
-    let natives = tables().into_iter().flatten().map(|native| (native.name, native.arity));
+    let mine = collections::TABLE.iter().chain(system::TABLE).map(|named| (named.name, named.arity));
+    let listed = table::TABLE.iter().map(|entry| (entry.name, entry.arity));
+    let one = math::ONE.iter().map(|(name, _)| (*name, 0));
+    let two = math::TWO.iter().map(|(name, _)| (*name, 2));
     let written = prelude::DEFINITIONS.iter().map(|(name, arity, _)| (*name, *arity));
-    let all = natives.chain(written).chain(SPECIALS).chain([("format", 1), ("get_jq_origin", 0)]);
+    let all = mine.chain(listed).chain(one).chain(two).chain(written).chain(SPECIALS).chain([("get_jq_origin", 0)]);
     let visible = all.filter(|(name, _)| !name.starts_with('_'));
-    visible.map(|(name, arity)| Value::from(format!("{name}/{arity}"))).collect()
+    let unique: std::collections::BTreeSet<String> = visible.map(|(name, arity)| format!("{name}/{arity}")).collect();
+    unique.into_iter().map(Value::from).collect()
 }

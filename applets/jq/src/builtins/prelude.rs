@@ -130,34 +130,35 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("JOIN", 3, "def JOIN($index; rows; key): rows | [., $index[key]];"),
     ("JOIN", 4, "def JOIN($index; rows; key; joined): rows | [., $index[key]] | joined;"),
     ("match", 1, "def match($re): _pattern($re) as [$p, $f] | match($p; $f);"),
-    ("match", 2, "def match(re; flags): _match(re; flags; false) | .[];"),
+    ("match", 2, "def match($re; $flags): _matches($re; $flags)[];"),
     ("test", 1, "def test($re): _pattern($re) as [$p, $f] | test($p; $f);"),
-    ("test", 2, "def test(re; flags): _match(re; flags; true);"),
+    ("test", 2, "def test($re; $flags): _test($re; $flags);"),
     ("capture", 1, "def capture($re): _pattern($re) as [$p, $f] | capture($p; $f);"),
-    ("capture", 2, "def capture(re; flags): match(re; flags) | _captured;"),
+    ("capture", 2, "def capture($re; $flags): _captures($re; $flags)[];"),
     ("scan", 1, "def scan($re): scan($re; null);"),
-    (
-        "scan",
-        2,
-        "def scan($re; $flags): match($re; \"g\" + $flags)
-        | if .captures == [] then .string else [.captures[].string] end;",
-    ),
+    ("scan", 2, "def scan($re; $flags): _scan($re; \"g\" + $flags)[];"),
     ("splits", 1, "def splits($re): splits($re; null);"),
-    ("splits", 2, "def splits($re; flags): split($re; flags) | .[];"),
-    ("split", 2, "def split($re; flags): . as $text | [match($re; \"g\" + flags)] | _pieces($text);"),
+    ("splits", 2, "def splits($re; $flags): _pieces($re; \"g\" + $flags)[];"),
+    ("split", 2, "def split($re; $flags): _pieces($re; \"g\" + $flags);"),
+    (
+        "_pattern",
+        1,
+        "def _pattern($re):
+        if ($re | type) == \"string\" then [$re, null]
+        elif ($re | type) == \"array\" and $re != [] then [$re[0], $re[1]]
+        else error(($re | type) + \" not a string or array\") end;",
+    ),
     ("sub", 2, "def sub($re; new): sub($re; new; \"\");"),
     (
         "sub",
         3,
         "def sub($re; new; $flags): . as $text
-        | [match($re; $flags)]
-        | if . == [] then $text
-          else (reduce .[] as $edit ([[], 0];
-                 ($text[.[1]:$edit.offset]) as $gap
-                 | [($edit | _captured) | new] as $new
-                 | .[0] = (reduce range($new | length) as $at (.[0]; .[$at] += $gap + $new[$at]))
-                 | .[1] = $edit.offset + $edit.length)
-               | .[1] as $end | .[0][] + $text[$end:]) // $text end;",
+        | _edits($re; $flags) as $edits
+        | (reduce $edits[:-1][] as [$gap, $named] ([];
+             . as $rows
+             | [$named | new] as $new
+             | reduce range($new | length) as $at ($rows; .[$at] += $gap + $new[$at]))
+           | .[] + $edits[-1]) // $text;",
     ),
     ("gsub", 2, "def gsub($re; new): sub($re; new; \"g\");"),
     ("gsub", 3, "def gsub($re; new; flags): sub($re; new; flags + \"g\");"),

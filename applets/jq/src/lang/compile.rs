@@ -203,7 +203,7 @@ impl Compiler<'_> {
             Ast::Const(value) => Op::Const(value.clone()),
             Ast::Var(name) => self.variable(name, node.span, scope, unit),
             Ast::Call(name, args) => self.call(name, args, node.span, scope, unit),
-            Ast::Format(name) => Op::Native(&builtins::FORMAT, vec![Term::new(Op::Const(Value::from(&**name)))]),
+            Ast::Format(name) => Op::Native(builtins::FORMAT, vec![Term::new(Op::Const(Value::from(&**name)))]),
             Ast::Text(format, parts) => self.text(format.as_ref(), parts, scope, unit),
             Ast::Array(None) => Op::Const(Value::array(Vec::new())),
             Ast::Array(Some(inner)) => match node.constant() {
@@ -338,7 +338,7 @@ impl Compiler<'_> {
                 Piece::Plain(text) => Term::new(Op::Const(Value::String(text))),
                 Piece::Value(term) => {
                     let name = Term::new(Op::Const(Value::String(format.clone())));
-                    let formatted = Term::new(Op::Native(&builtins::FORMAT, vec![name]));
+                    let formatted = Term::new(Op::Native(builtins::FORMAT, vec![name]));
                     Term::new(Op::Pipe(Box::new((term, formatted))))
                 }
             };

@@ -156,7 +156,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                     let Some(value) = self.direct(arg, env, input.clone())? else { return Ok(None) };
                     values.push(value);
                 }
-                (native.run)(&mut self.context, input, &values)?
+                native.call(&mut self.context, input, &values)?
             }
             Op::Error(inner) => match self.direct(inner, env, input)? {
                 Some(value) => return Err(Fault::Error(value)),
@@ -183,7 +183,7 @@ impl<'p, 'h> Machine<'p, 'h> {
 
     fn text(
         &mut self,
-        format: &str,
+        format: &std::rc::Rc<str>,
         pieces: &'p [Piece],
         env: &Env<'p>,
         input: &Value,

@@ -6,7 +6,6 @@
 
 use std::rc::Rc;
 
-use super::ast::BinOp;
 use super::env::{
     Choice, Cont, Env, Frame, Goal, Key, Keys, Link, Matching, Slot, Track, Tracked, bind, leave, path, slot,
 };
@@ -269,7 +268,7 @@ impl<'p> Machine<'p, '_> {
                 let first = if native.last_first { args.last() } else { args.first() };
                 match first {
                     None => {
-                        let result = (native.run)(&mut self.context, input, &[]);
+                        let result = native.call(&mut self.context, input, &[]);
                         self.given(result.map(Some))
                     }
                     Some(first) => {
@@ -511,7 +510,7 @@ impl<'p> Machine<'p, '_> {
                 if native.last_first {
                     done.reverse();
                 }
-                let result = (native.run)(&mut self.context, input, &done);
+                let result = native.call(&mut self.context, input, &done);
                 self.given(result.map(Some))
             }
             Frame::Error => State::Raise(Fault::Error(value)),
@@ -917,13 +916,5 @@ pub(super) fn key_error(key: &Value) -> Value {
 
 /// The error of `.[]`.
 pub(super) fn not_iterable(value: &Value) -> Value {
-    match value {
-        Value::Null => "Cannot iterate over null".into(),
-        other => format!("Cannot iterate over {}", crate::builtins::text::shown(other)).into(),
-    }
-}
-
-/// Whether two values compare so, for natives.
-pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, Value> {
-    ops::compare(BinOp::Eq, a, b)
+    format!("Cannot iterate over {}", crate::builtins::text::shown(value)).into()
 }

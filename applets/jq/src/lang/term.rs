@@ -97,7 +97,7 @@ pub(crate) enum Op {
     Break(usize),
     /// Function, slots to leave, parameters.
     Call(usize, usize, Vec<Arg>),
-    Native(&'static Native, Vec<Term>),
+    Native(Native, Vec<Term>),
     Error(Box<Term>),
     Path(Box<Term>),
     GetPath(Box<Term>),
