@@ -1,5 +1,7 @@
 //! The world outside: inputs, messages, the end of the run, modules.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::collections::with_one;
 
 use super::{Named, fail, own};
@@ -22,6 +24,10 @@ pub(super) static TABLE: &[Named] = &[
     }),
     own("input_filename", 0, |context, _, _| Ok(context.host.input_filename())),
     own("input_line_number", 0, |context, _, _| Ok(Value::number(context.host.input_line_number() as f64))),
+    own("now", 0, |_, _, _| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Value::number(now.as_micros() as f64 / 1e6))
+    }),
     own("halt", 0, |_, _, _| Err(Fault::Halt(0, None))),
     own("halt_error", 1, |_, input, args| {
         with_one(args, |status| match status.as_f64() {

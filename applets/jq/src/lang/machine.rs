@@ -793,8 +793,9 @@ impl<'p> Machine<'p, '_> {
             Ok(old) => old,
             Err(error) => return State::Raise(error.into()),
         };
-        if matches!(old, Value::Array(_) | Value::Object(_)) {
-            // It is there, so it can be taken out, to be changed in place.
+        let slices = steps.iter().any(|step| matches!(step, Value::Object(_)));
+        if matches!(old, Value::Array(_) | Value::Object(_)) && !slices {
+            // It is there, so it can be taken out, to be changed in place; a slice cannot be null meanwhile.
             match ops::update(std::mem::take(state), &steps, &mut |_| Ok(Value::Null)) {
                 Ok(rest) => *state = rest,
                 Err(error) => return State::Raise(error.into()),

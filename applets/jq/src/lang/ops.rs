@@ -232,7 +232,10 @@ pub(crate) fn index(base: &Value, key: &Value) -> Outcome {
             slice(base, &bound("start"), &bound("end"))
         }
         (Value::Array(list), Value::Array(wanted)) => indices_of(list, wanted),
-        (_, Value::String(key)) => fail(format!("Cannot index {} with \"{key}\"", base.type_name())),
+        // A long key is not repeated.
+        (_, Value::String(key)) if key.len() < 30 => {
+            fail(format!("Cannot index {} with string \"{key}\"", base.type_name()))
+        }
         _ => fail(format!("Cannot index {} with {}", base.type_name(), key.type_name())),
     }
 }
