@@ -20,9 +20,6 @@ const fn entry(name: &'static str, arity: usize, function: Function) -> Entry {
     Entry { name, arity, function }
 }
 
-/// The definitions that are written in jq, over these functions and the language's own.
-pub(crate) const PRELUDE: &str = include_str!("prelude.jq");
-
 /// Every function but those of [`math`].
 pub(crate) static TABLE: &[Entry] = &[
     entry("_edits", 2, |input, args, _| search(input, args)?.edits()),
