@@ -178,11 +178,22 @@ fn compile_errors() {
         let result = super::compile(broken, &settings());
         assert_eq!(result.is_ok(), broken == ".", "{broken}");
     }
-    for bracket in
-        ["(", "[", "{a:", "-", "try ", "if ", ".[", "\"\\(", "def f: ", ". as [", "reduce ", "1|", "label $x|"]
-    {
-        assert!(super::compile(&bracket.repeat(5000), &settings()).is_err(), "{bracket}");
-    }
+}
+
+#[test]
+fn deep_filters_are_refused() {
+    // Frames of a test build are several times as large as those of a release; the stack is that of a process.
+    let refused = std::thread::Builder::new().stack_size(8 << 20).spawn(|| {
+        for bracket in
+            ["(", "[", "{a:", "-", "try ", "if ", ".[", "\"\\(", "def f: ", ". as [", "reduce ", "1|", "label $x|"]
+        {
+            assert!(super::compile(&bracket.repeat(5000), &settings()).is_err(), "{bracket}");
+        }
+        for chain in ["1+", "1,", "1|", "-1*"] {
+            assert!(super::compile(&format!("{}1", chain.repeat(800)), &settings()).is_ok(), "{chain}");
+        }
+    });
+    refused.unwrap().join().unwrap();
 }
 
 #[test]
