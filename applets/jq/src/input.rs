@@ -371,7 +371,7 @@ mod tests {
         seen
     }
 
-    fn pairs<'a>(seen: &'a [(String, u64)]) -> Vec<(&'a str, u64)> {
+    fn pairs(seen: &[(String, u64)]) -> Vec<(&str, u64)> {
         seen.iter().map(|(value, line)| (value.as_str(), *line)).collect()
     }
 

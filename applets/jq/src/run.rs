@@ -123,8 +123,8 @@ fn build_configuration(ctx: &Ctx) -> String {
 fn program(ctx: &Ctx, options: &Options) -> Option<OsString> {
     match &options.program {
         Some(program) => Some(program.clone()),
-        None if !options.from_file && !(ctx.stdout_is_terminal && io::stdin().is_terminal()) => Some(".".into()),
-        None => None,
+        None if options.from_file || (ctx.stdout_is_terminal && io::stdin().is_terminal()) => None,
+        None => Some(".".into()),
     }
 }
 

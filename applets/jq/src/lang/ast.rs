@@ -104,7 +104,6 @@ pub(crate) struct Import {
     /// `as $name`.
     pub(crate) is_data: bool,
     pub(crate) meta: Option<Value>,
-    pub(crate) span: Span,
 }
 
 /// A whole file.

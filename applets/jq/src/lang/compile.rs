@@ -109,7 +109,7 @@ struct Compiler<'a> {
 /// Modules within modules.
 const MAX_IMPORTS: usize = 64;
 /// Terms within terms.
-const MAX_NESTING: usize = 3000;
+const MAX_NESTING: usize = 1000;
 
 impl Compiler<'_> {
     /// The scope that a file's main expression has: its imports and definitions.

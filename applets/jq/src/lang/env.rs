@@ -140,7 +140,6 @@ pub(crate) enum Goal<'p> {
 #[derive(Clone)]
 pub(crate) enum Frame<'p> {
     Then(&'p Term, Env<'p>),
-    Restore(Track),
     /// A subexpression has given the key; the base comes next.
     Base {
         base: &'p Term,

@@ -57,6 +57,9 @@ pub(crate) enum Tok {
     End,
 }
 
+/// Messages with their places.
+type Complaints = Vec<(String, Span)>;
+
 const KEYWORDS: [&str; 19] = [
     "as", "def", "module", "import", "include", "if", "then", "else", "elif", "reduce", "foreach", "end", "and", "or",
     "try", "catch", "label", "break", "__loc__",
@@ -69,7 +72,7 @@ const OPERATORS: [&str; 34] = [
 ];
 
 /// The tokens, the last of which is [`Tok::End`], and what the literals complain about.
-pub(crate) fn tokens(text: &str) -> (Vec<(Tok, Span)>, Vec<(String, Span)>) {
+pub(crate) fn tokens(text: &str) -> (Vec<(Tok, Span)>, Complaints) {
     let mut lexer = Lexer { text, at: 0, open: Vec::new(), tokens: Vec::new(), errors: Vec::new() };
     lexer.run();
     (lexer.tokens, lexer.errors)
@@ -88,7 +91,7 @@ struct Lexer<'a> {
     at: usize,
     open: Vec<Open>,
     tokens: Vec<(Tok, Span)>,
-    errors: Vec<(String, Span)>,
+    errors: Complaints,
 }
 
 impl<'a> Lexer<'a> {

@@ -10,6 +10,8 @@ pub(crate) mod modules;
 pub(crate) mod ops;
 mod parse;
 mod term;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use machine::Fault;
 

@@ -61,13 +61,16 @@ impl Unit {
     }
 }
 
+/// A file of definitions, for messages and for its names.
+type Library = (Rc<Unit>, Rc<Program>);
+
 /// Finds and reads modules.
 pub(crate) struct Loader {
     library: Vec<PathBuf>,
     origin: PathBuf,
     program: PathBuf,
     home: Option<PathBuf>,
-    units: RefCell<HashMap<PathBuf, (Rc<Unit>, Rc<Program>)>>,
+    units: RefCell<HashMap<PathBuf, Library>>,
 }
 
 impl Loader {
@@ -150,7 +153,7 @@ impl Loader {
     ///
     /// # Errors
     /// Messages as they are printed.
-    pub(crate) fn library(&self, path: &Path) -> Result<(Rc<Unit>, Rc<Program>), Vec<String>> {
+    pub(crate) fn library(&self, path: &Path) -> Result<Library, Vec<String>> {
         if let Some(known) = self.units.borrow().get(path) {
             return Ok(known.clone());
         }

@@ -2,15 +2,18 @@
 //!
 //! Messages are those of jq's bison parser: what was unexpected, and what was expected where that is little.
 
+mod parts;
+
 use std::rc::Rc;
 
 use super::ast::{Assign, Ast, BinOp, Def, Import, Node, Pattern, Program};
 use super::lex::{Span, Tok, name, tokens};
-use crate::builtins::text::shown;
 use crate::value::{Map, Value};
 
 /// Brackets within brackets.
-const MAX_DEPTH: usize = 600;
+const MAX_DEPTH: usize = 200;
+/// Stages of a pipe, operands of a chain.
+const MAX_CHAIN: usize = 900;
 
 /// A complaint and its place.
 pub(crate) type Complaint = (String, Span);
@@ -183,7 +186,6 @@ impl Parser {
     }
 
     fn import(&mut self) -> Parsed<Import> {
-        let start = self.span();
         let include = self.take_word("include");
         if !include {
             self.at += 1;
@@ -214,14 +216,13 @@ impl Parser {
             }
             self.at += 1;
         }
-        let span = start.to(self.last_span());
         let mut meta = None;
         if !self.is(";") {
             let node = self.query()?;
             meta = self.metadata(&node);
         }
         self.want(";", "")?;
-        Ok(Import { path, name: bound, is_data, meta, span })
+        Ok(Import { path, name: bound, is_data, meta })
     }
 
     fn def(&mut self) -> Parsed<Def> {
@@ -258,18 +259,33 @@ impl Parser {
     /// Pipes, commas and what binds to the right of them.
     fn query(&mut self) -> Parsed<Node> {
         self.enter()?;
-        let node = self.pipe(false);
+        let node = self.pipe();
         self.depth -= 1;
         node
     }
 
-    /// `comma_only` stops before a pipe: the operands of a comma.
-    fn pipe(&mut self, comma_only: bool) -> Parsed<Node> {
+    fn pipe(&mut self) -> Parsed<Node> {
+        let mut stages = vec![self.stage()?];
+        let mut links = 0;
+        while self.take("|") {
+            self.chained(&mut links)?;
+            stages.push(self.stage()?);
+        }
+        let mut node = stages.pop().unwrap_or_else(|| Node::new(Ast::Identity, self.span()));
+        while let Some(left) = stages.pop() {
+            let span = left.span.to(node.span);
+            node = Node::new(Ast::Pipe(Box::new(left), Box::new(node)), span);
+        }
+        Ok(node)
+    }
+
+    /// What stands between two pipes; a definition, a label and a binding reach to the end.
+    fn stage(&mut self) -> Parsed<Node> {
         let start = self.span();
         if self.is_word("def") {
             let def = self.def()?;
             self.enter()?;
-            let rest = self.pipe(false)?;
+            let rest = self.pipe()?;
             self.depth -= 1;
             let span = start.to(rest.span);
             return Ok(Node::new(Ast::Def(Rc::new(def), Box::new(rest)), span));
@@ -279,7 +295,7 @@ impl Parser {
             self.at += 1;
             self.want("|", "'|'")?;
             self.enter()?;
-            let body = self.pipe(false)?;
+            let body = self.pipe()?;
             self.depth -= 1;
             let span = start.to(body.span);
             return Ok(Node::new(Ast::Label(label, Box::new(body)), span));
@@ -289,30 +305,35 @@ impl Parser {
             let patterns = self.patterns()?;
             self.want("|", "'|'")?;
             self.enter()?;
-            let body = self.pipe(false)?;
+            let body = self.pipe()?;
             self.depth -= 1;
             let span = start.to(body.span);
             return Ok(Node::new(Ast::Bind(Box::new(left), patterns, Box::new(body)), span));
         }
+        let mut links = 0;
         while self.take(",") {
+            self.chained(&mut links)?;
             let right = self.comma_operand()?;
             let span = start.to(right.span);
             left = Node::new(Ast::Comma(Box::new(left), Box::new(right)), span);
         }
-        if !comma_only && self.take("|") {
-            self.enter()?;
-            let right = self.pipe(false)?;
-            self.depth -= 1;
-            let span = start.to(right.span);
-            left = Node::new(Ast::Pipe(Box::new(left), Box::new(right)), span);
-        }
         Ok(left)
+    }
+
+    /// Counts the links of a chain.
+    fn chained(&mut self, links: &mut usize) -> Parsed<()> {
+        *links += 1;
+        if *links > MAX_CHAIN {
+            self.complain("memory exhausted", self.span());
+            return Err(Failed);
+        }
+        Ok(())
     }
 
     /// What stands right of a comma: an expression, or one of the forms that reach as far as they can.
     fn comma_operand(&mut self) -> Parsed<Node> {
         if self.is_word("def") || self.is_word("label") {
-            return self.pipe(false);
+            return self.pipe();
         }
         let start = self.span();
         let left = self.expr(0)?;
@@ -322,7 +343,7 @@ impl Parser {
         let patterns = self.patterns()?;
         self.want("|", "'|'")?;
         self.enter()?;
-        let body = self.pipe(false)?;
+        let body = self.pipe()?;
         self.depth -= 1;
         let span = start.to(body.span);
         Ok(Node::new(Ast::Bind(Box::new(left), patterns, Box::new(body)), span))
@@ -331,15 +352,19 @@ impl Parser {
     fn expr(&mut self, least: u8) -> Parsed<Node> {
         let mut left = self.postfix()?;
         let mut forbidden = None;
+        let mut links = 0;
         while let Some((level, group)) = precedence(self.token()) {
             if level < least {
                 break;
             }
+            self.chained(&mut links)?;
             if forbidden == Some(level) {
                 return Err(self.unexpected(""));
             }
             let operator = self.next();
+            self.enter()?;
             let right = self.expr(if group == Group::Right { level } else { level + 1 })?;
+            self.depth -= 1;
             let span = left.span.to(right.span);
             left = Node::new(binary(&operator, Box::new(left), Box::new(right)), span);
             forbidden = (group == Group::None).then_some(level);
@@ -351,7 +376,9 @@ impl Parser {
     fn postfix(&mut self) -> Parsed<Node> {
         let start = self.span();
         let mut node = self.term()?;
+        let mut links = 0;
         loop {
+            self.chained(&mut links)?;
             let base = Box::new(node);
             let kind = match self.token().clone() {
                 Tok::Field(field) => {
@@ -657,260 +684,6 @@ impl Parser {
             _ => return Err(self.unexpected("")),
         };
         Ok(Node::new(kind, start.to(self.last_span())))
-    }
-
-    /// Members of an object, up to and with the brace.
-    fn pairs(&mut self) -> Parsed<Vec<(Node, Node)>> {
-        let mut pairs = Vec::new();
-        loop {
-            if self.take("}") {
-                return Ok(pairs);
-            }
-            pairs.push(self.pair()?);
-            if !self.is("}") {
-                self.want(",", "")?;
-            }
-        }
-    }
-
-    fn pair(&mut self) -> Parsed<(Node, Node)> {
-        let start = self.span();
-        let literal = |text: Rc<str>| Node::new(Ast::Const(Value::String(text)), start);
-        let field = |text: Rc<str>| {
-            let base = Box::new(Node::new(Ast::Identity, start));
-            Node::new(Ast::Index(base, Box::new(literal(text)), false), start)
-        };
-        let colon = matches!(self.peek(1), Tok::Op(":"));
-        let closes = matches!(self.peek(1), Tok::Op("," | "}"));
-        let (key, value) = match self.token().clone() {
-            Tok::Ident(name) if colon || closes => {
-                self.at += 1;
-                (literal(name.clone()), field(name))
-            }
-            Tok::Keyword(word) if colon || closes => {
-                self.at += 1;
-                (literal(word.into()), field(word.into()))
-            }
-            Tok::Binding(name) if colon || closes => {
-                self.at += 1;
-                let variable = Node::new(Ast::Var(name.clone()), start);
-                if colon { (variable.clone(), variable) } else { (literal(name), variable) }
-            }
-            Tok::Loc if closes => {
-                self.at += 1;
-                let value = self.location(start);
-                (literal("__loc__".into()), Node::new(Ast::Const(value), start))
-            }
-            Tok::StringStart => {
-                let key = self.string(None)?;
-                self.string_pair(key)
-            }
-            Tok::Format(_) if *self.peek(1) == Tok::StringStart => {
-                let key = self.formatted()?;
-                self.string_pair(key)
-            }
-            Tok::Op("(") => {
-                self.at += 1;
-                let key = self.query()?;
-                self.want(")", "")?;
-                if let Some(value) = key.constant().filter(|value| value.as_str().is_none()) {
-                    let message = format!("Cannot use {} as object key", shown(&value));
-                    self.complain(message, key.span);
-                }
-                if !self.is(":") {
-                    return Err(self.unexpected("':'"));
-                }
-                (key, Node::new(Ast::Identity, start))
-            }
-            _ => return Err(self.key_error()),
-        };
-        if !self.take(":") {
-            return match self.token() {
-                Tok::Op("," | "}") => Ok((key, value)),
-                _ => Err(self.key_error()),
-            };
-        }
-        let value = self.member()?;
-        Ok((key, value))
-    }
-
-    fn string_pair(&mut self, key: Node) -> (Node, Node) {
-        let base = Box::new(Node::new(Ast::Identity, key.span));
-        let value = Node::new(Ast::Index(base, Box::new(key.clone()), false), key.span);
-        (key, value)
-    }
-
-    /// Value of a member: expressions joined by pipes.
-    fn member(&mut self) -> Parsed<Node> {
-        let left = self.expr(0)?;
-        if !self.take("|") {
-            return Ok(left);
-        }
-        self.enter()?;
-        let right = self.member()?;
-        self.depth -= 1;
-        let span = left.span.to(right.span);
-        Ok(Node::new(Ast::Pipe(Box::new(left), Box::new(right)), span))
-    }
-
-    /// Something that is no key; when a colon follows before the object ends, parentheses may be missing.
-    fn key_error(&mut self) -> Failed {
-        let mut first = self.at;
-        // Bison takes the key back together with what does not fit behind it.
-        while first > 0 && !matches!(self.tokens.get(first - 1), Some((Tok::Op("{" | ","), _)) | None) {
-            first -= 1;
-        }
-        let failed = self.unexpected("");
-        let start = self.tokens.get(first).map(|(_, span)| *span).unwrap_or_default();
-        let mut depth = 0usize;
-        let mut last = start;
-        while *self.token() != Tok::End {
-            match self.token() {
-                Tok::Op("(" | "[" | "{") => depth += 1,
-                Tok::Op("}") if depth == 0 => return failed,
-                Tok::Op(")" | "]" | "}") => depth = depth.saturating_sub(1),
-                Tok::Op(":") if depth == 0 => {
-                    self.complain("May need parentheses around object key expression", start.to(last));
-                    return failed;
-                }
-                _ => {}
-            }
-            last = self.span();
-            self.at += 1;
-        }
-        failed
-    }
-
-    fn formatted(&mut self) -> Parsed<Node> {
-        let start = self.span();
-        let Tok::Format(format) = self.next() else { return Err(self.unexpected("")) };
-        let mut node = self.string(Some(format))?;
-        node.span = start.to(node.span);
-        Ok(node)
-    }
-
-    fn string(&mut self, format: Option<Rc<str>>) -> Parsed<Node> {
-        let start = self.span();
-        self.at += 1;
-        let mut parts = Vec::new();
-        let mut text = String::new();
-        let mut place = self.span();
-        loop {
-            match self.token().clone() {
-                Tok::Text(piece) => {
-                    if text.is_empty() {
-                        place = self.span();
-                    }
-                    place = place.to(self.span());
-                    text.push_str(&piece);
-                    self.at += 1;
-                }
-                Tok::InterpolationStart => {
-                    if !text.is_empty() {
-                        parts.push(Node::new(Ast::Const(std::mem::take(&mut text).into()), place));
-                    }
-                    self.at += 1;
-                    let inner = self.query()?;
-                    if *self.token() != Tok::InterpolationEnd {
-                        return Err(self.unexpected(""));
-                    }
-                    self.at += 1;
-                    parts.push(Node::new(Ast::Format("".into()), inner.span));
-                    parts.push(inner);
-                }
-                Tok::StringEnd => {
-                    self.at += 1;
-                    break;
-                }
-                _ => {
-                    return Err(self.unexpected("QQSTRING_TEXT or QQSTRING_INTERP_START or QQSTRING_END"));
-                }
-            }
-        }
-        let span = start.to(self.last_span());
-        if parts.is_empty() {
-            return Ok(Node::new(Ast::Const(text.into()), if span.end - span.start > 2 { place } else { span }));
-        }
-        if !text.is_empty() {
-            parts.push(Node::new(Ast::Const(text.into()), place));
-        }
-        Ok(Node::new(Ast::Text(format, parts), span))
-    }
-
-    fn patterns(&mut self) -> Parsed<Vec<Pattern>> {
-        let mut patterns = vec![self.pattern()?];
-        while self.take("?//") {
-            patterns.push(self.pattern()?);
-        }
-        Ok(patterns)
-    }
-
-    fn pattern(&mut self) -> Parsed<Pattern> {
-        self.enter()?;
-        let pattern = match self.token().clone() {
-            Tok::Binding(name) => {
-                self.at += 1;
-                Pattern::Var(name)
-            }
-            Tok::Op("[") => {
-                self.at += 1;
-                let mut items = vec![self.pattern()?];
-                while self.take(",") {
-                    items.push(self.pattern()?);
-                }
-                self.want("]", "',' or ']'")?;
-                Pattern::Array(items)
-            }
-            Tok::Op("{") => {
-                self.at += 1;
-                let mut members = vec![self.member_pattern()?];
-                while self.take(",") {
-                    members.push(self.member_pattern()?);
-                }
-                self.want("}", "',' or '}'")?;
-                Pattern::Object(members)
-            }
-            _ => return Err(self.unexpected("BINDING or '[' or '{'")),
-        };
-        self.depth -= 1;
-        Ok(pattern)
-    }
-
-    fn member_pattern(&mut self) -> Parsed<(Option<Rc<str>>, Node, Option<Pattern>)> {
-        let start = self.span();
-        let literal = |text: Rc<str>| Node::new(Ast::Const(Value::String(text)), start);
-        let colon = matches!(self.peek(1), Tok::Op(":"));
-        let key = match self.token().clone() {
-            Tok::Binding(name) => {
-                self.at += 1;
-                let inner = if self.take(":") { Some(self.pattern()?) } else { None };
-                return Ok((Some(name.clone()), literal(name), inner));
-            }
-            Tok::Ident(name) if colon => {
-                self.at += 1;
-                literal(name)
-            }
-            Tok::Keyword(word) if colon => {
-                self.at += 1;
-                literal(word.into())
-            }
-            Tok::StringStart => self.string(None)?,
-            Tok::Format(_) if *self.peek(1) == Tok::StringStart => self.formatted()?,
-            Tok::Op("(") => {
-                self.at += 1;
-                let key = self.query()?;
-                self.want(")", "")?;
-                if let Some(value) = key.constant().filter(|value| value.as_str().is_none()) {
-                    let message = format!("Cannot use {} as object key", shown(&value));
-                    self.complain(message, key.span);
-                }
-                key
-            }
-            _ => return Err(self.key_error()),
-        };
-        self.want(":", "':'")?;
-        let inner = self.pattern()?;
-        Ok((None, key, Some(inner)))
     }
 }
 

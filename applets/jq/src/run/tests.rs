@@ -80,7 +80,7 @@ fn jq(words: &[&str], input: &str) -> (u8, String, String) {
         table: &[],
         build: &BUILD,
     };
-    let exit = run(&mut ctx, compile).map_or_else(|error| error.exit, |exit| exit);
+    let exit = run(&mut ctx, compile).unwrap_or_else(|error| error.exit);
     (exit.0, out.text(), err.text())
 }
 
