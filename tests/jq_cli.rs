@@ -162,7 +162,7 @@ const TABLE: &[Row] = &[
     (&["-e", "."], "null", 1, "null\n", ""),
     (&["-e", "empty"], "1", 4, "", ""),
     (&[".a"], "[1]\n", 5, "", "*"),
-    (&["-n", "input"], "", 5, "", "jq: error (at <unknown>): No more inputs\n"),
+    (&["-n", "input"], "", 5, "", "jq: error (at <stdin>:0): break\n"),
 ];
 
 fn table() -> Result<(), Stop> {
