@@ -104,6 +104,8 @@ fn jq(dir: &Path, arguments: &[&str], input: &str) -> Result<Output, Stop> {
     std::fs::write(&file, input)?;
     let mut command = Command::new(lab::netkit());
     command.arg("jq").args(arguments).current_dir(dir).env("NO_COLOR", "1").env("TZ", "UTC0").env_remove("JQ_COLORS");
+    // What the runner of jq's own tests sets.
+    command.env("PAGER", "less");
     lab::run_with(&mut command, Stdio::from(std::fs::File::open(&file)?), LIMIT)
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -104,7 +105,7 @@ pub fn run() -> Result<(), Stop> {
             } else {
                 (
                     same(&got, &sample.outputs, |line| serde_json::from_str::<Value>(line).ok().map(plain)),
-                    same(&got, &sample.outputs, |line| compact(line)),
+                    same(&got, &sample.outputs, compact),
                 )
             };
             cases += 1;
@@ -131,10 +132,10 @@ pub fn run() -> Result<(), Stop> {
         percent(bytes)
     );
     if std::env::var_os("NETKIT_JQ_SHOW").is_some() {
-        eprintln!("{report}{figure}");
+        let _ = writeln!(std::io::stderr(), "{report}{figure}");
     }
     if std::env::var_os("NETKIT_JQ_TESTS").is_some() {
-        eprintln!("{figure}");
+        let _ = writeln!(std::io::stderr(), "{figure}");
         return Ok(());
     }
     if values * 100 < cases * WANTED.0 || bytes * 100 < cases * WANTED.1 {
