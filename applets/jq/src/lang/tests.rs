@@ -115,7 +115,7 @@ fn errors() {
         try error(null) catch .              ;; 1 ;; null
         (try 1 catch 2) | error("later")     ;; 1 ;; error: "later"
         [.[] | try if . == 1 then error("one") else . end catch .] ;; [0,1,2] ;; [0,"one",2]
-        .a                                   ;; 1 ;; error: "Cannot index number with \"a\""
+        .a                                   ;; 1 ;; error: "Cannot index number with string \"a\""
         .[]                                  ;; 1 ;; error: "Cannot iterate over number (1)"
         1 / 0                                ;; 1 ;; error: "number (1) and number (0) cannot be divided because the divisor is zero"
         {(1|tostring): 2} | {(.): 1}         ;; 1 ;; error: "Cannot use object ({\"1\":2}) as object key"
