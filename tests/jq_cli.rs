@@ -134,13 +134,7 @@ const TABLE: &[Row] = &[
         "",
         "jq: --indent takes a number between -1 and 7\nUse jq --help for help with command-line options.\n",
     ),
-    (
-        &["-c", "--from", "yaml", "."],
-        "a: [1, yes]\n---\nb: ~\n",
-        0,
-        "{\"a\":[1,\"yes\"]}\n{\"b\":null}\n",
-        "",
-    ),
+    (&["-c", "--from", "yaml", "."], "a: [1, yes]\n---\nb: ~\n", 0, "{\"a\":[1,\"yes\"]}\n{\"b\":null}\n", ""),
     (
         &["--to", "yaml", "."],
         "",
@@ -200,9 +194,14 @@ fn start(words: &[&str]) -> Result<Running, Stop> {
 /// Writes a part of the input, and nothing more until the output it must give has been read: a jq that waits for more
 /// hangs here, and is killed by the test runner's own limit.
 fn live() -> Result<(), Stop> {
-    let cases: [(&[&str], &[(&str, &str)]); 5] = [
+    /// Arguments, and what is written with what must come of it.
+    type Steps = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+    let cases: [Steps; 5] = [
         (&["-c", "."], &[("{\"a\":1}", "{\"a\":1}\n"), ("[2", ""), ("] 3 ", "[2]\n3\n")]),
-        (&["-c", "--stream", "."], &[("[1,", "[[0],1]\n"), ("{\"a\":\"x\"}", "[[1,\"a\"],\"x\"]\n[[1,\"a\"]]\n"), ("]", "[[1]]\n")]),
+        (
+            &["-c", "--stream", "."],
+            &[("[1,", "[[0],1]\n"), ("{\"a\":\"x\"}", "[[1,\"a\"],\"x\"]\n[[1,\"a\"]]\n"), ("]", "[[1]]\n")],
+        ),
         (&["-R", "."], &[("one\ntw", "\"one\"\n"), ("o\n", "\"two\"\n")]),
         (&["--seq", "-c", "."], &[("\x1e[1]", "\x1e[1]\n"), ("\n\x1e\"x\"", "\x1e\"x\"\n")]),
         (&["-n", "--unbuffered", "1,input"], &[("", "1\n"), ("7\n", "7\n")]),
