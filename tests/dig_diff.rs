@@ -271,7 +271,7 @@ fn cases(text: &str) -> Result<Vec<Case>, Stop> {
 }
 
 /// Splits a line as a shell would: blanks, single and double quotes, backslash; nothing is expanded.
-fn words(line: &str) -> Result<Vec<String>, Stop> {
+pub fn words(line: &str) -> Result<Vec<String>, Stop> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -304,7 +304,7 @@ fn words(line: &str) -> Result<Vec<String>, Stop> {
 }
 
 /// Reads the reviewed list: `reason: ...`, then the cases it holds for.
-fn known(text: &str) -> Result<BTreeMap<&str, &str>, Stop> {
+pub fn known(text: &str) -> Result<BTreeMap<&str, &str>, Stop> {
     let mut known = BTreeMap::new();
     let mut reason = "";
     for line in text.lines() {

@@ -13,6 +13,9 @@ mod front;
 mod host_nslookup;
 mod image;
 mod iptables;
+mod jq_cases;
+mod jq_cli;
+mod jq_diff;
 mod lab;
 mod readme;
 mod resolvers;
@@ -27,6 +30,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(iptables::trials());
+    trials.extend(jq_cli::trials());
+    trials.extend(jq_diff::trials());
     trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
@@ -34,5 +39,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
+    trials.extend(jq_cases::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -43,17 +43,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let Some(dig) = find("dig") else {
         println!("skipped: `dig`, the peer, is not installed (Debian package bind9-dnsutils)");
-        return Ok(());
+        return crate::bench_jq::rows(&netkit);
     };
     println!("\nA ratio below 1 means that netkit is faster. Median of alternating runs; the best in parentheses.\n");
     start_up(&netkit, &dig)?;
     match find("named") {
-        Some(named) => batch(&netkit, &dig, &named),
-        None => {
-            println!("skipped: batch, because `named` is not installed (Debian package bind9)");
-            Ok(())
-        }
+        Some(named) => batch(&netkit, &dig, &named)?,
+        None => println!("skipped: batch, because `named` is not installed (Debian package bind9)"),
     }
+    println!();
+    crate::bench_jq::rows(&netkit)
 }
 
 fn start_up(netkit: &Path, dig: &Path) -> Result<()> {
