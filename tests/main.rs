@@ -13,11 +13,12 @@ mod front;
 mod host_nslookup;
 mod image;
 mod lab;
+mod nc_diff;
 mod readme;
 mod resolvers;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch) {
+    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch).or_else(nc_diff::stage::dispatch) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -32,5 +33,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
+    trials.extend(nc_diff::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
