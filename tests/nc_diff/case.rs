@@ -7,7 +7,7 @@
 //! run [NAME] PROGRAM WORD...         a program, to its end; its standard input is empty
 //! start [NAME] PROGRAM WORD...       a program beside the next steps; its standard input stays open
 //! in NAME TEXT | eof NAME            writes to the standard input of a program, or ends it
-//! await listen PORT | unix PATH | path PATH | out NAME TEXT | err NAME TEXT
+//! await listen PORT | unix PATH | path PATH | out NAME TEXT | err NAME TEXT | closing N (connections)
 //! wait NAME [N]                      the program ends; the lab's side is done with N connections (1)
 //! kill NAME                          ends a program that would run for ever
 //! file PATH                          shows a file that a program wrote

@@ -311,6 +311,11 @@ impl Stage {
                 until(&step.line, || listens(port))
             }
             "path" => until(&step.line, || Ok(Path::new(&what).exists())),
+            "closing" => {
+                let count: usize = what.parse().map_err(|_| "not a number")?;
+                let wire = &mut self.wire;
+                until(&step.line, || Ok(wire.closed()? >= count))
+            }
             "unix" => until(&step.line, || hears(&what)),
             stream @ ("out" | "err") => {
                 let running = self.program(&what)?;

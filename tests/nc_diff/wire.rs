@@ -21,6 +21,7 @@ const MARK: u16 = 9;
 #[derive(Debug)]
 pub struct Wire {
     fd: OwnedFd,
+    packets: Vec<Packet>,
 }
 
 /// One packet.
@@ -52,16 +53,26 @@ impl Wire {
             .map_err(|error| format!("packet socket: {error}"))?;
         // Nothing is read before the end.
         setsockopt(&fd, sockopt::RcvBufForce, &(64 << 20)).map_err(|error| format!("packet socket: {error}"))?;
-        Ok(Wire { fd })
+        Ok(Wire { fd, packets: Vec::new() })
     }
 
     /// What was captured, a line for each connection and each pair of UDP addresses.
-    pub fn text(&self) -> Result<String, Stop> {
+    pub fn text(&mut self) -> Result<String, Stop> {
+        self.update()?;
+        Ok(flows(&self.packets).iter().map(|flow| format!("{}\n", line(flow))).collect())
+    }
+
+    /// How many connections were closed by one side at least.
+    pub fn closed(&mut self) -> Result<usize, Stop> {
+        self.update()?;
+        Ok(flows(&self.packets).iter().filter(|flow| flow.closed.is_some()).count())
+    }
+
+    /// Reads up to a datagram that was sent within our own system call just now, so it is there.
+    fn update(&mut self) -> Result<(), Stop> {
         UdpSocket::bind("127.0.0.1:0")?.send_to(b"end", (Ipv4Addr::LOCALHOST, MARK))?;
-        let mut packets = Vec::new();
         let mut buffer = vec![0; 65_536];
         loop {
-            // Sent within our own system call just now, so it is there.
             let (length, from) = recvfrom::<LinkAddr>(self.fd.as_raw_fd(), &mut buffer)
                 .map_err(|error| format!("packet socket: {error}"))?;
             if from.is_none_or(|from| from.pkttype() != nix::libc::PACKET_OUTGOING) {
@@ -69,16 +80,15 @@ impl Wire {
             }
             let Some(packet) = read(buffer.get(..length).unwrap_or_default()) else { continue };
             if packet.to.port() == MARK {
-                break;
+                return Ok(());
             }
-            packets.push(packet);
+            self.packets.push(packet);
         }
-        Ok(summary(&packets))
     }
 }
 
-/// The summary of what was sent, in the order of sending.
-fn summary(packets: &[Packet]) -> String {
+/// The connections among packets that are in the order of sending.
+fn flows(packets: &[Packet]) -> Vec<Flow> {
     let mut flows: Vec<Flow> = Vec::new();
     let mut open: HashMap<(u8, SocketAddr, SocketAddr), usize> = HashMap::new();
     for packet in packets {
@@ -110,7 +120,7 @@ fn summary(packets: &[Packet]) -> String {
             flow.closed = Some((packet.from, packet.flags & (FIN | RST)));
         }
     }
-    flows.iter().map(|flow| format!("{}\n", line(flow))).collect()
+    flows
 }
 
 fn line(flow: &Flow) -> String {
@@ -171,6 +181,8 @@ fn read(bytes: &[u8]) -> Option<Packet> {
 
 /// What the harness's own trial wants to know of this summary.
 pub fn telling() -> Result<(), Stop> {
+    let summary =
+        |packets: &[Packet]| flows(packets).iter().map(|flow| format!("{}\n", line(flow))).collect::<String>();
     let (a, b): (SocketAddr, SocketAddr) = (([127, 0, 0, 1], 40_000).into(), ([127, 0, 0, 1], 80).into());
     let tcp = |from, to, flags| Packet { from, to, ttl: 64, tos: 0, protocol: 6, flags, payload: 0 };
     let said = |packets: &[Packet]| summary(packets).trim_end().rsplit(": ").next().unwrap_or_default().to_owned();
