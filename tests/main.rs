@@ -9,6 +9,7 @@ mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
+mod firewall;
 mod front;
 mod host_nslookup;
 mod image;
@@ -34,5 +35,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
     trials.extend(nc_diff::trials());
+    trials.extend(firewall::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
