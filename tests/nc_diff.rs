@@ -14,7 +14,7 @@
 //! differs fails as well, so the list cannot rot. How scenarios are written stands in [`case`].
 
 mod case;
-mod endpoint;
+pub mod endpoint;
 mod mask;
 pub mod stage;
 mod wire;
