@@ -36,8 +36,10 @@ const PEAK_KIB: usize = 24 << 10;
 const POINTS: [usize; 16] =
     [0, 1, 2, 3, 100, 1023, 1024, 4096, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 131_072, 1_000_000];
 
+type Body = fn() -> Result<(), Stop>;
+
 pub fn trials() -> Vec<Trial> {
-    let claims: [(&str, fn() -> Result<(), Stop>); 14] = [
+    let claims: [(&str, Body); 14] = [
         ("a_thousand_connections_one_after_the_other", thousand_in_turn),
         ("a_thousand_connections_from_eight_clients", thousand_from_eight),
         ("a_thousand_connections_open_at_once_to_ncat", thousand_at_once),
@@ -62,7 +64,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Runs a trial in a thread with its own network, loopback up.
-fn in_own_network(body: fn() -> Result<(), Stop>) -> Result<(), Stop> {
+fn in_own_network(body: Body) -> Result<(), Stop> {
     lab::namespaces()?;
     lab::tool("ip", "iproute2")?;
     nc("nc")?;

@@ -4,6 +4,7 @@
 //! case NAME                          begins a scenario; NAME also stands in known_differences.txt
 //! serve NAME ADDRESS ACTION...       the lab listens there and does this with each connection
 //! dial NAME ADDRESS ACTION...        the lab connects there (udp: sends there) and does this
+//! proxy NAME HOST:PORT [USER:PASS]    a proxy of all kinds, see lab/proxy.rs
 //! run [NAME] PROGRAM WORD...         a program, to its end; its standard input is empty
 //! start [NAME] PROGRAM WORD...       a program beside the next steps; its standard input stays open
 //! in NAME TEXT | eof NAME            writes to the standard input of a program, or ends it
@@ -27,7 +28,8 @@ use crate::lab::Stop;
 /// The programs that a scenario may start, without `@`.
 const PROGRAMS: [&str; 3] = ["nc", "netcat", "ncat"];
 /// First words of a step.
-const VERBS: [&str; 11] = ["serve", "dial", "run", "start", "in", "eof", "await", "wait", "kill", "file", "pause"];
+const VERBS: [&str; 12] =
+    ["serve", "dial", "proxy", "run", "start", "in", "eof", "await", "wait", "kill", "file", "pause"];
 
 /// One scenario.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ use super::case::{Program, Redirect, Step, bytes};
 use super::endpoint::{self, Log};
 use super::wire::Wire;
 use crate::lab::Stop;
+use crate::lab::proxy::{self, Asked};
 
 /// The argument that makes the test binary the inside of a play.
 pub const INNER: &str = "--nc-stage";
@@ -109,6 +110,7 @@ struct Actor {
 #[derive(Debug)]
 enum Kind {
     Lab(Log),
+    Proxy(Asked),
     Program(Running),
 }
 
@@ -182,6 +184,11 @@ impl Stage {
             "dial" => {
                 let log = endpoint::dial(step.word(2)?, rest.get(2..).unwrap_or_default())?;
                 self.add(step.word(1)?, Kind::Lab(log))
+            }
+            "proxy" => {
+                let address = step.word(2)?.parse().map_err(|error| format!("{error}"))?;
+                let asked = proxy::serve(address, step.words.get(3).cloned())?;
+                self.add(step.word(1)?, Kind::Proxy(asked))
             }
             "start" => self.start(&Program::read(rest)?, false),
             "run" => {
@@ -299,6 +306,7 @@ impl Stage {
                 let (out, err) = (running.out.clone(), running.err.clone());
                 until(&format!("the end of the output of {name}"), || Ok(out.now().1 && err.now().1))
             }
+            Some(Kind::Proxy(_)) => Err("a proxy has no end".into()),
             None => Err(Stop::Fail(format!("nobody is called {name}"))),
         }
     }
@@ -393,6 +401,10 @@ impl Actor {
     fn text(&mut self) -> String {
         match &mut self.kind {
             Kind::Lab(log) => format!("== {} (the lab)\n{}", self.name, log.text()),
+            Kind::Proxy(asked) => {
+                let lines: String = asked.lines().iter().map(|line| format!("{line}\n")).collect();
+                format!("== {} (the lab)\n{lines}", self.name)
+            }
             Kind::Program(running) => {
                 let status = match running.child.try_wait() {
                     _ if running.killed => "killed by the lab".to_owned(),
