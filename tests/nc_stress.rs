@@ -78,15 +78,18 @@ fn in_own_network(body: Body) -> Result<(), Stop> {
 
 /// `nc` or `ncat`: ours, or Debian's.
 fn nc(name: &str) -> Result<Command, Stop> {
+    // However the trial ends, its programs end with it.
+    let mut command = Command::new(lab::tool("setpriv", "util-linux")?);
+    command.args(["--pdeathsig", "KILL", "--"]);
     if std::env::var_os("NETKIT_PEERS").is_some() {
-        return Ok(Command::new(lab::tool(name, if name == "nc" { "netcat-openbsd" } else { "ncat" })?));
+        command.arg(lab::tool(name, if name == "nc" { "netcat-openbsd" } else { "ncat" })?);
+        return Ok(command);
     }
     let listed = lab::run(Command::new(lab::netkit()).arg("--list"), LIMIT)?;
     if !String::from_utf8_lossy(&listed.stdout).split_whitespace().any(|word| word == "nc") {
         return Err(Skip("this netkit was built without nc".to_owned()).into());
     }
-    let mut command = Command::new(lab::netkit());
-    command.arg(name);
+    command.arg(lab::netkit()).arg(name);
     Ok(command)
 }
 
