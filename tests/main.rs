@@ -9,15 +9,18 @@ mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
+mod firewall;
 mod front;
 mod host_nslookup;
 mod image;
 mod lab;
+mod nc_diff;
+mod nc_stress;
 mod readme;
 mod resolvers;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch) {
+    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch).or_else(nc_diff::stage::dispatch) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -32,5 +35,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
+    trials.extend(nc_diff::trials());
+    trials.extend(firewall::trials());
+    trials.extend(nc_stress::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -7,6 +7,7 @@
 
 mod audit;
 mod bench;
+mod bench_nc;
 mod demo;
 mod dist;
 mod elf;
