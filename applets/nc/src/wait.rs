@@ -79,7 +79,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
 /// Pairs of operands: a host, then ports separated by commas.
 fn goals(session: &Session<'_>) -> Result<Vec<Goal>, Error> {
     let operands = &session.opts.operands;
-    if operands.is_empty() || operands.len() % 2 != 0 {
+    if operands.is_empty() || !operands.len().is_multiple_of(2) {
         return Err(Error::usage("--wait DURATION wants pairs: host port[,port...]"));
     }
     let mut goals = Vec::new();
