@@ -172,7 +172,7 @@ fn unknown_long(name: &str) -> Error {
 
 /// A usage error with the synopsis behind it.
 pub(crate) fn usage(message: &str) -> Error {
-    let synopsis = crate::NC_USAGE.replace('\n', "\n       nc ");
+    let synopsis = crate::NC_USAGE.replace('\n', "\n\t  ");
     let lead = if message.is_empty() { String::new() } else { format!("{message}\n") };
     Error::new(FAILURE, format!("{lead}usage: nc {synopsis}"))
 }

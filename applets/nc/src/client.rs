@@ -97,6 +97,9 @@ pub(crate) fn plan(session: &Session<'_>, addresses: Vec<SocketAddr>) -> Result<
             None => 0,
             Some(text) => match session.services.port(text, opts.protocol) {
                 Some(port) => port,
+                None if text.bytes().any(|byte| !byte.is_ascii_digit()) => {
+                    return Err(Error::new(FAILURE, "getaddrinfo: Servname not supported for ai_socktype"));
+                }
                 None => units::port(text)?,
             },
         };

@@ -24,7 +24,9 @@ pub(crate) fn of_outcome(outcome: &Outcome, host: std::net::IpAddr) -> Exit {
         Outcome::Reset => REFUSED,
         Outcome::Icmp(error) if from_host(error, host) => REFUSED,
         Outcome::TimedOut => TIMEOUT,
-        Outcome::Icmp(_) | Outcome::NoNeighbor { .. } | Outcome::NoRoute | Outcome::NotPermitted { .. } => UNREACHABLE,
+        Outcome::Icmp(_) | Outcome::NoNeighbor { .. } | Outcome::NoRoute { .. } | Outcome::NotPermitted { .. } => {
+            UNREACHABLE
+        }
         Outcome::Bind { .. } | Outcome::Local { .. } | Outcome::Abandoned | Outcome::Other { .. } => Exit(1),
     }
 }

@@ -134,8 +134,9 @@ pub(crate) fn print(session: &mut Session<'_>, record: &Value) -> Result<(), Err
 /// What `nc -zuv` does: datagrams of one byte, a second apart; false when an error came back.
 pub(crate) fn udp_knock(socket: &Socket) -> bool {
     let gone = |socket: &Socket| matches!(socket.take_error(), Ok(Some(_)) | Err(_));
-    for round in 0..4 {
-        if round > 0 {
+    // One to provoke the error, four a second apart in case something on the way needs longer.
+    for round in 0..5u8 {
+        if round > 1 {
             std::thread::sleep(Duration::from_secs(1));
         }
         // Asking for the error first keeps send from reporting, and clearing, an older one.

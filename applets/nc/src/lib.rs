@@ -67,9 +67,9 @@ pub static APPLETS: &[Applet] = &[
 fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let words = ctx.args_lossy();
     if words.is_empty() {
-        return Err(usage(""));
+        return synopsis(ctx, usage(""));
     }
-    let opts = args::parse(&words)?;
+    let opts = args::parse(&words).or_else(|error| synopsis(ctx, error))?;
     ctx.explain |= opts.explain;
     if opts.help {
         let page = APPLETS.first().map(front::help_page).unwrap_or_default();
@@ -89,7 +89,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     if opts.wait_for.is_some() {
         return wait::run(ctx, &opts);
     }
-    let call = Call::of(&opts)?;
+    let call = Call::of(&opts).or_else(|error| synopsis(ctx, error))?;
     check(&opts, &call)?;
     let mut session = Session::new(ctx, opts);
     match call {
@@ -98,6 +98,15 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         Call::Listen { host, port } => listen::run(&mut session, host.as_deref(), &port),
         Call::Connect { host, ports } => client::run(&mut session, &host, &ports),
     }
+}
+
+/// A usage error with nothing before the synopsis has no name in front, as everywhere.
+fn synopsis<T>(ctx: &mut Ctx, error: Error) -> Result<T, Error> {
+    if error.message.starts_with("usage: ") {
+        ctx.say(&error.message);
+        return Err(Error { message: String::new(), ..error });
+    }
+    Err(error)
 }
 
 /// What the operands ask for.
@@ -122,7 +131,6 @@ impl Call {
                 ([], Some(port)) => (opts.source.clone(), port.clone()),
                 ([], None) => return Err(fail("missing port number")),
                 ([port], None) => (opts.source.clone(), port.clone()),
-                ([host], Some(port)) if opts.source.is_none() => (Some(host.clone()), port.clone()),
                 ([host, port], None) if opts.source.is_none() => (Some(host.clone()), port.clone()),
                 _ => return Err(usage("")),
             };

@@ -170,6 +170,8 @@ fn connect_to(session: &mut Session<'_>, host: &str, port: u16) -> Result<Exit, 
         let mut status = Exit::OK;
         if session.opts.protocol == Protocol::Udp {
             status = udp_zero(session, &socket)?;
+        } else {
+            totals(session, 0, 0);
         }
         if session.findings_wanted() {
             let seen = finding::examine(session, &socket, winning.address, &mut found)?;
@@ -179,7 +181,6 @@ fn connect_to(session: &mut Session<'_>, host: &str, port: u16) -> Result<Exit, 
             let record = found.json(session);
             finding::print(session, &record)?;
         }
-        totals(session, 0, 0);
         return Ok(status);
     }
     if session.opts.protocol == Protocol::Udp {
@@ -191,15 +192,18 @@ fn connect_to(session: &mut Session<'_>, host: &str, port: u16) -> Result<Exit, 
 /// `-zu`: an empty datagram, and two seconds for a refusal.
 fn udp_zero(session: &mut Session<'_>, socket: &socket2::Socket) -> Result<Exit, Error> {
     use netkit_probe::udp::{UdpFinding, probe};
-    let _ = socket.send(b"");
-    session.talk("Ncat: UDP packet sent successfully");
+    let _ = socket.send(b"\0");
     let to = inlet::address_of(socket.peer_addr()).map_or(std::net::Ipv4Addr::LOCALHOST.into(), |to| to.ip());
     let window = std::time::Duration::from_secs(2);
     match probe(socket, to, None, window) {
         Ok(UdpFinding::Failed(outcome)) => {
             Err(Error::new(FAILURE, format!("{}.", errno::text(outcome.errno().unwrap_or(0)))))
         }
-        _ => Ok(Exit::OK),
+        _ => {
+            session.talk("Ncat: UDP packet sent successfully");
+            totals(session, 1, 0);
+            Ok(Exit::OK)
+        }
     }
 }
 

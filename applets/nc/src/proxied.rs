@@ -17,9 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection to `host` and `port` through the proxy; `Ok(None)` when the proxy could not be reached, which has been
 /// said then if it was to be said.
 pub(crate) fn open(session: &mut Session<'_>, proxy: &str, host: &str, port: u16) -> Result<Option<Socket>, Error> {
-    let kind = session.opts.proxy_kind;
+    let kind = match (session.opts.proxy_kind, session.opts.style) {
+        // ncat means both by one name, and leaves looking up to the proxy.
+        (Kind::Socks4, Style::Ncat) => Kind::Socks4a,
+        (kind, _) => kind,
+    };
     let (proxy_host, proxy_port) = split(proxy, kind)?;
-    let destination = destination(session, host, port)?;
+    let destination = destination(session, kind, host, port)?;
     let mut credentials = session.opts.proxy_user.clone();
     // With a user alone nc asks for the password once the proxy has asked for it.
     let mut prompt = credentials.take_if(|given| given.password.is_empty() && kind == Kind::Http);
@@ -98,11 +102,11 @@ fn ncat_text(error: &ProxyError) -> String {
     }
 }
 
-fn destination(session: &Session<'_>, host: &str, port: u16) -> Result<Destination, Error> {
+fn destination(session: &Session<'_>, kind: Kind, host: &str, port: u16) -> Result<Destination, Error> {
     if let Some((address, _)) = literal(host) {
         return Ok(Destination::Address((address, port).into()));
     }
-    if session.opts.proxy_kind != Kind::Socks4 {
+    if kind != Kind::Socks4 {
         return Ok(Destination::Name(host.to_owned(), port));
     }
     // SOCKS4 knows no names: this side looks them up.

@@ -8,7 +8,7 @@ use netkit_core::{Ctx, Error};
 use netkit_probe::services::Services;
 use netkit_probe::{Lookup, errno, reverse};
 
-use crate::args::{FAILURE, Opts};
+use crate::args::{FAILURE, Opts, Style};
 use crate::taps::{Dump, Taps};
 
 /// One run.
@@ -75,10 +75,11 @@ impl<'a> Session<'a> {
         };
         // A listener that stays adds to the file instead of beginning anew.
         let append = self.opts.append || self.opts.keep;
+        let bare = self.opts.style == Style::Ncat;
         let dump = match &self.opts.hex_dump {
             None => None,
-            Some(None) => Some(Dump::new(Box::new(std::io::stderr()))),
-            Some(Some(path)) => Some(Dump::new(Box::new(open(path, append)?) as Box<dyn Write>)),
+            Some(None) => Some(Dump::new(Box::new(std::io::stderr()), false)),
+            Some(Some(path)) => Some(Dump::new(Box::new(open(path, append)?) as Box<dyn Write>, bare)),
         };
         let file: Option<File> = self.opts.output.as_deref().map(|path| open(path, append)).transpose()?;
         Ok(Taps::new(self.opts.crlf, self.opts.telnet, dump, file))

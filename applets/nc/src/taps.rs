@@ -21,14 +21,16 @@ pub(crate) struct Taps {
 /// Hex dump of both directions.
 pub(crate) struct Dump {
     to: Box<dyn Write>,
+    /// In ncat's layout, which has neither time nor direction.
+    bare: bool,
     began: Instant,
     offsets: [u64; 2],
 }
 
 impl Dump {
     /// Writes to `to`, with times relative to now.
-    pub(crate) fn new(to: Box<dyn Write>) -> Dump {
-        Dump { to, began: Instant::now(), offsets: [0, 0] }
+    pub(crate) fn new(to: Box<dyn Write>, bare: bool) -> Dump {
+        Dump { to, bare, began: Instant::now(), offsets: [0, 0] }
     }
 
     fn show(&mut self, way: Way, bytes: &[u8]) -> io::Result<()> {
@@ -37,6 +39,10 @@ impl Dump {
             Way::Out => ('>', sent),
             Way::In => ('<', received),
         };
+        if self.bare {
+            self.to.write_all(bare_text(bytes).as_bytes())?;
+            return self.to.flush();
+        }
         let text = dump_text(mark, *offset, self.began.elapsed().as_micros(), bytes);
         *offset += bytes.len() as u64;
         self.to.write_all(text.as_bytes())?;
@@ -57,6 +63,22 @@ fn dump_text(mark: char, offset: u64, micros: u128, bytes: &[u8]) -> String {
             text.push(if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' });
         }
         let _ = writeln!(out, "{mark} {:08x}  {hex:<49} |{text}|", offset + row * 16);
+    }
+    out
+}
+
+/// 16 bytes a line, offsets anew for each piece.
+fn bare_text(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for (row, line) in bytes.chunks(16).enumerate() {
+        let mut hex = String::new();
+        let mut text = String::new();
+        for (column, byte) in line.iter().enumerate() {
+            let _ = write!(hex, "{}{byte:02x} ", if column == 8 { " " } else { "" });
+            text.push(if byte.is_ascii_graphic() { char::from(*byte) } else { '.' });
+        }
+        let _ = writeln!(out, "{:04x}   {hex:<49} {text:<16}", row * 16);
     }
     out
 }

@@ -16,7 +16,8 @@ pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> R
     let opts = &session.opts;
     let ncat = opts.style == Style::Ncat;
     let limits = Limits {
-        half_close: opts.half_close,
+        // Where nothing is ever read its end is no news.
+        half_close: opts.half_close && !opts.recv_only,
         quit: opts.quit,
         idle: opts.idle,
         end_with_far: opts.listen || ncat,
@@ -61,7 +62,8 @@ pub(crate) fn verdict(session: &mut Session<'_>, outcome: &Outcome, peer: &str) 
         let line = format!("{}: {line}", session.ctx.name);
         session.ctx.hint(&line);
     }
-    Err(Error::new(FAILURE, message))
+    let status = if ncat && first.place == Place::LocalWrite { Exit::USAGE } else { FAILURE };
+    Err(Error::new(status, message))
 }
 
 fn sentence(fault: &Fault, peer: &str) -> String {

@@ -39,7 +39,7 @@ pub(crate) fn ports(words: &[String], protocol: Protocol, services: &Services) -
     for word in words {
         if let Some(port) = services.port(word, protocol) {
             ports.push(port);
-        } else if let Some((low, high)) = word.split_once('-') {
+        } else if let Some((low, high)) = word.split_once('-').filter(|(low, _)| !low.is_empty()) {
             let (low, high) = (port(low)?, port(high)?);
             ports.extend(low.min(high)..=low.max(high));
         } else {

@@ -14,10 +14,12 @@ use crate::{inlet, listen, transfer};
 
 /// The address of a path; a leading `@` stands for the NUL of an abstract name.
 pub(crate) fn address(path: &str) -> io::Result<SockAddr> {
-    match path.strip_prefix('@') {
+    let made = match path.strip_prefix('@') {
         Some(name) => SockAddr::unix(format!("\0{name}")),
         None => SockAddr::unix(path),
-    }
+    };
+    // The one complaint there is: sun_path holds 108 bytes.
+    made.map_err(|_| nix::errno::Errno::ENAMETOOLONG.into())
 }
 
 fn kind(session: &Session<'_>) -> Type {
@@ -97,6 +99,11 @@ fn reply_path(made: &mut Unlink) -> io::Result<String> {
 pub(crate) fn listen(session: &mut Session<'_>, path: &str) -> Result<Exit, Error> {
     let failed = |error: io::Error| Error::new(FAILURE, errno::reason(&error));
     let socket = Socket::new(Domain::UNIX, kind(session), None).map_err(failed)?;
+    use std::os::unix::fs::FileTypeExt as _;
+    // As the peer: a socket that an earlier listener left is replaced; anything else is not.
+    if std::fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket()) {
+        let _ = std::fs::remove_file(path);
+    }
     address(path).and_then(|at| socket.bind(&at)).map_err(failed)?;
     session.talk(&format!("Bound on {path}"));
     if kind(session) == Type::DGRAM {

@@ -27,7 +27,10 @@ pub enum Outcome {
     /// Nothing came back in time.
     TimedOut,
     /// The routing table has no way there.
-    NoRoute,
+    NoRoute {
+        /// ENETUNREACH, or EHOSTUNREACH for a route that says so.
+        errno: i32,
+    },
     /// A local rule or policy forbade it.
     NotPermitted {
         /// EPERM or EACCES.
@@ -63,8 +66,8 @@ impl Outcome {
             Outcome::Icmp(error) => error.errno,
             Outcome::NoNeighbor { .. } => libc::EHOSTUNREACH,
             Outcome::TimedOut => libc::ETIMEDOUT,
-            Outcome::NoRoute => libc::ENETUNREACH,
             Outcome::NotPermitted { errno }
+            | Outcome::NoRoute { errno }
             | Outcome::Bind { errno }
             | Outcome::Local { errno, .. }
             | Outcome::Other { errno } => *errno,
@@ -87,7 +90,7 @@ impl Outcome {
             },
             Outcome::NoNeighbor { .. } => "no_neighbor",
             Outcome::TimedOut => "timeout",
-            Outcome::NoRoute => "no_route",
+            Outcome::NoRoute { .. } => "no_route",
             Outcome::NotPermitted { .. } => "not_permitted",
             Outcome::Bind { .. } => "bind_failed",
             Outcome::Local { .. } => "local_error",
@@ -128,9 +131,9 @@ impl fmt::Display for Finding<'_> {
         let Attempt { address, elapsed, .. } = self.0;
         let host = address.ip();
         match &self.0.outcome {
-            Outcome::Connected => write!(f, "{address} accepted in {}", millis(*elapsed)),
+            Outcome::Connected => write!(f, "accepted in {}", millis(*elapsed)),
             Outcome::Reset => {
-                write!(f, "{address} answered with a reset after {}: nothing listens there", millis(*elapsed))
+                write!(f, "answered with a reset after {}: nothing listens there", millis(*elapsed))
             }
             Outcome::Icmp(error) => {
                 write!(f, "{error}")?;
@@ -160,7 +163,7 @@ impl fmt::Display for Finding<'_> {
                 "no answer from {host} in {}: dropped by a filter or policy, host down, or no way back",
                 millis(*elapsed)
             ),
-            Outcome::NoRoute => write!(f, "no route to {host} in this network namespace"),
+            Outcome::NoRoute { .. } => write!(f, "no route to {host} in this network namespace"),
             Outcome::NotPermitted { errno } => {
                 write!(f, "{}: a rule of this machine forbids it", errno::text(*errno))
             }

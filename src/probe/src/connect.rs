@@ -216,7 +216,7 @@ fn begin(plan: &Plan, address: SocketAddr, start: Instant) -> Result<(Flight, Op
 fn immediate(errno: i32) -> Outcome {
     match errno {
         libc::ECONNREFUSED => Outcome::Reset,
-        libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute,
+        libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute { errno },
         libc::EPERM | libc::EACCES => Outcome::NotPermitted { errno },
         libc::EADDRNOTAVAIL | libc::EADDRINUSE => Outcome::Bind { errno },
         errno => Outcome::Other { errno },
@@ -270,7 +270,7 @@ pub(crate) fn explained<F: AsFd>(socket: &F, errno: i32, target: IpAddr, source:
         libc::ECONNREFUSED => Outcome::Reset,
         libc::ETIMEDOUT => Outcome::TimedOut,
         libc::EPERM | libc::EACCES => Outcome::NotPermitted { errno },
-        libc::ENETUNREACH => Outcome::NoRoute,
+        libc::ENETUNREACH => Outcome::NoRoute { errno },
         errno => Outcome::Other { errno },
     }
 }

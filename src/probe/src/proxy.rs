@@ -282,10 +282,11 @@ fn http<S: Read + Write>(
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes())?;
-    let status_line = line(stream)?;
+    // A refusal is not read to its end: some proxies send a page and keep the connection.
+    judge(line(stream)?)?;
     for _ in 0..MAX_LINES {
         if line(stream)?.is_empty() {
-            return judge(status_line);
+            return Ok(());
         }
     }
     Err(ProxyError::Malformed("Too many proxy headers received"))
@@ -296,8 +297,7 @@ fn judge(line: String) -> Result<(), ProxyError> {
     let version = words.next().unwrap_or("");
     let status = words.next().unwrap_or("");
     match status {
-        _ if !version.starts_with("HTTP/1.") => Err(ProxyError::Malformed("the reply is not HTTP")),
-        _ if status.len() == 3 && status.starts_with('2') => Ok(()),
+        _ if version.starts_with("HTTP/1.") && status.len() == 3 && status.starts_with('2') => Ok(()),
         "407" => Err(ProxyError::AuthenticationRequired(line)),
         _ => Err(ProxyError::Status(line)),
     }
@@ -413,10 +413,13 @@ mod tests {
         };
         assert_eq!(ask(b"HTTP/1.0 503 No\x1b\r\n\r\n"), "Proxy error: \"HTTP/1.0 503 No.\"");
         assert_eq!(ask(b"HTTP/1.0 407 Who\n\n"), "Proxy error: \"HTTP/1.0 407 Who\"");
-        assert_eq!(ask(b"SSH-2.0\r\n\r\n"), "the reply is not HTTP");
+        assert_eq!(ask(b"SSH-2.0\r\n\r\n"), "Proxy error: \"SSH-2.0\"");
         assert_eq!(ask(b"HTTP/1.0 200 x\r\n"), "the proxy closed the connection");
         assert_eq!(ask(&vec![b'a'; 10_000]), "proxy read too long");
-        assert_eq!(ask(&b"a\n".repeat(1_000)), "Too many proxy headers received");
+        assert_eq!(
+            ask(&[b"HTTP/1.0 200 x\n".as_slice(), &b"a\n".repeat(1_000)].concat()),
+            "Too many proxy headers received"
+        );
     }
 
     proptest! {
