@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{IoSliceMut, Read, Write};
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
@@ -69,6 +70,15 @@ fn play(dir: &Path, [bin, peers]: [PathBuf; 2]) -> Result<String, Stop> {
     std::env::set_current_dir(dir.join("work"))?;
     // Ports that the kernel picks are known by their number, so that they can be masked.
     fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 49999")?;
+    // An interface drops what is sent before its queue is ready, a moment after it is shown as up.
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    until("dark0", || {
+        socket.send_to(b"", ("192.0.2.99", 9))?;
+        let text = fs::read_to_string("/proc/net/dev")?;
+        let line = text.lines().find_map(|line| line.trim_start().strip_prefix("dark0:"));
+        // Packets sent, the tenth column.
+        Ok(line.and_then(|line| line.split_ascii_whitespace().nth(9)).is_some_and(|count| count != "0"))
+    })?;
     let text = fs::read_to_string(dir.join("case"))?;
     let mut stage = Stage { bin, peers, actors: Vec::new(), files: Vec::new(), wire: Wire::open()? };
     let mut broken = None;
