@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use netkit_core::json::Value;
 use netkit_core::{Ctx, Error, Exit};
-use netkit_probe::{Attempt, Family, LookupError, Outcome, Plan, Protocol, Report, connect, errno, literal, resolve};
+use netkit_probe::{Attempt, Family, LookupError, Outcome, Plan, Protocol, Report, connect, errno, resolve};
 use socket2::Socket;
 
 use crate::args::{FAILURE, Style};
@@ -116,7 +116,9 @@ pub(crate) fn plan(session: &Session<'_>, addresses: Vec<SocketAddr>) -> Result<
         }
     }
     let plan = Plan::new(addresses, opts.protocol, opts.timeout);
-    Ok(Plan { sources, options: opts.socket.clone(), all: opts.all_ips, ..plan })
+    // Without a use for the finding, errors that nc rides out are ridden out too.
+    let watch = session.findings_wanted();
+    Ok(Plan { sources, options: opts.socket.clone(), all: opts.all_ips, watch, ..plan })
 }
 
 /// Tries the addresses and says each result as it comes.
@@ -162,7 +164,8 @@ fn failure_line(host: &str, protocol: Protocol, attempt: &Attempt) -> Option<Str
 /// `localhost (127.0.0.1)`, or the address alone where it was given as such.
 fn with_address(host: &str, address: SocketAddr) -> String {
     let ip = address.ip().to_string();
-    if literal(host).is_some() || host == ip { host.to_owned() } else { format!("{host} ({ip})") }
+    let bare = host.split('%').next().unwrap_or(host);
+    if bare == ip { host.to_owned() } else { format!("{host} ({ip})") }
 }
 
 /// A port that answered.

@@ -22,6 +22,7 @@ pub(crate) fn of_outcome(outcome: &Outcome, host: std::net::IpAddr) -> Exit {
     match outcome {
         Outcome::Connected => Exit::OK,
         Outcome::Reset => REFUSED,
+        Outcome::ResetAfterAccept => CLOSED,
         Outcome::Icmp(error) if from_host(error, host) => REFUSED,
         Outcome::TimedOut => TIMEOUT,
         Outcome::Icmp(_) | Outcome::NoNeighbor { .. } | Outcome::NoRoute { .. } | Outcome::NotPermitted { .. } => {

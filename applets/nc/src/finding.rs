@@ -133,14 +133,20 @@ pub(crate) fn print(session: &mut Session<'_>, record: &Value) -> Result<(), Err
 
 /// What `nc -zuv` does: datagrams of one byte, a second apart; false when an error came back.
 pub(crate) fn udp_knock(socket: &Socket) -> bool {
-    let gone = |socket: &Socket| matches!(socket.take_error(), Ok(Some(_)) | Err(_));
+    // Without the error queue the kernel tells of closed ports only, and so does nc; the finding has the rest.
+    let final_error = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    let gone = |socket: &Socket| match socket.take_error() {
+        Ok(error) => error.is_some_and(|error| final_error(&error)),
+        Err(_) => true,
+    };
     // One to provoke the error, four a second apart in case something on the way needs longer.
     for round in 0..5u8 {
         if round > 1 {
             std::thread::sleep(Duration::from_secs(1));
         }
         // Asking for the error first keeps send from reporting, and clearing, an older one.
-        if socket.send(b"X").is_err() || gone(socket) {
+        let sent = socket.send(b"X");
+        if sent.is_err_and(|error| final_error(&error)) || gone(socket) {
             return false;
         }
     }

@@ -52,6 +52,7 @@ pub(crate) fn take(
     inline: Option<&str>,
     value: &mut dyn FnMut() -> Option<String>,
 ) -> Result<bool, Error> {
+    let name = whole(name);
     let switch = match name {
         "listen" => Some(&mut opts.listen),
         "keep-open" => Some(&mut opts.keep),
@@ -114,7 +115,7 @@ pub(crate) fn take(
                 "socks4" => ProxyKind::Socks4,
                 "socks4a" => ProxyKind::Socks4a,
                 "socks5" => ProxyKind::Socks5,
-                _ => return Err(Error::usage(format!("Invalid proxy type \"{given}\"."))),
+                _ => return Err(Error::usage(format!("Invalid proxy type \"{given}\". QUITTING."))),
             };
         }
         "proxy-protocol" => {
@@ -146,6 +147,15 @@ pub(crate) fn take(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// The only name that begins so, as getopt_long(3) takes abbreviations.
+fn whole(name: &str) -> &str {
+    let mut beginning = NAMES.iter().filter(|known| known.starts_with(name));
+    match (NAMES.contains(&name), beginning.next(), beginning.next()) {
+        (false, Some(only), None) => only,
+        _ => name,
+    }
 }
 
 /// `v1` or `v2`.

@@ -244,6 +244,7 @@ fn totals_in(session: &mut Session<'_>, sent: u64, received: u64, elapsed: std::
 fn parse(words: &[String]) -> Result<Opts, Error> {
     let mut opts = Opts::new(Style::Ncat);
     opts.half_close = true;
+    opts.proxy_kind = netkit_probe::proxy::Kind::Http;
     opts.timeout = Some(TIMEOUT);
     let mut words = words.iter();
     while let Some(word) = words.next() {

@@ -27,11 +27,7 @@ const CHUNK: usize = 1 << 14;
 pub(crate) fn run(session: &mut Session<'_>, host: Option<&str>, port: u16) -> Result<Exit, Error> {
     let listeners = bind(session, host, port)?;
     for (_, bound) in &listeners {
-        let at = match bound.ip() {
-            IpAddr::V6(v6) => format!("[{v6}]"),
-            IpAddr::V4(v4) => v4.to_string(),
-        };
-        session.talk(&format!("Ncat: Listening on {at}:{}", bound.port()));
+        session.talk(&format!("Ncat: Listening on {}:{}", bound.ip(), bound.port()));
     }
     let sockets: Vec<Socket> = listeners.into_iter().map(|(socket, _)| socket).collect();
     if session.opts.protocol == Protocol::Udp {
@@ -300,6 +296,7 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
             }
             match listener.accept() {
                 Ok((socket, from)) => {
+                    announce(session, from.as_socket());
                     if clients.len() >= most {
                         session.talk(&format!(
                             "Ncat: New connection denied: connection limit reached ({})",
@@ -307,7 +304,6 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
                         ));
                         continue;
                     }
-                    announce(session, from.as_socket());
                     let _ = socket.set_nonblocking(true);
                     clients.push(Client { socket, queue: VecDeque::new(), reading: true });
                 }

@@ -1,5 +1,6 @@
 //! Connections through a proxy (`-x`, `-X`, `-P`).
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use netkit_core::Error;
@@ -63,7 +64,23 @@ pub(crate) fn open(session: &mut Session<'_>, proxy: &str, host: &str, port: u16
                     credentials = Some(Credentials { user, password });
                 }
             },
-            Err(error) => return Err(failed(session, &error)),
+            Err(error) => {
+                if session.opts.style == Style::Ncat {
+                    take_rest(&socket);
+                }
+                return Err(failed(session, &error));
+            }
+        }
+    }
+}
+
+/// Reads what the proxy has sent behind its refusal: closing over unread bytes would answer it with a reset.
+fn take_rest(mut socket: &Socket) {
+    let _ = socket.set_nonblocking(true);
+    let mut rest = [0u8; 4_096];
+    for _ in 0..16 {
+        if !matches!(socket.read(&mut rest), Ok(length) if length > 0) {
+            return;
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> R
     let ncat = opts.style == Style::Ncat;
     let limits = Limits {
         // Where nothing is ever read its end is no news.
-        half_close: opts.half_close && !opts.recv_only,
+        half_close: opts.half_close && (opts.listen || !opts.recv_only),
         quit: opts.quit,
         idle: opts.idle,
         end_with_far: opts.listen || ncat,
@@ -45,7 +45,9 @@ pub(crate) fn verdict(session: &mut Session<'_>, outcome: &Outcome, peer: &str) 
     let Some(first) = faults.next() else {
         if ncat && outcome.stop == Stop::Idle {
             let millis = session.opts.idle.unwrap_or_default().as_millis();
-            return Err(Error::new(FAILURE, format!("Idle timeout expired ({millis} ms).")));
+            // The listener calls it fatal.
+            let (status, end) = if session.opts.listen { (Exit::USAGE, " QUITTING.") } else { (FAILURE, "") };
+            return Err(Error::new(status, format!("Idle timeout expired ({millis} ms).{end}")));
         }
         return Ok(Exit::OK);
     };

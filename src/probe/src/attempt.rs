@@ -16,6 +16,8 @@ pub enum Outcome {
     Connected,
     /// A reset answered the SYN (RFC 9293, section 3.10.7).
     Reset,
+    /// The handshake was completed, and a reset followed before the connection could be used.
+    ResetAfterAccept,
     /// An ICMP error answered.
     Icmp(IcmpError),
     /// The next hop, or the host itself on its own link, did not answer ARP or neighbour discovery: the error came
@@ -63,6 +65,7 @@ impl Outcome {
         Some(match self {
             Outcome::Connected | Outcome::Abandoned => return None,
             Outcome::Reset => libc::ECONNREFUSED,
+            Outcome::ResetAfterAccept => libc::ECONNRESET,
             Outcome::Icmp(error) => error.errno,
             Outcome::NoNeighbor { .. } => libc::EHOSTUNREACH,
             Outcome::TimedOut => libc::ETIMEDOUT,
@@ -79,6 +82,7 @@ impl Outcome {
         match self {
             Outcome::Connected => "connected",
             Outcome::Reset => "reset",
+            Outcome::ResetAfterAccept => "accepted_then_reset",
             Outcome::Icmp(error) => match error.offence() {
                 Offence::Port => "icmp_port_unreachable",
                 Offence::Host => "icmp_host_unreachable",
@@ -134,6 +138,9 @@ impl fmt::Display for Finding<'_> {
             Outcome::Connected => write!(f, "accepted in {}", millis(*elapsed)),
             Outcome::Reset => {
                 write!(f, "answered with a reset after {}: nothing listens there", millis(*elapsed))
+            }
+            Outcome::ResetAfterAccept => {
+                f.write_str("accepted, then reset at once: a proxy without a backend answers like this")
             }
             Outcome::Icmp(error) => {
                 write!(f, "{error}")?;

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::Protocol;
 use crate::attempt::{Attempt, Outcome};
-use crate::icmp::{Offence, take_errors, watch_errors};
+use crate::icmp::{IcmpError, Offence, take_errors, watch_errors};
 use crate::options::Options;
 
 /// What to connect to, and how.
@@ -30,6 +30,9 @@ pub struct Plan {
     pub all: bool,
     /// Sources to bind, the first one of the right family is taken; port 0 lets the kernel choose.
     pub sources: Vec<SocketAddr>,
+    /// Read the error queue, so that who refused is known. IPv6 errors that the kernel would ride out then end an attempt
+    /// at once.
+    pub watch: bool,
     /// Socket options.
     pub options: Options,
 }
@@ -44,6 +47,7 @@ impl Plan {
             stagger: None,
             all: false,
             sources: Vec::new(),
+            watch: true,
             options: Options::default(),
         }
     }
@@ -90,6 +94,8 @@ struct Flight {
     socket: Socket,
     began: Instant,
     attempt: Attempt,
+    /// ICMP errors that did not end it.
+    soft: Vec<IcmpError>,
 }
 
 impl Flight {
@@ -152,11 +158,17 @@ pub fn connect(plan: &Plan, observe: &mut dyn FnMut(&Attempt)) -> Report {
         let wake = deadlines.chain(start_next).min();
         let ready = wait(&flights, wake.map(|at| at.saturating_duration_since(now)));
         let mut still = Vec::new();
-        for (flight, ready) in flights.drain(..).zip(ready) {
-            let outcome = if ready {
+        for (mut flight, ready) in flights.drain(..).zip(ready) {
+            if ready == Ready::Errors {
+                // Taken from the queue, or poll would not wait any more.
+                flight.soft.extend(take_errors(&flight.socket));
+                flight.soft.truncate(64);
+            }
+            let outcome = if ready == Ready::Decided {
                 decided(&flight)
             } else if plan.timeout.is_some_and(|limit| flight.began.elapsed() >= limit) {
-                late(&flight).unwrap_or(Outcome::TimedOut)
+                // An error that the kernel did not take as final still tells more than silence.
+                flight.soft.last().map_or(Outcome::TimedOut, |error| Outcome::Icmp(*error))
             } else {
                 still.push(flight);
                 continue;
@@ -193,7 +205,9 @@ fn begin(plan: &Plan, address: SocketAddr, start: Instant) -> Result<(Flight, Op
         }
     };
     // Without the error queue (a sandbox kernel) the error number alone must do.
-    let _ = watch_errors(&socket, address.is_ipv6(), true);
+    if plan.watch {
+        let _ = watch_errors(&socket, address.is_ipv6(), true);
+    }
     if let Some(source) = plan.sources.iter().find(|source| source.is_ipv4() == address.is_ipv4()) {
         // A fixed source port must be usable again although an earlier connection lingers.
         let _ = socket.set_reuse_address(true);
@@ -209,7 +223,7 @@ fn begin(plan: &Plan, address: SocketAddr, start: Instant) -> Result<(Flight, Op
         Err(error) => Some(immediate(number(&error))),
     };
     attempt.source = socket.local_addr().ok().and_then(|local| local.as_socket()).filter(|local| local.port() != 0);
-    Ok((Flight { socket, began, attempt }, outcome))
+    Ok((Flight { socket, began, attempt, soft: Vec::new() }, outcome))
 }
 
 /// connect(2) failed before a packet left.
@@ -227,8 +241,17 @@ fn number(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
 }
 
+/// What poll(2) says of an attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ready {
+    No,
+    /// Only the error queue has something.
+    Errors,
+    Decided,
+}
+
 /// Which sockets are decided, after at most `limit`.
-fn wait(flights: &[Flight], limit: Option<Duration>) -> Vec<bool> {
+fn wait(flights: &[Flight], limit: Option<Duration>) -> Vec<Ready> {
     let mut polled: Vec<PollFd<'_>> =
         flights.iter().map(|flight| PollFd::new(flight.socket.as_fd(), PollFlags::POLLOUT)).collect();
     // Rounded up, or the last millisecond would be spent spinning.
@@ -237,9 +260,14 @@ fn wait(flights: &[Flight], limit: Option<Duration>) -> Vec<bool> {
         PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
     });
     if poll(&mut polled, timeout).is_err() {
-        return vec![false; flights.len()];
+        return vec![Ready::No; flights.len()];
     }
-    polled.iter().map(|fd| fd.any().unwrap_or(false)).collect()
+    let ready = |fd: &PollFd<'_>| match fd.revents().unwrap_or(PollFlags::empty()) {
+        flags if flags.is_empty() => Ready::No,
+        flags if flags.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLNVAL) => Ready::Decided,
+        _ => Ready::Errors,
+    };
+    polled.iter().map(ready).collect()
 }
 
 /// poll(2) says that the attempt has ended one way or the other.
@@ -253,32 +281,33 @@ fn decided(flight: &Flight) -> Outcome {
     explained(&flight.socket, errno, address, source)
 }
 
+/// An ICMP "host unreachable" that we sent ourselves means that the next hop did not answer.
+pub(crate) fn of_error(error: IcmpError, target: IpAddr, source: Option<IpAddr>) -> Outcome {
+    match error.offender {
+        Some(own) if error.offence() == Offence::Host && Some(own) == source && own != target => {
+            Outcome::NoNeighbor { own }
+        }
+        _ => Outcome::Icmp(error),
+    }
+}
+
 /// Turns an error number into what the error queue says of it.
 pub(crate) fn explained<F: AsFd>(socket: &F, errno: i32, target: IpAddr, source: Option<IpAddr>) -> Outcome {
     // The queue may also hold errors that did not end the attempt; the one that did has its number.
     let errors = take_errors(socket);
     let cause = errors.iter().rev().find(|error| error.errno == errno).or(errors.last());
     if let Some(error) = cause {
-        return match error.offender {
-            Some(own) if error.offence() == Offence::Host && Some(own) == source && own != target => {
-                Outcome::NoNeighbor { own }
-            }
-            _ => Outcome::Icmp(*error),
-        };
+        return of_error(*error, target, source);
     }
     match errno {
         libc::ECONNREFUSED => Outcome::Reset,
         libc::ETIMEDOUT => Outcome::TimedOut,
+        // A reset to the SYN is ECONNREFUSED: this one came behind a finished handshake.
+        libc::ECONNRESET => Outcome::ResetAfterAccept,
         libc::EPERM | libc::EACCES => Outcome::NotPermitted { errno },
         libc::ENETUNREACH => Outcome::NoRoute { errno },
         errno => Outcome::Other { errno },
     }
-}
-
-/// At the deadline: an ICMP error that the kernel did not take as final still tells more than silence.
-fn late(flight: &Flight) -> Option<Outcome> {
-    let error = *take_errors(&flight.socket).last()?;
-    Some(Outcome::Icmp(error))
 }
 
 #[cfg(test)]

@@ -92,6 +92,9 @@ pub fn resolve(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result
     if host.is_empty() {
         return Err(nothing("the name is empty"));
     }
+    if host.split_once('%').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok()) {
+        return Err(nothing("there is no interface of that name"));
+    }
     let world = world(lookup)?;
     let mut found = if is_localhost(host) && world.hosts.addresses(host).is_empty() {
         // RFC 6761, section 6.3; an image without a hosts file has it nowhere else.

@@ -14,7 +14,8 @@ use nix::sys::socket::{MsgFlags, recv};
 use socket2::Socket;
 
 use crate::attempt::Outcome;
-use crate::connect::explained;
+use crate::connect::{explained, of_error};
+use crate::icmp::take_errors;
 
 /// A protocol we can ask a question in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +243,16 @@ pub fn probe(socket: &Socket, target: IpAddr, service: Option<Service>, timeout:
                 let answer = question.as_ref().and_then(|question| question.answer(bytes));
                 return Ok(answer.map_or(UdpFinding::Spoke(length), UdpFinding::Answered));
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(Errno::EAGAIN | Errno::EINTR) => {
+                // The error itself has been reported to an earlier call; the queue still tells whose it was.
+                let errors = take_errors(socket);
+                if let Some(error) = errors.last() {
+                    return Ok(UdpFinding::Failed(of_error(*error, target, source)));
+                }
+                if Instant::now() >= deadline {
+                    return Ok(UdpFinding::Silent(began.elapsed()));
+                }
+            }
             Err(errno) => return Ok(failed(errno as i32)),
         }
     }
