@@ -124,11 +124,12 @@ pub(crate) fn plan(session: &Session<'_>, addresses: Vec<SocketAddr>) -> Result<
 /// Tries the addresses and says each result as it comes.
 fn attempt(session: &mut Session<'_>, host: &str, plan: &Plan) -> Report {
     let verbose = session.opts.verbose > 0;
+    let numeric = session.opts.numeric;
     let ctx: &mut Ctx = session.ctx;
     let all = plan.all;
     let protocol = plan.protocol;
     connect(plan, &mut |attempt| {
-        if verbose && let Some(line) = failure_line(host, protocol, attempt) {
+        if verbose && let Some(line) = failure_line(host, protocol, numeric, attempt) {
             let line = format!("{}: {line}", ctx.name);
             ctx.say(&line);
         }
@@ -141,8 +142,8 @@ fn attempt(session: &mut Session<'_>, host: &str, plan: &Plan) -> Report {
 
 /// The same for an attempt that has ended before.
 pub(crate) fn tell_attempt(session: &mut Session<'_>, host: &str, attempt: &Attempt) {
-    let protocol = session.opts.protocol;
-    if let Some(line) = failure_line(host, protocol, attempt) {
+    let (protocol, numeric) = (session.opts.protocol, session.opts.numeric);
+    if let Some(line) = failure_line(host, protocol, numeric, attempt) {
         let line = format!("{}: {line}", session.ctx.name);
         session.talk(&line);
         let line = format!("{}: {}", attempt.address, attempt.finding());
@@ -151,18 +152,21 @@ pub(crate) fn tell_attempt(session: &mut Session<'_>, host: &str, attempt: &Atte
 }
 
 /// nc's line for an attempt that failed.
-fn failure_line(host: &str, protocol: Protocol, attempt: &Attempt) -> Option<String> {
+fn failure_line(host: &str, protocol: Protocol, numeric: bool, attempt: &Attempt) -> Option<String> {
     let reason = match &attempt.outcome {
         Outcome::Connected | Outcome::Abandoned | Outcome::Bind { .. } | Outcome::Local { .. } => return None,
         Outcome::TimedOut => "timed out: Operation now in progress".to_owned(),
         other => format!("failed: {}", errno::text(other.errno().unwrap_or(0))),
     };
-    let shown = with_address(host, attempt.address);
+    let shown = with_address(host, attempt.address, numeric);
     Some(format!("connect to {shown} port {} ({protocol}) {reason}", attempt.address.port()))
 }
 
-/// `localhost (127.0.0.1)`, or the address alone where it was given as such.
-fn with_address(host: &str, address: SocketAddr) -> String {
+/// `localhost (127.0.0.1)`, or the address alone where it was given as such or with `-n`.
+fn with_address(host: &str, address: SocketAddr, numeric: bool) -> String {
+    if numeric {
+        return host.to_owned();
+    }
     let ip = address.ip().to_string();
     let bare = host.split('%').next().unwrap_or(host);
     if bare == ip { host.to_owned() } else { format!("{host} ({ip})") }
@@ -186,7 +190,8 @@ fn opened(
     if proven && session.opts.verbose > 0 {
         let service = if session.opts.numeric { None } else { session.services.name(port, protocol) };
         let service = service.unwrap_or("*");
-        let shown = address.map_or_else(|| host.to_owned(), |address| with_address(host, address));
+        let shown =
+            address.map_or_else(|| host.to_owned(), |address| with_address(host, address, session.opts.numeric));
         let line = format!("Connection to {shown} {port} port [{protocol}/{service}] succeeded!");
         session.talk(&line);
     }
@@ -254,7 +259,7 @@ mod tests {
     #[test]
     fn names_and_addresses() {
         let address = "127.0.0.1:80".parse().unwrap();
-        assert_eq!(with_address("localhost", address), "localhost (127.0.0.1)");
-        assert_eq!(with_address("127.0.0.1", address), "127.0.0.1");
+        assert_eq!(with_address("localhost", address, false), "localhost (127.0.0.1)");
+        assert_eq!(with_address("127.0.0.1", address, false), "127.0.0.1");
     }
 }
