@@ -474,18 +474,22 @@ fn half_close_theirs() -> Result<(), Stop> {
     let length = first.len();
     let output = std::thread::spawn(move || {
         let mut bytes = vec![0; length];
-        stdout.read_exact(&mut bytes).map(|()| bytes)
+        // It stays open: whoever has no reader left may leave.
+        stdout.read_exact(&mut bytes).map(|()| (bytes, stdout))
     });
     stream.write_all(&first)?;
     stream.shutdown(Shutdown::Write)?;
-    equal("output", &collected(output)?, &first)?;
+    let (got, _stdout) = output.join().map_err(|_| "a reader died")??;
+    equal("output", &got, &first)?;
     // The other direction is still open.
     let rest = pattern(2_000_003);
     let text = rest.clone();
     let feeder = std::thread::spawn(move || stdin.write_all(&text));
     let mut got = Vec::new();
     stream.read_to_end(&mut got)?;
-    feeder.join().map_err(|_| "a feeder died")??;
+    if let Err(error) = feeder.join().map_err(|_| "a feeder died")? {
+        return Err(Stop::Fail(format!("it did not read its input to the end ({error}): {:?}", running.end()?)));
+    }
     equal("what was sent after their end", &got, &rest)?;
     ended("client", running, 0)
 }
