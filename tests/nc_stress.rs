@@ -332,7 +332,8 @@ fn one_byte_at_a_time() -> Result<(), Stop> {
 fn client_reset() -> Result<(), Stop> {
     let listener = TcpListener::bind(ADDRESS)?;
     for length in POINTS {
-        let (running, _stdin, mut stdout) = Running::piped("nc", &["127.0.0.1", "8000"])?;
+        // A reset at once may be seen by connect(2) already, of which nc speaks only with -v.
+        let (running, _stdin, mut stdout) = Running::piped("nc", &["-v", "127.0.0.1", "8000"])?;
         let mut stream = accept(&listener)?;
         let bytes = pattern(length);
         let sender = {
@@ -355,7 +356,7 @@ fn client_reset() -> Result<(), Stop> {
 fn client_reset_sending() -> Result<(), Stop> {
     let listener = TcpListener::bind(ADDRESS)?;
     for length in POINTS {
-        let (running, mut stdin, _stdout) = Running::piped("nc", &["-N", "127.0.0.1", "8000"])?;
+        let (running, mut stdin, _stdout) = Running::piped("nc", &["-vN", "127.0.0.1", "8000"])?;
         // More than fits into the buffers, so that it is still sending when the reset comes.
         let feeder = std::thread::spawn(move || stdin.write_all(&pattern(LONG)));
         let mut stream = accept(&listener)?;
