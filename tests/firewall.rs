@@ -285,7 +285,8 @@ fn ran(command: &mut Command) -> Result<Ran, Stop> {
 fn words(row: &Row, flags: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
     words.push(if row.udp { "-zvnu" } else { "-zvn" }.to_owned());
-    words.extend(["-w", "1"].map(str::to_owned));
+    // Between the SYN's retransmissions after 1 and 3 seconds, so that the limit does not meet one of them.
+    words.extend(["-w", "2"].map(str::to_owned));
     words.extend([row.to.ip().to_string(), row.to.port().to_string()]);
     words
 }
