@@ -332,7 +332,8 @@ fn one_byte_at_a_time() -> Result<(), Stop> {
 fn client_reset() -> Result<(), Stop> {
     let listener = TcpListener::bind(ADDRESS)?;
     for length in POINTS {
-        let (running, _stdin, mut stdout) = Running::piped("nc", &["127.0.0.1", "8000"])?;
+        // A reset at once may be seen by connect(2) already, of which nc speaks only with -v.
+        let (running, _stdin, mut stdout) = Running::piped("nc", &["-v", "127.0.0.1", "8000"])?;
         let mut stream = accept(&listener)?;
         let bytes = pattern(length);
         let sender = {
@@ -355,7 +356,7 @@ fn client_reset() -> Result<(), Stop> {
 fn client_reset_sending() -> Result<(), Stop> {
     let listener = TcpListener::bind(ADDRESS)?;
     for length in POINTS {
-        let (running, mut stdin, _stdout) = Running::piped("nc", &["-N", "127.0.0.1", "8000"])?;
+        let (running, mut stdin, _stdout) = Running::piped("nc", &["-vN", "127.0.0.1", "8000"])?;
         // More than fits into the buffers, so that it is still sending when the reset comes.
         let feeder = std::thread::spawn(move || stdin.write_all(&pattern(LONG)));
         let mut stream = accept(&listener)?;
@@ -474,18 +475,22 @@ fn half_close_theirs() -> Result<(), Stop> {
     let length = first.len();
     let output = std::thread::spawn(move || {
         let mut bytes = vec![0; length];
-        stdout.read_exact(&mut bytes).map(|()| bytes)
+        // It stays open: whoever has no reader left may leave.
+        stdout.read_exact(&mut bytes).map(|()| (bytes, stdout))
     });
     stream.write_all(&first)?;
     stream.shutdown(Shutdown::Write)?;
-    equal("output", &collected(output)?, &first)?;
+    let (got, _stdout) = output.join().map_err(|_| "a reader died")??;
+    equal("output", &got, &first)?;
     // The other direction is still open.
     let rest = pattern(2_000_003);
     let text = rest.clone();
     let feeder = std::thread::spawn(move || stdin.write_all(&text));
     let mut got = Vec::new();
     stream.read_to_end(&mut got)?;
-    feeder.join().map_err(|_| "a feeder died")??;
+    if let Err(error) = feeder.join().map_err(|_| "a feeder died")? {
+        return Err(Stop::Fail(format!("it did not read its input to the end ({error}): {:?}", running.end()?)));
+    }
     equal("what was sent after their end", &got, &rest)?;
     ended("client", running, 0)
 }
