@@ -720,3 +720,61 @@ impl End for SocketEnd {
         let _ = self.socket.shutdown(std::net::Shutdown::Read);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Seek as _, Write as _};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    /// Runs a pump between a file opened for appending, which cannot be spliced to, and a peer that sends and closes.
+    #[test]
+    fn what_cannot_be_spliced_is_copied() {
+        let path = std::env::temp_dir().join(format!("netkit-pump-{}", std::process::id()));
+        let mut file = std::fs::File::options().create_new(true).read(true).append(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (far, mut peer) = UnixStream::pair().unwrap();
+        let bytes: Vec<u8> = (0..700_000u32).map(|at| (at % 253) as u8).collect();
+        let sent = bytes.clone();
+        let sender = std::thread::spawn(move || {
+            peer.write_all(&sent).unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut local = Stdio { input: None, output: Some(file.as_fd()) };
+        let mut far = SocketEnd::new(far.into()).unwrap();
+        let outcome = run(&mut local, &mut far, &Limits { end_with_far: true, ..Limits::default() }, None).unwrap();
+        sender.join().unwrap();
+        assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
+        assert_eq!((outcome.stop, outcome.received), (Stop::Done, 700_000));
+        let mut got = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut got).unwrap();
+        assert_eq!(got, bytes);
+    }
+
+    /// Each side hears the other's end only after its last byte, and may answer after its own.
+    #[test]
+    fn ends_pass_in_order() {
+        let (near, mut client) = UnixStream::pair().unwrap();
+        let (far, mut server) = UnixStream::pair().unwrap();
+        let pump = std::thread::spawn(move || {
+            let mut near = SocketEnd::new(near.into()).unwrap();
+            let mut far = SocketEnd::new(far.into()).unwrap();
+            let limits = Limits { half_close: true, both_ways: true, ..Limits::default() };
+            run(&mut near, &mut far, &limits, None).unwrap()
+        });
+        client.write_all(b"question").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut got = String::new();
+        server.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "question");
+        server.write_all(b"answer").unwrap();
+        drop(server);
+        got.clear();
+        client.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "answer");
+        let outcome = pump.join().unwrap();
+        assert_eq!((outcome.sent, outcome.received, outcome.faults.len()), (8, 6, 0));
+    }
+}
