@@ -9,6 +9,7 @@ mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
+mod firewall;
 mod front;
 mod host_nslookup;
 mod image;
@@ -17,11 +18,14 @@ mod jq_cases;
 mod jq_cli;
 mod jq_diff;
 mod lab;
+mod nc_diff;
+mod nc_own;
+mod nc_stress;
 mod readme;
 mod resolvers;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch) {
+    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch).or_else(nc_diff::stage::dispatch) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -40,5 +44,9 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
     trials.extend(jq_cases::trials());
+    trials.extend(nc_diff::trials());
+    trials.extend(firewall::trials());
+    trials.extend(nc_own::trials());
+    trials.extend(nc_stress::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,8 +1,10 @@
 //! What the end-to-end tests share: the binary under test, running commands with a deadline, and skipping with a reason.
 #![allow(dead_code)]
 
+pub mod firewall;
 pub mod hierarchy;
 pub mod message;
+pub mod proxy;
 pub mod recorder;
 pub mod rogue;
 pub mod server;

@@ -14,12 +14,13 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::bench_nc;
 use crate::dist;
 use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[--binary NETKIT]";
+pub(crate) const USAGE: &str = "[nc] [--binary NETKIT]";
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
@@ -36,11 +37,19 @@ const ANSWERS: &[&str] = &["+noall", "+answer"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let (only_nc, arguments) = match arguments {
+        [word, rest @ ..] if word == "nc" => (true, rest),
+        _ => (false, arguments),
+    };
     let netkit = match arguments {
         [] => dist::build(Way::Auto)?.binary,
         [flag, path] if flag == "--binary" => fs::canonicalize(path).map_err(at("find", Path::new(path)))?,
         _ => return Err(format!("usage: cargo xtask bench {USAGE}")),
     };
+    bench_nc::run(&netkit)?;
+    if only_nc {
+        return Ok(());
+    }
     let Some(dig) = find("dig") else {
         println!("skipped: `dig`, the peer, is not installed (Debian package bind9-dnsutils)");
         return crate::bench_jq::rows(&netkit);

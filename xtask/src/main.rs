@@ -8,6 +8,7 @@
 mod audit;
 mod bench;
 mod bench_jq;
+mod bench_nc;
 mod demo;
 mod dist;
 mod elf;

@@ -1,0 +1,325 @@
+//! `--relay A B`: what socat does most often. A is connected to or listened on, then B, then bytes go both ways.
+//!
+//! An address is `tcp:HOST:PORT`, `tcp-l:[HOST:]PORT`, `udp:HOST:PORT`, `udp-l:[HOST:]PORT`, `unix:PATH`, `unix-l:PATH`,
+//! with options behind commas: `fork` (a listener serves many at once), `send-proxy=v1|v2` and `accept-proxy` (the PROXY
+//! protocol). A header taken with `accept-proxy` is what `send-proxy` hands on.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use netkit_core::{Ctx, Error, Exit};
+use netkit_probe::proxy_protocol::{Header, Version};
+use netkit_probe::{Outcome, Plan, Protocol, connect, errno, resolve};
+use socket2::{Domain, Socket, Type};
+
+use crate::args::{FAILURE, Opts};
+use crate::pump::{self, Limits, SocketEnd};
+use crate::session::{Kit, Session};
+use crate::{inlet, listen, unix};
+
+/// Connections served at once with `fork`, unless `--max-conns` says otherwise.
+const MOST: usize = 4_096;
+/// A thread here only waits and splices.
+const STACK: usize = 128 << 10;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Spec {
+    place: Place,
+    fork: bool,
+    accept_proxy: bool,
+    send_proxy: Option<Version>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Tcp(String, String),
+    TcpListen(Option<String>, String),
+    Udp(String, String),
+    UdpListen(Option<String>, String),
+    Unix(String),
+    UnixListen(String),
+}
+
+impl Place {
+    fn listens(&self) -> bool {
+        matches!(self, Place::TcpListen(..) | Place::UdpListen(..) | Place::UnixListen(_))
+    }
+
+    fn is_udp(&self) -> bool {
+        matches!(self, Place::Udp(..) | Place::UdpListen(..))
+    }
+}
+
+impl Spec {
+    fn parse(text: &str) -> Result<Spec, Error> {
+        let bad = |why: &str| Error::usage(format!("--relay: `{}`: {why}", netkit_core::text::printable(text)));
+        let mut parts = text.split(',');
+        let place = parts.next().unwrap_or("");
+        let (kind, rest) =
+            place.split_once(':').ok_or_else(|| bad("an address begins with tcp:, tcp-l: and the like"))?;
+        let pair = || match rest.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() => {
+                Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port.to_owned()))
+            }
+            _ => Err(bad("HOST:PORT is wanted")),
+        };
+        let bindable = || match rest.rsplit_once(':') {
+            Some(_) => pair().map(|(host, port)| (Some(host), port)),
+            None => Ok((None, rest.to_owned())),
+        };
+        let place = match kind {
+            "tcp" => pair().map(|(host, port)| Place::Tcp(host, port))?,
+            "udp" => pair().map(|(host, port)| Place::Udp(host, port))?,
+            "tcp-l" => bindable().map(|(host, port)| Place::TcpListen(host, port))?,
+            "udp-l" => bindable().map(|(host, port)| Place::UdpListen(host, port))?,
+            "unix" if !rest.is_empty() => Place::Unix(rest.to_owned()),
+            "unix-l" if !rest.is_empty() => Place::UnixListen(rest.to_owned()),
+            "unix" | "unix-l" => return Err(bad("a path is wanted")),
+            "tls" | "tls-l" => return Err(bad("TLS needs the TLS room, which is not built yet")),
+            _ => return Err(bad("tcp, tcp-l, udp, udp-l, unix and unix-l are known")),
+        };
+        let mut spec = Spec { place, fork: false, accept_proxy: false, send_proxy: None };
+        for option in parts {
+            match option.split_once('=') {
+                None if option == "fork" => spec.fork = true,
+                None if option == "accept-proxy" => spec.accept_proxy = true,
+                Some(("send-proxy", version)) => spec.send_proxy = Some(crate::long::proxy_version(version)?),
+                _ => return Err(bad(&format!("no option `{option}`; there are fork, accept-proxy, send-proxy=v1|v2"))),
+            }
+        }
+        if spec.fork && !matches!(spec.place, Place::TcpListen(..) | Place::UnixListen(_)) {
+            return Err(bad("only tcp-l and unix-l can fork"));
+        }
+        if spec.accept_proxy && !matches!(spec.place, Place::TcpListen(..) | Place::UnixListen(_)) {
+            return Err(bad("a header is accepted by a listener for streams"));
+        }
+        if spec.send_proxy.is_some() && !matches!(spec.place, Place::Tcp(..) | Place::Unix(_)) {
+            return Err(bad("a header is sent by the side that connects a stream"));
+        }
+        Ok(spec)
+    }
+}
+
+/// Runs the relay.
+pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
+    let [first, second] = opts.operands.as_slice() else {
+        return Err(Error::usage("--relay wants two addresses, such as tcp-l:8080,fork tcp:svc:80"));
+    };
+    let (first, second) = (Spec::parse(first)?, Spec::parse(second)?);
+    if second.fork {
+        return Err(Error::usage("--relay: only the first address can fork"));
+    }
+    let mut session = Session::new(ctx, opts.clone());
+    if first.place.listens() {
+        return serve(&mut session, &first, &second);
+    }
+    let kit = session.kit();
+    let (near, header) = open(&kit, &first, None)?;
+    let (far, _) = open(&kit, &second, header)?;
+    finish(join(near, far, opts)?)
+}
+
+fn finish(outcome: pump::Outcome) -> Result<Exit, Error> {
+    match outcome.faults.first() {
+        None => Ok(Exit::OK),
+        Some(fault) => {
+            let doing = match fault.place {
+                pump::Place::LocalRead => "reading from the first address",
+                pump::Place::LocalWrite => "writing to the first address",
+                pump::Place::FarRead => "reading from the second address",
+                pump::Place::FarWrite => "writing to the second address",
+            };
+            Err(Error::new(FAILURE, format!("{doing}: {}", errno::reason(&fault.error))))
+        }
+    }
+}
+
+/// Bytes both ways until both sides are done.
+fn join(near: Socket, far: Socket, opts: &Opts) -> Result<pump::Outcome, Error> {
+    let failed = |error: std::io::Error| Error::new(FAILURE, errno::reason(&error));
+    let mut near = relay_end(near).map_err(failed)?;
+    let mut far = relay_end(far).map_err(failed)?;
+    let limits = Limits { half_close: true, both_ways: true, idle: opts.idle, ..Limits::default() };
+    pump::run(&mut near, &mut far, &limits, None).map_err(failed)
+}
+
+/// A UDP listener has no peer yet and answers whoever sent last.
+fn relay_end(socket: Socket) -> std::io::Result<SocketEnd> {
+    let bound_only = socket.r#type()? == Type::DGRAM && socket.peer_addr().is_err();
+    if bound_only { SocketEnd::unconnected(socket) } else { SocketEnd::new(socket) }
+}
+
+/// A socket for an address that connects; a header goes out first where one is asked for.
+fn open(kit: &Kit, spec: &Spec, header: Option<Header>) -> Result<(Socket, Option<Header>), Error> {
+    let socket = match &spec.place {
+        Place::Tcp(host, port) => dial(kit, host, port, Protocol::Tcp)?,
+        Place::Udp(host, port) => dial(kit, host, port, Protocol::Udp)?,
+        Place::Unix(path) => {
+            let failed = |error: std::io::Error| Error::new(FAILURE, format!("{path}: {}", errno::reason(&error)));
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+            unix::address(path).and_then(|address| socket.connect(&address)).map_err(failed)?;
+            socket
+        }
+        listener => {
+            let bound = bind(kit, listener)?;
+            if listener.is_udp() {
+                return Ok((bound, None));
+            }
+            let (socket, _) =
+                bound.accept().map_err(|error| Error::new(FAILURE, format!("accept: {}", errno::reason(&error))))?;
+            let header = take_header(&socket, spec)?;
+            return Ok((socket, header));
+        }
+    };
+    if let Some(version) = spec.send_proxy {
+        let header = header.unwrap_or_else(|| own_header(&socket));
+        inlet::write_header(&socket, &header, version)
+            .map_err(|error| Error::new(FAILURE, format!("sending the PROXY header: {}", errno::reason(&error))))?;
+    }
+    Ok((socket, None))
+}
+
+fn own_header(socket: &Socket) -> Header {
+    match (inlet::address_of(socket.local_addr()), inlet::address_of(socket.peer_addr())) {
+        (Some(source), Some(destination)) => Header::Proxied { source, destination },
+        _ => Header::Unknown,
+    }
+}
+
+/// What the far side is told: the header the client sent, or the client itself.
+fn take_header(socket: &Socket, spec: &Spec) -> Result<Option<Header>, Error> {
+    if spec.accept_proxy {
+        return inlet::receive_header(socket).map(Some).map_err(|why| Error::new(FAILURE, why));
+    }
+    let ends = (inlet::address_of(socket.peer_addr()), inlet::address_of(socket.local_addr()));
+    Ok(match ends {
+        (Some(source), Some(destination)) => Some(Header::Proxied { source, destination }),
+        _ => Some(Header::Unknown),
+    })
+}
+
+fn dial(kit: &Kit, host: &str, port: &str, protocol: Protocol) -> Result<Socket, Error> {
+    let number = match kit.services.port(port, protocol) {
+        Some(number) => number,
+        None => crate::units::port(port)?,
+    };
+    let addresses = resolve(host, number, kit.opts.family, &kit.lookup)
+        .map_err(|error| Error::new(FAILURE, format!("{host}: {error}")))?;
+    let plan = Plan::new(addresses, protocol, kit.opts.timeout);
+    let report = connect(&Plan { options: kit.opts.socket.clone(), ..plan }, &mut |_| {});
+    if let Some(socket) = report.socket {
+        if protocol == Protocol::Udp {
+            let ipv6 = inlet::address_of(socket.peer_addr()).is_some_and(|address: SocketAddr| address.is_ipv6());
+            let _ = netkit_probe::watch_errors(&socket, ipv6, false);
+        }
+        return Ok(socket);
+    }
+    let telling = report.attempts.iter().rfind(|attempt| attempt.outcome != Outcome::Abandoned);
+    let why = telling.map_or("no address".to_owned(), |attempt| attempt.finding().to_string());
+    Err(Error::new(FAILURE, format!("{host} port {number}: {why}")))
+}
+
+fn bind(kit: &Kit, place: &Place) -> Result<Socket, Error> {
+    let named = |error: Error| Error { message: format!("cannot listen: {}", error.message), ..error };
+    match place {
+        Place::TcpListen(host, port) => {
+            let (socket, _) = listen::bind(kit, host.as_deref(), port, Protocol::Tcp).map_err(named)?;
+            let failed = |error: std::io::Error| Error::new(FAILURE, errno::reason(&error));
+            socket.listen(listen::BACKLOG).map_err(failed)?;
+            Ok(socket)
+        }
+        Place::UdpListen(host, port) => {
+            listen::bind(kit, host.as_deref(), port, Protocol::Udp).map(|(socket, _)| socket).map_err(named)
+        }
+        Place::UnixListen(path) => {
+            let failed = |error: std::io::Error| Error::new(FAILURE, format!("{path}: {}", errno::reason(&error)));
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+            unix::address(path).and_then(|at| socket.bind(&at)).map_err(failed)?;
+            socket.listen(listen::BACKLOG).map_err(failed)?;
+            Ok(socket)
+        }
+        Place::Tcp(..) | Place::Udp(..) | Place::Unix(_) => Err(Error::new(FAILURE, "not a listener")),
+    }
+}
+
+/// One connection from its header to its end.
+fn one(kit: &Kit, near: Socket, first: &Spec, second: &Spec) -> Result<Exit, Error> {
+    let header = take_header(&near, first)?;
+    let (far, _) = open(kit, second, header)?;
+    finish(join(near, far, &kit.opts)?)
+}
+
+/// The first address listens: one connection, or with `fork` each in a thread of its own.
+fn serve(session: &mut Session<'_>, first: &Spec, second: &Spec) -> Result<Exit, Error> {
+    let kit = session.kit();
+    let listener = bind(&kit, &first.place)?;
+    if session.opts.verbose > 0 {
+        let place = inlet::address_of(listener.local_addr()).map_or_else(String::new, |at| format!(" on {at}"));
+        let line = format!("{}: relay listens{place}", session.ctx.name);
+        session.talk(&line);
+    }
+    if first.place.is_udp() {
+        let (far, _) = open(&kit, second, None)?;
+        return finish(join(listener, far, &session.opts)?);
+    }
+    let most = session.opts.max_conns.unwrap_or(MOST);
+    let running = Arc::new(AtomicUsize::new(0));
+    loop {
+        let near = match listener.accept() {
+            Ok((near, _)) => near,
+            Err(error) if listen::passing(&error) => continue,
+            // Out of descriptors: wait for a connection to end instead of spinning.
+            Err(error) if first.fork && error.raw_os_error() == Some(nix::libc::EMFILE) => {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                continue;
+            }
+            Err(error) => return Err(Error::new(FAILURE, format!("accept: {}", errno::reason(&error)))),
+        };
+        if !first.fork {
+            return one(&kit, near, first, second);
+        }
+        if running.load(Ordering::Acquire) >= most {
+            let line = format!("{}: {most} connections are open, one more was closed", session.ctx.name);
+            session.ctx.say(&line);
+            continue;
+        }
+        running.fetch_add(1, Ordering::AcqRel);
+        let (kit, first, second) = (kit.clone(), first.clone(), second.clone());
+        let (counter, name) = (Arc::clone(&running), session.ctx.name.clone());
+        let begun = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+            if let Err(error) = one(&kit, near, &first, &second) {
+                // Written at once, in one piece: the thread that holds the context is waiting for the next connection.
+                let _ = std::io::stderr().write_all(format!("{name}: {}\n", error.message).as_bytes());
+            }
+            counter.fetch_sub(1, Ordering::AcqRel);
+        });
+        if let Err(error) = begun {
+            running.fetch_sub(1, Ordering::AcqRel);
+            let line = format!("{}: no thread for a connection: {}", session.ctx.name, errno::reason(&error));
+            session.ctx.say(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let spec = Spec::parse("tcp-l:[::1]:8080,fork,accept-proxy").unwrap();
+        assert_eq!(spec.place, Place::TcpListen(Some("::1".to_owned()), "8080".to_owned()));
+        assert!(spec.fork && spec.accept_proxy);
+        assert_eq!(Spec::parse("tcp-l:80").unwrap().place, Place::TcpListen(None, "80".to_owned()));
+        let spec = Spec::parse("tcp:svc:80,send-proxy=v2").unwrap();
+        assert_eq!(spec.send_proxy, Some(Version::V2));
+        assert_eq!(Spec::parse("unix:/a:b").unwrap().place, Place::Unix("/a:b".to_owned()));
+        for bad in
+            ["", "tcp", "tcp:80", "tcp:h:80,fork", "udp:h:1,send-proxy=v1", "x:y:1", "unix:", "tls:h:1", "tcp:h:1,x"]
+        {
+            assert!(Spec::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
