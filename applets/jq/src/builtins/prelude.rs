@@ -2,14 +2,14 @@
 
 /// Name, arity, definition. A definition is parsed when a filter first calls it.
 pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
-    ("recurse", 0, "def recurse: def each: ., (.[]? | each); each;"),
-    ("recurse", 1, "def recurse(f): def each: ., (f | each); each;"),
-    ("recurse", 2, "def recurse(f; cond): def each: ., (f | select(cond) | each); each;"),
+    ("recurse", 0, "def recurse: def below: .[]? | (., below); ., below;"),
+    ("recurse", 1, "def recurse(f): def below: f | (., below); ., below;"),
+    ("recurse", 2, "def recurse(f; cond): def below: f | select(cond) | (., below); ., below;"),
     ("add", 1, "def add(f): reduce f as $item (null; . + $item);"),
     ("del", 1, "def del(paths): delpaths([path(paths)]);"),
     ("paths", 0, "def paths: path(..) | select(. != []);"),
     ("paths", 1, "def paths(f): path(.. | select(f)) | select(. != []);"),
-    ("pick", 1, "def pick(paths): . as $root | reduce path(paths) as $p (null; setpath($p; $root | getpath($p)));"),
+    ("pick", 1, "def pick(paths): reduce (path(paths) as $at | [$at, getpath($at)]) as [$at, $found] (null; setpath($at; $found));"),
     ("debug", 1, "def debug(messages): (messages | debug | empty), .;"),
     ("with_entries", 1, "def with_entries(f): to_entries | map(f) | from_entries;"),
     (
@@ -23,18 +23,20 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     (
         "walk",
         1,
-        "def walk(f): def go: if type == \"object\" then map_values(go) elif type == \"array\" then map(go) else . end | f; go;",
+        "def walk(f): def inner: f;
+        def every: (if type == \"array\" then [.[] | every] elif type == \"object\" then map_values(every) else . end) | inner;
+        every;",
     ),
     (
         "range",
         3,
-        "def range($from; $upto; $by):
-        if $by > 0 then $from | while(. < $upto; . + $by)
-        elif $by < 0 then $from | while(. > $upto; . + $by) else empty end;",
+        "def range($first; $end; $step):
+        def going: select(if $step > 0 then . < $end else $step < 0 and . > $end end) | (., ($step + . | going));
+        $first | going;",
     ),
-    ("while", 2, "def while(cond; update): def go: if cond then ., (update | go) else empty end; go;"),
-    ("until", 2, "def until(cond; update): def go: if cond then . else update | go end; go;"),
-    ("repeat", 1, "def repeat(f): def again: f, again; again;"),
+    ("while", 2, "def while(cond; update): def going: select(cond) | (., (update | going)); going;"),
+    ("until", 2, "def until(cond; update): def going: if cond | not then update | going else . end; going;"),
+    ("repeat", 1, "def repeat(f): def more: f, more; more;"),
     (
         "inputs",
         0,
@@ -43,16 +45,19 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     (
         "limit",
         2,
-        "def limit($n; f):
-        if $n > 0 then label $done | foreach f as $item ($n; . - 1; $item, if . <= 0 then break $done else empty end)
-        elif $n == 0 then empty else error(\"limit doesn't support negative count\") end;",
+        "def limit($count; f):
+        if $count < 0 then error(\"limit doesn't support negative count\")
+        elif $count > 0 then
+          label $enough | foreach f as $one (1; . + 1; $one, (select(. > $count) | break $enough))
+        else empty end;",
     ),
     (
         "skip",
         2,
-        "def skip($n; f):
-        if $n > 0 then foreach f as $item ($n; . - 1; if . < 0 then $item else empty end)
-        elif $n == 0 then f else error(\"skip doesn't support negative count\") end;",
+        "def skip($count; f):
+        if $count < 0 then error(\"skip doesn't support negative count\")
+        elif $count == 0 then f
+        else foreach f as $one (0; . + 1; select(. > $count) | $one) end;",
     ),
     ("last", 1, "def last(f): reduce f as $item ([]; [$item]) | .[];"),
     (
@@ -64,22 +69,21 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("first", 0, "def first: .[0];"),
     ("last", 0, "def last: .[-1];"),
     ("nth", 1, "def nth($n): .[$n];"),
-    ("isempty", 1, "def isempty(f): label $go | (f | false, break $go), true;"),
+    ("isempty", 1, "def isempty(f): first((f | false), true);"),
     ("all", 0, "def all: all(.[]; .);"),
     ("all", 1, "def all(cond): all(.[]; cond);"),
-    ("all", 2, "def all(f; cond): isempty(first(f | cond and empty));"),
+    ("all", 2, "def all(f; cond): first((f | select(cond | not) | false), true);"),
     ("any", 0, "def any: any(.[]; .);"),
     ("any", 1, "def any(cond): any(.[]; cond);"),
-    ("any", 2, "def any(f; cond): isempty(first(f | cond or empty)) | not;"),
+    ("any", 2, "def any(f; cond): first((f | select(cond) | true), false);"),
     ("in", 1, "def in(container): . as $key | container | has($key);"),
     ("inside", 1, "def inside(outer): . as $inner | outer | contains($inner);"),
     (
         "combinations",
         0,
-        "def combinations:
-        if length == 0 then [] else .[0][] as $head | (.[1:] | combinations) as $tail | [$head] + $tail end;",
+        "def combinations: if . == [] then . else .[-1] as $last | .[:-1] | combinations | . + ($last[] | [.]) end;",
     ),
-    ("combinations", 1, "def combinations(n): . as $set | [range(n) | $set] | combinations;"),
+    ("combinations", 1, "def combinations(n): [range(n) as $_ | .] | combinations;"),
     ("ascii", 0, "def ascii: [.] | implode;"),
     ("todate", 0, "def todate: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"),
     ("todateiso8601", 0, "def todateiso8601: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"),
@@ -92,7 +96,12 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
         "tostream",
         0,
         "def tostream:
-        path(def each: (.[]? | each), .; each) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);",
+        def events($at):
+          if (type == \"array\" or type == \"object\") and length > 0 then
+            (keys_unsorted as $keys | range($keys | length) as $n | .[$keys[$n]] | events($at + [$keys[$n]])),
+            [$at + [keys_unsorted[-1]]]
+          else [$at, .] end;
+        events([]);",
     ),
     (
         "fromstream",
@@ -122,13 +131,13 @@ pub(super) const DEFINITIONS: &[(&str, usize, &str)] = &[
     ("nulls", 0, "def nulls: select(. == null);"),
     ("values", 0, "def values: select(. != null);"),
     ("scalars", 0, "def scalars: select(type != \"array\" and type != \"object\");"),
-    ("INDEX", 2, "def INDEX(rows; key): reduce rows as $row ({}; .[$row | key | tostring] = $row);"),
+    ("INDEX", 2, "def INDEX(rows; key): reduce (rows | [(key | tostring), .]) as [$name, $row] ({}; .[$name] = $row);"),
     ("INDEX", 1, "def INDEX(key): INDEX(.[]; key);"),
-    ("IN", 1, "def IN(set): any(set == .; .);"),
-    ("IN", 2, "def IN(f; set): any(f == set; .);"),
-    ("JOIN", 2, "def JOIN($index; key): [.[] | [., $index[key]]];"),
-    ("JOIN", 3, "def JOIN($index; rows; key): rows | [., $index[key]];"),
-    ("JOIN", 4, "def JOIN($index; rows; key; joined): rows | [., $index[key]] | joined;"),
+    ("IN", 1, "def IN(set): . as $self | any(set; . == $self);"),
+    ("IN", 2, "def IN(f; set): any(f; IN(set));"),
+    ("JOIN", 2, "def JOIN($index; key): [JOIN($index; .[]; key)];"),
+    ("JOIN", 3, "def JOIN($index; rows; key): rows as $row | [$row, $index[$row | key]];"),
+    ("JOIN", 4, "def JOIN($index; rows; key; joined): JOIN($index; rows; key) | joined;"),
     ("match", 1, "def match($re): _pattern($re) as [$p, $f] | match($p; $f);"),
     ("match", 2, "def match($re; $flags): _matches($re; $flags)[];"),
     ("test", 1, "def test($re): _pattern($re) as [$p, $f] | test($p; $f);"),
