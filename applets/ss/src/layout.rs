@@ -278,7 +278,7 @@ mod tests {
     fn a_row_that_does_not_fit_is_broken() {
         let mut widths = [10, 10, 10, 0, 0, 0, 0, 0, 0, 0, 5];
         spread(&mut widths, 25);
-        assert_eq!(widths, [12, 13, 17, 0, 0, 0, 0, 0, 0, 0, 8]);
+        assert_eq!(widths, [12, 13, 15, 0, 0, 0, 0, 0, 0, 0, 10]);
         let mut widths = [25, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         spread(&mut widths, 25);
         assert_eq!(widths[0], 25);

@@ -1,7 +1,11 @@
 //! ss
 #![allow(dead_code)]
 mod filter;
+mod layout;
 mod names;
+mod owners;
+mod pods;
+mod procnet;
 mod number;
 mod select;
 mod socket;

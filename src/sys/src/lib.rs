@@ -1,3 +1,4 @@
-//! System calls that std does not offer. The only room that may hold `unsafe`; so far none is needed.
+//! System calls that std does not offer. The only room that may hold `unsafe`, each block with its argument.
 
+pub mod netlink;
 pub mod netns;
