@@ -1,10 +1,13 @@
 //! ss
 #![allow(dead_code)]
 mod filter;
+mod info;
+mod kernel;
 mod layout;
 mod names;
 mod owners;
 mod pods;
+mod print;
 mod procnet;
 mod number;
 mod select;

@@ -11,6 +11,8 @@ pub(crate) const UDP: &str = "udp";
 /// Ports by name and names by port.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
+    /// Ports the kernel hands out, first and last.
+    pub(crate) ephemeral: (i64, i64),
     by_port: HashMap<(u16, bool), String>,
     by_name: HashMap<(String, bool), u16>,
 }
@@ -27,10 +29,12 @@ postgresql 5432 t\namqps 5671 t\namqp 5672 t\nredis 6379 t\nhttp-alt 8080 tu\n";
 impl Services {
     /// The system's table, or the built-in one where there is none.
     pub(crate) fn load() -> Services {
-        match fs::read_to_string("/etc/services") {
+        let mut services = match fs::read_to_string("/etc/services") {
             Ok(text) => Services::parse(&text),
             Err(_) => Services::built_in(),
-        }
+        };
+        services.ephemeral = ephemeral_range();
+        services
     }
 
     /// services(5): name, port/transport, aliases. The first line of a port or name counts.

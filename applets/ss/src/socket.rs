@@ -54,6 +54,8 @@ pub(crate) struct Socket<'a> {
     pub(crate) peer_name: Option<&'a [u8]>,
     /// Kernel connected flag of a netlink socket.
     pub(crate) connected: bool,
+    /// The kernel's message of an inet socket as it came, which names it when it is to be ended.
+    pub(crate) fixed: &'a [u8],
     /// Netlink attributes that follow the fixed part; empty when read from /proc/net.
     pub(crate) attributes: &'a [u8],
     /// What /proc/net/tcp says of congestion control in place of tcp_info.
@@ -113,6 +115,7 @@ impl<'a> Socket<'a> {
             name: None,
             peer_name: None,
             connected: false,
+            fixed: &[],
             attributes: &[],
             legacy: None,
             groups: 0,
