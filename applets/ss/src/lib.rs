@@ -1,5 +1,6 @@
 //! ss
 #![allow(dead_code)]
+mod args;
 mod filter;
 mod info;
 mod kernel;
@@ -12,6 +13,7 @@ mod procnet;
 mod number;
 mod select;
 mod socket;
+mod summary;
 use netkit_core::Applet;
 /// x
 pub static APPLETS: &[Applet] = &[];
