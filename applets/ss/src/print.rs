@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use netkit_nl::diag::{self, inet};
 use netkit_nl::{Attrs, raw};
@@ -59,7 +60,7 @@ pub(crate) struct World<'a> {
     pub(crate) services: Services,
     pub(crate) interfaces: Interfaces,
     pub(crate) cgroups: Cgroups,
-    pub(crate) owners: Owners,
+    pub(crate) owners: Rc<Owners>,
     pub(crate) pods: Option<Pods>,
     pub(crate) resolve: Resolve<'a>,
     pub(crate) hosts: HashMap<IpAddr, Option<String>>,
