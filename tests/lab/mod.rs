@@ -163,7 +163,7 @@ fn sweep() {
         let mut parts = name.rsplit('-');
         let (number, pid) = (parts.next().map(str::parse::<u32>), parts.next().map(str::parse::<u32>));
         if let (true, Some(Ok(_)), Some(Ok(pid))) = (name.starts_with("netkit-"), number, pid)
-            && !Path::new("/proc").join(pid.to_string()).exists()
+            && !std::path::Path::new("/proc").join(pid.to_string()).exists()
         {
             let _ = std::fs::remove_dir_all(entry.path());
         }
