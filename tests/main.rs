@@ -15,9 +15,10 @@ mod image;
 mod lab;
 mod readme;
 mod resolvers;
+mod ss_diff;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch) {
+    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch).or_else(ss_diff::scene::helper) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -32,5 +33,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
+    trials.extend(ss_diff::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -135,13 +135,15 @@ pub(crate) mod state {
     pub(crate) const CLOSE: u32 = 1 << 7;
     pub(crate) const LISTEN: u32 = 1 << 10;
     pub(crate) const BOUND_INACTIVE: u32 = 1 << 13;
-    pub(crate) const ALL: u32 = (1 << 14) - 1;
-    /// What is shown when nothing is asked for.
-    pub(crate) const CONNECTED: u32 = ALL & !(LISTEN | CLOSE | TIME_WAIT | SYN_RECV);
+    /// The kernel's number for half-open connections, which it shows as SYN-RECV when that is asked for.
+    const NEW_SYN_RECV: u32 = 1 << 12;
+    pub(crate) const ALL: u32 = ((1 << 14) - 1) & !NEW_SYN_RECV;
+    /// What is shown when nothing is asked for. The peer's newest releases also show bound sockets here, by accident of
+    /// their mask.
+    pub(crate) const CONNECTED: u32 = ALL & !(LISTEN | CLOSE | TIME_WAIT | SYN_RECV | BOUND_INACTIVE);
 
     /// Numbers of the states that the code tells apart.
     pub(crate) const N_ESTABLISHED: u8 = 1;
-    pub(crate) const N_TIME_WAIT: u8 = 6;
     pub(crate) const N_CLOSE: u8 = 7;
     pub(crate) const N_CLOSE_WAIT: u8 = 8;
     pub(crate) const N_LISTEN: u8 = 10;
@@ -170,8 +172,8 @@ pub(crate) mod state {
         let number = |number: u32| 1u32 << number;
         Some(match word.to_ascii_lowercase().as_str() {
             "all" => ALL,
-            "connected" => ALL & !(CLOSE | LISTEN),
-            "synchronized" => ALL & !(CLOSE | LISTEN | SYN_SENT),
+            "connected" => ALL & !(CLOSE | LISTEN | BOUND_INACTIVE),
+            "synchronized" => ALL & !(CLOSE | LISTEN | SYN_SENT | BOUND_INACTIVE),
             "bucket" => SYN_RECV | TIME_WAIT,
             "big" => ALL & !(SYN_RECV | TIME_WAIT),
             "established" => number(1),
