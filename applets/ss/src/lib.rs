@@ -20,6 +20,7 @@ mod json;
 mod kernel;
 mod layout;
 mod names;
+mod netstat;
 mod number;
 mod owners;
 mod pods;
@@ -39,17 +40,20 @@ use std::io::Write as _;
 use netkit_core::privilege::Capability;
 use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
 
-/// ss.
-pub static APPLETS: &[Applet] = &[Applet {
-    name: "ss",
-    aliases: &[],
-    purpose: "sockets, their states, processes and pods",
-    usage: "[option ...] [state STATE | exclude STATE] [FILTER]\n[option ...] :PORT | ADDRESS | PROCESS",
-    group: Group::Kernel,
-    flags: args::FLAGS,
-    capability: Some(Capability::SysPtrace),
-    main: run,
-}];
+/// ss, and netstat, which shows the same in the form of an older program.
+pub static APPLETS: &[Applet] = &[
+    Applet {
+        name: "ss",
+        aliases: &[],
+        purpose: "sockets, their states, processes and pods",
+        usage: "[option ...] [state STATE | exclude STATE] [FILTER]\n[option ...] :PORT | ADDRESS | PROCESS",
+        group: Group::Kernel,
+        flags: args::FLAGS,
+        capability: Some(Capability::SysPtrace),
+        main: run,
+    },
+    netstat::APPLET,
+];
 
 /// The release whose output this is; scripts read it.
 const PEER_VERSION: &str = "7.1.0";

@@ -149,18 +149,6 @@ impl Owners {
         let cut: &[u8] = name.as_bytes().get(..15).unwrap_or(name.as_bytes());
         self.of(inode).any(|(held, _)| held.as_bytes() == cut)
     }
-
-    #[cfg(test)]
-    pub(crate) fn for_test(list: &[(u32, u32, u32, &str)]) -> Owners {
-        let mut owners = Owners::default();
-        for (inode, pid, fd, name) in list {
-            let position = u32::try_from(owners.names.len()).unwrap();
-            owners.names.push((*name).to_owned());
-            owners.holders.push(Holder { inode: *inode, pid: *pid, tid: *pid, fd: *fd, name: position });
-        }
-        owners.holders.sort_by_key(|holder| holder.inode);
-        owners
-    }
 }
 
 fn open_directory(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<OwnedFd> {

@@ -157,8 +157,9 @@ fn unix_line(line: &[u8]) -> Option<Socket<'_>> {
         rest = tail;
         Some(word).filter(|word| !word.is_empty())
     };
-    let (_, _, _) = (word()?, word()?, word()?);
+    word()?;
     let mut hex = || word().and_then(text).and_then(hex32);
+    let (references, _) = (hex()?, hex()?);
     let (flags, kind, connection) = (hex()?, hex()?, hex()?);
     let inode = word().and_then(text)?.parse().ok()?;
     let table = match kind {
@@ -168,6 +169,7 @@ fn unix_line(line: &[u8]) -> Option<Socket<'_>> {
     };
     let mut socket = Socket::new(table, Family::Unix);
     socket.inode = inode;
+    socket.references = references;
     socket.local_port = i64::from(inode);
     // SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING of linux/net.h.
     socket.state = match connection {

@@ -9,7 +9,7 @@ use netkit_core::json::Value;
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
 
-use crate::args::{Mode, Options, Place};
+use crate::args::{GroupBy, Mode, Options, Place};
 use crate::filter::{self, Lookup, Node};
 use crate::kernel::Extras;
 use crate::layout::{Column, Layout, screen_width};
@@ -17,7 +17,7 @@ use crate::names::{self, Interfaces, Services};
 use crate::owners::{self, Owners};
 use crate::pods::{Cgroups, Pods};
 use crate::print::{self, World};
-use crate::select::{Family, INET, Selection, Table, state};
+use crate::select::{INET, Selection, Table, state};
 use crate::socket::Socket;
 use crate::summary::Summary;
 use crate::tour::Tour;
@@ -182,6 +182,12 @@ impl Job {
         Tour::new(&self.selection, self.node.as_ref(), self.extras(), self.files.as_deref())
     }
 
+    /// A pass with what TCP measures, whatever the page shows of it.
+    pub(crate) fn tour_with_info(&self) -> Tour<'_> {
+        let extras = Extras { info: true, ..self.extras() };
+        Tour::new(&self.selection, self.node.as_ref(), extras, self.files.as_deref())
+    }
+
     /// Whether rows depend on who holds the socket.
     pub(crate) fn wants_owners(&self) -> bool {
         let show = &self.options.show;
@@ -212,15 +218,30 @@ impl Job {
 
     /// Everything rows need, with the holders found if they matter.
     pub(crate) fn world(&self) -> Result<World<'static>, Error> {
+        self.world_of(self.wants_owners(), self.options.show.pods)
+    }
+
+    /// With the holders, for findings that name them.
+    pub(crate) fn world_with_owners(&self) -> Result<World<'static>, Error> {
+        self.world_of(true, self.options.show.pods)
+    }
+
+    /// With what a key of `--group-by` is made of.
+    pub(crate) fn world_for(&self, by: GroupBy) -> Result<World<'static>, Error> {
+        let pods = self.options.show.pods || by == GroupBy::Pod;
+        self.world_of(self.wants_owners() || matches!(by, GroupBy::Pod | GroupBy::Process), pods)
+    }
+
+    fn world_of(&self, owners: bool, pods: bool) -> Result<World<'static>, Error> {
         let show = self.options.show;
-        let owners = if self.wants_owners() { Rc::new(self.owners()?) } else { Rc::default() };
+        let owners = if owners { Rc::new(self.owners()?) } else { Rc::default() };
         Ok(World {
             show,
             services: if show.numeric { Services::default() } else { Services::load() },
             interfaces: self.files.clone().map(Interfaces::of_proc).unwrap_or_default(),
             cgroups: Cgroups::default(),
             owners,
-            pods: show.pods.then(|| Pods::load(Path::new("/proc"))),
+            pods: pods.then(|| Pods::load(Path::new("/proc"))),
             resolve: &crate::reverse::name,
             hosts: std::collections::HashMap::new(),
             protocols: std::collections::HashMap::new(),
@@ -466,9 +487,4 @@ impl Page {
         }
         Ok(())
     }
-}
-
-/// Whether a socket belongs to a family that has ports.
-pub(crate) fn has_ports(socket: &Socket<'_>) -> bool {
-    matches!(socket.family, Family::Inet | Family::Inet6)
 }

@@ -60,6 +60,8 @@ pub(crate) struct Socket<'a> {
     pub(crate) attributes: &'a [u8],
     /// What /proc/net/tcp says of congestion control in place of tcp_info.
     pub(crate) legacy: Option<Legacy>,
+    /// Reference count of a unix socket, known to /proc/net/unix only.
+    pub(crate) references: u32,
     /// Netlink's group mask, and the kernel address of its dump callback in /proc/net/netlink.
     pub(crate) groups: u32,
     pub(crate) callback: u64,
@@ -118,6 +120,7 @@ impl<'a> Socket<'a> {
             fixed: &[],
             attributes: &[],
             legacy: None,
+            references: 0,
             groups: 0,
             callback: 0,
         }
