@@ -16,6 +16,7 @@ mod lab;
 mod readme;
 mod resolvers;
 mod ss_diff;
+mod ss_modes;
 
 fn main() -> std::process::ExitCode {
     if let Some(status) = lab::helper().or_else(lab::recorder::dispatch).or_else(ss_diff::scene::helper) {
@@ -34,5 +35,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());
     trials.extend(ss_diff::trials());
+    trials.extend(ss_modes::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

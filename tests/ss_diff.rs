@@ -94,10 +94,39 @@ fn mask(line: &str) -> Option<String> {
     if netlink && !text.contains("tcpdiag:kernel") && !text.contains(" 4:0") {
         return None;
     }
-    for name in ["lastsnd:", "lastrcv:", "lastack:", "busy:", "rwnd_limited:", "sndbuf_limited:", "send ", "pacing_rate ", " seq:", " ssnoff:", " write_seq:", " snd_una:", " rcv_nxt:"] {
+    for name in [
+        "lastsnd:",
+        "lastrcv:",
+        "lastack:",
+        "busy:",
+        "rwnd_limited:",
+        "sndbuf_limited:",
+        "send ",
+        "pacing_rate ",
+        " seq:",
+        " ssnoff:",
+        " write_seq:",
+        " snd_una:",
+        " rcv_nxt:",
+    ] {
         text = masked(&text, name);
     }
-    for name in [" rcv_wnd:", " rehash:", " total_rto:", " total_rto_recoveries:", " total_rto_time:", " received_ce:", " last_data_sent:", " last_data_recv:", " last_ack_recv:", " subflows_total:", " retransmits:", " bytes_acked_mptcp:", " accecn_opt_seen:", " accecn_fail_mode:"] {
+    for name in [
+        " rcv_wnd:",
+        " rehash:",
+        " total_rto:",
+        " total_rto_recoveries:",
+        " total_rto_time:",
+        " received_ce:",
+        " last_data_sent:",
+        " last_data_recv:",
+        " last_ack_recv:",
+        " subflows_total:",
+        " retransmits:",
+        " bytes_acked_mptcp:",
+        " accecn_opt_seen:",
+        " accecn_fail_mode:",
+    ] {
         text = removed(&text, name);
     }
     // The time that is left, not which timer it is nor how often it fired.
@@ -136,7 +165,8 @@ fn squeezed(shown: &Shown) -> Vec<String> {
 /// where newer releases give them one of their own: then blanks do not count.
 fn equal(line: &str, peer: &Shown, ours: &Shown) -> bool {
     let bundle = |letters: &str| {
-        line.split(' ').any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(|c| letters.contains(c)))
+        line.split(' ')
+            .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(|c| letters.contains(c)))
     };
     let wider = ours.own || if bundle("p") { bundle("eomi") } else { !bundle("H") };
     peer == ours || (wider && peer.status == ours.status && squeezed(peer) == squeezed(ours))
@@ -158,7 +188,12 @@ fn compare(make: Make<'_>, line: &str) -> Result<Option<String>, Stop> {
             let show = |shown: &Shown, other: &Shown| {
                 let lines: Vec<&str> =
                     shown.lines.iter().filter(|line| !other.lines.contains(line)).map(String::as_str).collect();
-                format!("status {:?}, {} lines, of which only here:\n{}", shown.status, shown.lines.len(), lines.join("\n"))
+                format!(
+                    "status {:?}, {} lines, of which only here:\n{}",
+                    shown.status,
+                    shown.lines.len(),
+                    lines.join("\n")
+                )
             };
             let (peer, netkit) = (show(&before, &ours), show(&ours, &before));
             return Ok(Some(format!("{line}\n--- peer: {peer}\n--- netkit: {netkit}")));
@@ -197,13 +232,21 @@ fn cases() -> Result<(), Stop> {
 /// As nobody without capabilities: what the kernel tells anyone, both show.
 fn unprivileged() -> Result<(), Stop> {
     let scene = Scene::new()?;
-    // The binary under test may lie in a directory that is root's alone.
-    let copy = scene.directory.0.join("netkit");
-    std::fs::copy(lab::netkit(), &copy)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&scene.directory.0, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    std::fs::set_permissions(&copy, mode)?;
-    let list = ["-tan", "-tuwan", "-taneH", "-tinH", "-xanH", "-s", "-tamnH", "-tanoH", "-f~netlink", "-an -f netlink", "-tn dport = :7001", "-MaH"];
+    let copy = scene.readable_copy()?;
+    let list = [
+        "-tan",
+        "-tuwan",
+        "-taneH",
+        "-tinH",
+        "-xanH",
+        "-s",
+        "-tamnH",
+        "-tanoH",
+        "-f~netlink",
+        "-an -f netlink",
+        "-tn dport = :7001",
+        "-MaH",
+    ];
     let list: Vec<&str> = list.into_iter().filter(|line| !line.contains('~')).collect();
     let netkit = lab::netkit();
     differential(&|program| scene.unprivileged(if program == netkit { &copy } else { program }), &list)?;
@@ -230,7 +273,8 @@ fn selected(output: &Shown) -> BTreeSet<String> {
 }
 
 /// For each expression the set that ss selects, the set that the kernel selects for us, and the set of our own evaluation
-/// over /proc/net are the same. A `k` before an expression: /proc/net lacks what it asks for.
+/// over /proc/net are the same. A `k` before an expression: /proc/net lacks what it asks for. A `d`: the peer differs, on
+/// purpose of ours; the file says why.
 fn filters() -> Result<(), Stop> {
     let list: Vec<&str> = lines(FILTERS).collect();
     if list.len() < LEAST_FILTERS {
@@ -242,7 +286,8 @@ fn filters() -> Result<(), Stop> {
     let mut differing = Vec::new();
     let mut selecting = 0;
     for entry in list.iter().filter(|entry| entry.contains(&chosen)) {
-        let (kernel_only, filter) = entry.strip_prefix("k ").map_or((false, *entry), |rest| (true, rest));
+        let (differs, entry) = entry.strip_prefix("d ").map_or((false, *entry), |rest| (true, rest));
+        let (kernel_only, filter) = entry.strip_prefix("k ").map_or((false, entry), |rest| (true, rest));
         let line = format!("-tuanH {filter}");
         let files = format!("-tuanH --from-proc {filter}");
         let mut verdict = Err(format!("{filter}: the sockets never rest"));
@@ -252,8 +297,16 @@ fn filters() -> Result<(), Stop> {
             let own = if kernel_only { None } else { Some(run(scene.command(&netkit), &files, true)?) };
             let after = run(scene.command(&peer), &line, false)?;
             let (wanted, got) = (selected(&before), selected(&ours));
-            let agree = wanted == got && own.as_ref().is_none_or(|own| without_devices(&wanted) == without_devices(&selected(own)));
-            if agree && before.status == ours.status {
+            let agree = wanted == got
+                && own.as_ref().is_none_or(|own| without_devices(&wanted) == without_devices(&selected(own)));
+            if differs
+                && wanted != got
+                && own.as_ref().is_none_or(|own| without_devices(&got) == without_devices(&selected(own)))
+            {
+                verdict = Ok(());
+                break;
+            }
+            if agree && !differs && before.status == ours.status {
                 selecting += usize::from(!wanted.is_empty());
                 verdict = Ok(());
                 break;
@@ -267,7 +320,12 @@ fn filters() -> Result<(), Stop> {
                 };
                 verdict = Err(format!(
                     "{filter}: status {:?} and {:?}\nonly ss:{}\nonly the kernel for us:{}\nonly ss, not our own evaluation:{}\nonly our own evaluation:{}",
-                    before.status, ours.status, not_in(&wanted, &got), not_in(&got, &wanted), not_in(&files, &own), not_in(&own, &files)
+                    before.status,
+                    ours.status,
+                    not_in(&wanted, &got),
+                    not_in(&got, &wanted),
+                    not_in(&files, &own),
+                    not_in(&own, &files)
                 ));
                 break;
             }
@@ -277,7 +335,11 @@ fn filters() -> Result<(), Stop> {
     if chosen.is_empty() && selecting < list.len() / 2 {
         differing.push(format!("only {selecting} of {} filters select anything", list.len()));
     }
-    if differing.is_empty() { Ok(()) } else { Err(Stop::Fail(format!("{} differ:\n{}", differing.len(), differing.join("\n\n")))) }
+    if differing.is_empty() {
+        Ok(())
+    } else {
+        Err(Stop::Fail(format!("{} differ:\n{}", differing.len(), differing.join("\n\n"))))
+    }
 }
 
 /// /proc/net does not say to which interface a socket is bound, nor whether it takes IPv6 only.
@@ -292,7 +354,16 @@ fn every_state() -> Result<(), Stop> {
     let text = String::from_utf8_lossy(&output.stdout);
     let states: BTreeSet<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let missing: Vec<&str> = [
-        "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING",
+        "ESTAB",
+        "SYN-SENT",
+        "SYN-RECV",
+        "FIN-WAIT-1",
+        "FIN-WAIT-2",
+        "TIME-WAIT",
+        "CLOSE-WAIT",
+        "LAST-ACK",
+        "LISTEN",
+        "CLOSING",
     ]
     .into_iter()
     .filter(|state| !states.contains(state))

@@ -5,7 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -44,7 +44,9 @@ pub struct Scene {
 impl Scene {
     pub fn new() -> Result<Scene, Stop> {
         lab::namespaces()?;
-        for (tool, package) in [("nft", "nftables"), ("ip", "iproute2"), ("nsenter", "util-linux"), ("setpriv", "util-linux")] {
+        for (tool, package) in
+            [("nft", "nftables"), ("ip", "iproute2"), ("nsenter", "util-linux"), ("setpriv", "util-linux")]
+        {
             lab::tool(tool, package)?;
         }
         let directory = TempDir::new("ss")?;
@@ -78,13 +80,39 @@ impl Scene {
 
     /// The same without any capability, as nobody.
     pub fn unprivileged(&self, program: &Path) -> Command {
+        self.unprivileged_as(program, "65534")
+    }
+
+    /// The same without any capability, as another user.
+    pub fn unprivileged_as(&self, program: &Path, uid: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/proc/{}/ns/net", self.pid()));
-        command.args(["--", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
-        command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]).arg(program);
-        command.env_remove("COLUMNS").env("LC_ALL", "C");
+        command.arg(format!("--net=/proc/{}/ns/net", self.pid())).arg("--");
+        poor(&mut command, uid, program);
         command
     }
+
+    /// Outside the namespace, as nobody.
+    pub fn nobody_outside(&self, program: &Path) -> Command {
+        let mut command = Command::new("env");
+        poor(&mut command, "65534", program);
+        command
+    }
+
+    /// The binary under test where everybody may run it: it may lie in a directory that is root's alone.
+    pub fn readable_copy(&self) -> Result<PathBuf, Stop> {
+        let copy = self.directory.0.join("netkit");
+        std::fs::copy(lab::netkit(), &copy)?;
+        for path in [&self.directory.0, &copy] {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        }
+        Ok(copy)
+    }
+}
+
+fn poor(command: &mut Command, uid: &str, program: &Path) {
+    command.args(["setpriv", &format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"]);
+    command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]).arg(program);
+    command.env_remove("COLUMNS").env("LC_ALL", "C");
 }
 
 impl Drop for Scene {

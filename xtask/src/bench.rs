@@ -4,6 +4,8 @@
 //! Runs of the two alternate, so that whatever else the machine does hits both. The figures include starting a process,
 //! which costs both the same. Nothing here fails because of a figure; only different answers do.
 
+mod sockets;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,7 +21,7 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[--binary NETKIT]";
+pub(crate) const USAGE: &str = "[--sockets] [--binary NETKIT]";
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
@@ -36,11 +38,19 @@ const ANSWERS: &[&str] = &["+noall", "+answer"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let (arguments, sockets_only) = match arguments {
+        [first, rest @ ..] if first == "--sockets" => (rest, true),
+        _ => (arguments, false),
+    };
     let netkit = match arguments {
+        [flag, number] if flag == sockets::HOLD => return sockets::hold(number),
         [] => dist::build(Way::Auto)?.binary,
         [flag, path] if flag == "--binary" => fs::canonicalize(path).map_err(at("find", Path::new(path)))?,
         _ => return Err(format!("usage: cargo xtask bench {USAGE}")),
     };
+    if sockets_only {
+        return sockets::run(&netkit);
+    }
     let Some(dig) = find("dig") else {
         println!("skipped: `dig`, the peer, is not installed (Debian package bind9-dnsutils)");
         return Ok(());
@@ -48,12 +58,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("\nA ratio below 1 means that netkit is faster. Median of alternating runs; the best in parentheses.\n");
     start_up(&netkit, &dig)?;
     match find("named") {
-        Some(named) => batch(&netkit, &dig, &named),
-        None => {
-            println!("skipped: batch, because `named` is not installed (Debian package bind9)");
-            Ok(())
-        }
+        Some(named) => batch(&netkit, &dig, &named)?,
+        None => println!("skipped: batch, because `named` is not installed (Debian package bind9)"),
     }
+    sockets::run(&netkit)
 }
 
 fn start_up(netkit: &Path, dig: &Path) -> Result<()> {

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
-use netkit_nl::diag;
 use netkit_nl::Message;
+use netkit_nl::diag;
 
 use crate::kernel::{self, Kernel};
 use crate::run::{FAILED, Job, Page};
@@ -28,7 +28,8 @@ fn refused(error: &netkit_nl::Error, wanted_for: &str) -> Error {
 
 /// Prints sockets as they end, until the output closes or the process is ended.
 pub(crate) fn events(ctx: &mut Ctx, job: &Job) -> Result<Exit, Error> {
-    let chosen = GROUPS.iter().filter(|(table, family, _)| job.selection.has(*table) && job.selection.has_family(*family));
+    let chosen =
+        GROUPS.iter().filter(|(table, family, _)| job.selection.has(*table) && job.selection.has_family(*family));
     let groups = chosen.fold(0, |groups, (_, _, bit)| groups | bit);
     if groups == 0 {
         return Err(Error::new(crate::filter::USAGE, "the kernel reports the end of TCP and UDP sockets only"));
@@ -104,4 +105,3 @@ fn ask(ctx: &mut Ctx, count: usize) -> Result<(), Error> {
     }
     Err(Error::new(FAILED, "nothing was ended; answer y, or give --yes"))
 }
-

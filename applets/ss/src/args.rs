@@ -220,9 +220,8 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, Error> {
                     continue;
                 }
                 let value = if behind.is_empty() { rest.next().cloned() } else { Some(behind.to_owned()) };
-                let value = value.ok_or_else(|| {
-                    Error::new(USAGE, format!("option requires an argument -- '{letter}'"))
-                })?;
+                let value =
+                    value.ok_or_else(|| Error::new(USAGE, format!("option requires an argument -- '{letter}'")))?;
                 reader.apply(letter, &value, &format!("-{letter}"))?;
                 break;
             }
@@ -454,9 +453,7 @@ impl Reader {
         let mut words = self.words.into_iter().peekable();
         let mut seen = false;
         while let Some(word) = words.next_if(|word| matches!(word.as_str(), "state" | "exclude" | "excl")) {
-            let name = words
-                .next()
-                .ok_or_else(|| Error::new(USAGE, format!("`{word}` needs the name of a state")))?;
+            let name = words.next().ok_or_else(|| Error::new(USAGE, format!("`{word}` needs the name of a state")))?;
             let set = state::named(&name)
                 .ok_or_else(|| Error::new(USAGE, format!("wrong state name: {}", text::printable(&name))))?;
             if word == "state" {
@@ -483,8 +480,12 @@ impl Reader {
         if places.next().is_some() {
             return Err(Error::usage("only one of -N, --netns, --pid and --all-netns at a time"));
         }
-        if matches!(mode, Mode::Events | Mode::Kill) && (self.from_proc || !matches!(place, Place::Here | Place::Namespace(_))) {
-            return Err(Error::usage("-E and -K need sock_diag in one namespace: not with --pid, --all-netns or --from-proc"));
+        if matches!(mode, Mode::Events | Mode::Kill)
+            && (self.from_proc || !matches!(place, Place::Here | Place::Namespace(_)))
+        {
+            return Err(Error::usage(
+                "-E and -K need sock_diag in one namespace: not with --pid, --all-netns or --from-proc",
+            ));
         }
         let pods = self.pod.is_some() || self.container.is_some() || self.show.pods;
         Ok(Options {

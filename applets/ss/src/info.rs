@@ -13,7 +13,8 @@ use crate::select::state;
 use crate::socket::{Legacy, Socket, proto};
 
 /// Bits of tcpi_options.
-const OPTIONS: [(u8, &str); 6] = [(1, "ts"), (64, "usec_ts"), (2, "sack"), (8, "ecn"), (16, "ecnseen"), (32, "fastopen")];
+const OPTIONS: [(u8, &str); 6] =
+    [(1, "ts"), (64, "usec_ts"), (2, "sack"), (8, "ecn"), (16, "ecnseen"), (32, "fastopen")];
 const WSCALE: u8 = 4;
 
 /// ` skmem:(...)`, or the older ` mem:(...)`.
@@ -287,7 +288,14 @@ fn push_mptcp(out: &mut Vec<u8>, info: &[u8]) {
     let byte = |at: usize| raw::u8(info, at).unwrap_or(0);
     let word = |at: usize| raw::u32(info, at).unwrap_or(0);
     let long = |at: usize| raw::u64(info, at).unwrap_or(0);
-    let bytes = ["subflows", "add_addr_signal", "add_addr_accepted", "subflows_max", "add_addr_signal_max", "add_addr_accepted_max"];
+    let bytes = [
+        "subflows",
+        "add_addr_signal",
+        "add_addr_accepted",
+        "subflows_max",
+        "add_addr_signal_max",
+        "add_addr_accepted_max",
+    ];
     for (at, name) in bytes.into_iter().enumerate() {
         field(out, name, byte(at));
     }
@@ -330,7 +338,9 @@ fn push_sctp(out: &mut Vec<u8>, info: &[u8]) {
     for (at, name) in [(12, "unackdata"), (14, "penddata"), (16, "instrms"), (18, "outstrms")] {
         field(out, name, half(at));
     }
-    for (at, name) in [(24, "inqueue"), (28, "outqueue"), (32, "overerr"), (36, "maxburst"), (40, "maxseg"), (44, "prwnd")] {
+    for (at, name) in
+        [(24, "inqueue"), (28, "outqueue"), (32, "overerr"), (36, "maxburst"), (40, "maxseg"), (44, "prwnd")]
+    {
         field(out, name, word(at));
     }
     if word(48) != 0 {

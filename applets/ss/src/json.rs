@@ -191,7 +191,8 @@ fn memory_record(memory: &SkMemInfo) -> Value {
 
 fn tcp_record(info: &TcpInfo) -> Value {
     let (sent, received) = info.window_scales();
-    let options = [(1, "timestamps"), (2, "sack"), (4, "window_scale"), (8, "ecn"), (16, "ecn_seen"), (32, "fast_open")];
+    let options =
+        [(1, "timestamps"), (2, "sack"), (4, "window_scale"), (8, "ecn"), (16, "ecn_seen"), (32, "fast_open")];
     let names: Vec<Value> =
         options.into_iter().filter(|(bit, _)| info.options & bit != 0).map(|(_, name)| name.into()).collect();
     Value::object()

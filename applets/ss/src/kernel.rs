@@ -72,17 +72,15 @@ impl Kernel {
 
     /// Ends a socket (SOCK_DESTROY); the message is the payload it was reported in.
     pub(crate) fn destroy(&mut self, payload: &[u8], protocol: u16) -> Result<(), Error> {
-        let Some(message) = InetMessage::read(payload) else { return Err(Error::Malformed("a socket without identity")) };
+        let Some(message) = InetMessage::read(payload) else {
+            return Err(Error::Malformed("a socket without identity"));
+        };
         let protocol = u8::try_from(protocol).unwrap_or(u8::MAX);
         self.socket.exchange(&diag::inet_destroy(&message, protocol)).map(drop)
     }
 
     /// Hears of sockets as they end (`groups`: linux/sock_diag.h, enum sknetlink_groups).
-    pub(crate) fn events(
-        &mut self,
-        groups: u32,
-        visit: &mut dyn FnMut(&Socket<'_>) -> bool,
-    ) -> Result<(), Error> {
+    pub(crate) fn events(&mut self, groups: u32, visit: &mut dyn FnMut(&Socket<'_>) -> bool) -> Result<(), Error> {
         self.socket.subscribe(groups)?;
         loop {
             let messages = match self.socket.next_datagram() {
@@ -113,11 +111,13 @@ fn request(table: Table, family: Family, states: u32, extras: Extras, program: O
             diag::unix_request(states, show)
         }
         Table::PacketDgram | Table::PacketRaw => diag::packet_request(
-            packet::SHOW_INFO | packet::SHOW_MEMINFO | packet::SHOW_FILTER | packet::SHOW_RING_CFG | packet::SHOW_FANOUT,
+            packet::SHOW_INFO
+                | packet::SHOW_MEMINFO
+                | packet::SHOW_FILTER
+                | packet::SHOW_RING_CFG
+                | packet::SHOW_FANOUT,
         ),
-        Table::Netlink => {
-            diag::netlink_request(netlink::ALL_PROTOCOLS, netlink::SHOW_GROUPS | netlink::SHOW_MEMINFO)
-        }
+        Table::Netlink => diag::netlink_request(netlink::ALL_PROTOCOLS, netlink::SHOW_GROUPS | netlink::SHOW_MEMINFO),
         Table::VsockStream | Table::VsockDgram => diag::vsock_request(states),
         Table::Tcp | Table::Mptcp | Table::Udp | Table::Raw | Table::Sctp => {
             let bit = |wanted: bool, attributes: &[u16]| {
@@ -284,19 +284,28 @@ mod tests {
         let Ok(mut kernel) = Kernel::open() else { return };
         let mut found = 0;
         kernel
-            .each(Table::Tcp, Family::Inet, &selection, Extras { info: true, ..Extras::default() }, None, &mut |socket| {
-                found += usize::from(socket.local_port == port && socket.state == state::N_LISTEN);
-                true
-            })
+            .each(
+                Table::Tcp,
+                Family::Inet,
+                &selection,
+                Extras { info: true, ..Extras::default() },
+                None,
+                &mut |socket| {
+                    found += usize::from(socket.local_port == port && socket.state == state::N_LISTEN);
+                    true
+                },
+            )
             .unwrap();
         assert_eq!(found, 1);
         // A visitor that has seen enough ends the dump, and the next one works.
         kernel.each(Table::Tcp, Family::Inet, &selection, Extras::default(), None, &mut |_| false).unwrap();
         let mut unix = 0;
-        kernel.each(Table::Netlink, Family::Netlink, &selection, Extras::default(), None, &mut |_| {
-            unix += 1;
-            true
-        }).unwrap();
+        kernel
+            .each(Table::Netlink, Family::Netlink, &selection, Extras::default(), None, &mut |_| {
+                unix += 1;
+                true
+            })
+            .unwrap();
         assert!(unix > 0);
     }
 

@@ -51,8 +51,8 @@ const SHAPES: [Shape; COUNT] = [
     shape(Column::Details, "", b"", false),
 ];
 
-/// When this much is collected it is printed; the peer keeps five chunks of a megabyte.
-const BATCH: usize = 4 << 20;
+/// When this much is collected it is printed; the peer keeps somewhat more.
+const BATCH: usize = 3 << 20;
 
 /// Rows of cells on their way to the output.
 pub(crate) struct Layout {
@@ -163,9 +163,7 @@ impl Layout {
     fn widths(&self) -> [usize; COUNT] {
         let mut widths = [0usize; COUNT];
         let mut first = true;
-        for (((width, shape), longest), enabled) in
-            widths.iter_mut().zip(&SHAPES).zip(self.longest).zip(self.enabled)
-        {
+        for (((width, shape), longest), enabled) in widths.iter_mut().zip(&SHAPES).zip(self.longest).zip(self.enabled) {
             if !enabled || longest == 0 {
                 continue;
             }
@@ -240,13 +238,23 @@ mod tests {
 
     fn page(screen: Option<usize>, terminal: bool, rows: &[[&str; 4]]) -> String {
         let mut layout = Layout::new(screen, terminal);
-        for column in [Column::Netid, Column::RecvQ, Column::SendQ, Column::PeerAddress, Column::PeerPort, Column::Pod, Column::Process] {
+        for column in [
+            Column::Netid,
+            Column::RecvQ,
+            Column::SendQ,
+            Column::PeerAddress,
+            Column::PeerPort,
+            Column::Pod,
+            Column::Process,
+        ] {
             layout.hide(column);
         }
         let mut out = Vec::new();
         layout.header();
         for row in rows {
-            for (column, text) in [Column::State, Column::LocalAddress, Column::LocalPort, Column::Details].into_iter().zip(row) {
+            for (column, text) in
+                [Column::State, Column::LocalAddress, Column::LocalPort, Column::Details].into_iter().zip(row)
+            {
                 layout.cell(column, |cell| cell.extend_from_slice(text.as_bytes()));
             }
             layout.end_row(&mut out).unwrap();
@@ -257,7 +265,11 @@ mod tests {
 
     #[test]
     fn compact_when_the_screen_is_unknown() {
-        let rows = [["LISTEN", "0.0.0.0:", "80", ""], ["ESTAB", "10.11.12.13:", "65535", " timer"], ["X", "a:", "1", "\n\tcubic"]];
+        let rows = [
+            ["LISTEN", "0.0.0.0:", "80", ""],
+            ["ESTAB", "10.11.12.13:", "65535", " timer"],
+            ["X", "a:", "1", "\n\tcubic"],
+        ];
         assert_eq!(
             page(None, false, &rows),
             "State  Local Address:Port\n\

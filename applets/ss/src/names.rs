@@ -283,14 +283,22 @@ mod tests {
 
     #[test]
     fn numbers_by_name() {
-        assert_eq!((ethertype_number("arp"), ethertype_number("0x88cc"), ethertype_number("zz")), (Some(0x806), Some(0x88cc), None));
+        assert_eq!(
+            (ethertype_number("arp"), ethertype_number("0x88cc"), ethertype_number("zz")),
+            (Some(0x806), Some(0x88cc), None)
+        );
         assert_eq!((netlink_number("genl"), netlink_number("16"), netlink_number("x")), (Some(16), Some(16), None));
-        assert_eq!(ip_protocol(58).is_empty(), false);
+        assert!(!ip_protocol(58).is_empty());
     }
 
     #[test]
     fn interfaces_of_a_foreign_namespace() {
-        let table = multicast_table("2    eth0            1     0     01005e000001\n2    eth0  1 0 333300000001\n7 veth0 1 0 x\n");
-        assert_eq!((table.get(&2).map(String::as_str), table.get(&7).map(String::as_str)), (Some("eth0"), Some("veth0")));
+        let table = multicast_table(
+            "2    eth0            1     0     01005e000001\n2    eth0  1 0 333300000001\n7 veth0 1 0 x\n",
+        );
+        assert_eq!(
+            (table.get(&2).map(String::as_str), table.get(&7).map(String::as_str)),
+            (Some("eth0"), Some("veth0"))
+        );
     }
 }

@@ -239,8 +239,11 @@ impl<'a> Page<'a> {
             (self.options.tables == 0 || self.options.tables & table.bit() != 0)
                 && (self.options.families == 0 || self.options.families & family.bit() != 0)
         };
-        let mut list: Vec<(Table, Family)> =
-            ORDER.iter().map(|(table, family, _)| (*table, *family)).filter(|(table, family)| wanted(*table, *family)).collect();
+        let mut list: Vec<(Table, Family)> = ORDER
+            .iter()
+            .map(|(table, family, _)| (*table, *family))
+            .filter(|(table, family)| wanted(*table, *family))
+            .collect();
         list.push((Table::UnixStream, Family::Unix));
         list
     }
@@ -248,9 +251,7 @@ impl<'a> Page<'a> {
     /// Whether `-a`, `-l` or neither lets a socket through.
     fn shows(&self, socket: &Socket<'_>) -> bool {
         let listens = match socket.table {
-            Table::Tcp | Table::UnixStream | Table::UnixDgram | Table::UnixSeqpacket => {
-                socket.state == state::N_LISTEN
-            }
+            Table::Tcp | Table::UnixStream | Table::UnixDgram | Table::UnixSeqpacket => socket.state == state::N_LISTEN,
             _ => socket.state == state::N_CLOSE,
         };
         self.options.all || listens == self.options.listening
@@ -276,7 +277,10 @@ impl<'a> Page<'a> {
     }
 
     fn inet(&mut self, ctx: &mut Ctx) -> Result<(), Error> {
-        let mut header = format!("{:<5} {:>6} {:>6} {:<23} {:<23} {:<11}", "Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State");
+        let mut header = format!(
+            "{:<5} {:>6} {:>6} {:<23} {:<23} {:<11}",
+            "Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State"
+        );
         if self.options.extend {
             header.push_str(&format!(" {:<10} {:<10}", "User", "Inode"));
         }
@@ -329,7 +333,8 @@ impl<'a> Page<'a> {
 
     fn program(&mut self, inode: u32) -> String {
         match self.owners.of(inode).last() {
-            Some((name, holder)) => format!("{}/{name}", holder.pid),
+            // The peer keeps 19 characters of this column.
+            Some((name, holder)) => format!("{}/{name}", holder.pid).chars().take(19).collect(),
             None => {
                 self.unseen += usize::from(inode != 0);
                 "-".to_owned()
@@ -354,7 +359,10 @@ impl<'a> Page<'a> {
             if shown.is_unspecified() && address.is_ipv6() {
                 return format!("[::]:{port}");
             }
-            let name = self.hosts.entry(shown).or_insert_with(|| Some(shown).filter(|a| !a.is_unspecified()).and_then(reverse::name));
+            let name = self
+                .hosts
+                .entry(shown)
+                .or_insert_with(|| Some(shown).filter(|a| !a.is_unspecified()).and_then(reverse::name));
             if let Some(name) = name {
                 return format!("{name}:{port}");
             }
@@ -387,7 +395,8 @@ impl<'a> Page<'a> {
                 11 => "DISCONNECTING",
                 _ => "",
             };
-            let program = if self.options.programs { format!("{:<20} ", self.program(row.inode)) } else { String::new() };
+            let program =
+                if self.options.programs { format!("{:<20} ", self.program(row.inode)) } else { String::new() };
             writeln!(
                 ctx.stdout,
                 "unix  {:<6} {flags:<11} {kind:<10} {state:<13} {:<8} {program}{name}",

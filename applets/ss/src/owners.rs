@@ -38,7 +38,8 @@ impl Owners {
         if wanted.is_empty() {
             return owners;
         }
-        let Ok(root) = openat(rustix::fs::CWD, proc, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        let Ok(root) =
+            openat(rustix::fs::CWD, proc, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         else {
             return owners;
         };
@@ -86,14 +87,7 @@ impl Owners {
         }
     }
 
-    fn process(
-        &mut self,
-        root: BorrowedFd<'_>,
-        pid: u32,
-        tid: u32,
-        wanted: &[u32],
-        buffer: &mut [MaybeUninit<u8>],
-    ) {
+    fn process(&mut self, root: BorrowedFd<'_>, pid: u32, tid: u32, wanted: &[u32], buffer: &mut [MaybeUninit<u8>]) {
         let directory = match open_directory(root, &format!("{tid}/fd")) {
             Ok(directory) => directory,
             Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => {
@@ -182,23 +176,35 @@ fn comm(root: BorrowedFd<'_>, tid: u32) -> String {
     netkit_core::text::printable(&String::from_utf8_lossy(name))
 }
 
-/// Processes by the network namespace they are in: the inode of /proc/PID/ns/net, and the first process in it.
-pub(crate) fn namespaces(proc: &Path) -> Vec<(u64, u32)> {
+/// A network namespace that has a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Namespace {
+    /// Of /proc/PID/net/dev, which any user may ask for; it differs between namespaces.
+    key: u64,
+    /// Of the namespace itself, 0 where that may not be seen (PTRACE_MODE_READ).
+    pub(crate) inode: u64,
+    /// The first process in it.
+    pub(crate) pid: u32,
+}
+
+/// Every network namespace that has a process, by that of the first.
+pub(crate) fn namespaces(proc: &Path) -> Vec<Namespace> {
     let Ok(root) = openat(rustix::fs::CWD, proc, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
     else {
         return Vec::new();
     };
-    let mut seen: HashMap<u64, u32> = HashMap::new();
+    let mut seen: HashMap<u64, Namespace> = HashMap::new();
     for pid in numbers(root.as_fd()) {
-        let Ok(link) = fs::read_link(proc.join(format!("{pid}/ns/net"))) else { continue };
+        let Ok(metadata) = fs::metadata(proc.join(format!("{pid}/net/dev"))) else { continue };
+        let key = std::os::linux::fs::MetadataExt::st_ino(&metadata);
+        let link = fs::read_link(proc.join(format!("{pid}/ns/net"))).unwrap_or_default();
         let inode = link.to_str().and_then(|link| link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok());
-        if let Some(inode) = inode {
-            let first = seen.entry(inode).or_insert(pid);
-            *first = pid.min(*first);
-        }
+        let known = seen.entry(key).or_insert(Namespace { key, inode: 0, pid });
+        known.pid = pid.min(known.pid);
+        known.inode = inode.unwrap_or(known.inode);
     }
-    let mut list: Vec<(u64, u32)> = seen.into_iter().collect();
-    list.sort_by_key(|(_, pid)| *pid);
+    let mut list: Vec<Namespace> = seen.into_values().collect();
+    list.sort_by_key(|namespace| namespace.pid);
     list
 }
 
@@ -239,6 +245,6 @@ mod tests {
     fn own_namespace_is_listed() {
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let own = own.to_str().unwrap().trim_start_matches("net:[").trim_end_matches(']').parse::<u64>().unwrap();
-        assert!(namespaces(Path::new("/proc")).iter().any(|(inode, _)| *inode == own));
+        assert!(namespaces(Path::new("/proc")).iter().any(|namespace| namespace.inode == own));
     }
 }

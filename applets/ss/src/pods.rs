@@ -126,7 +126,8 @@ impl Pods {
         // NAMESPACE_POD_UID
         for name in entries(&root.join("var/log/pods")) {
             let mut parts = name.rsplitn(2, '_');
-            if let (Some(uid), Some((namespace, pod))) = (parts.next(), parts.next().and_then(|rest| rest.split_once('_')))
+            if let (Some(uid), Some((namespace, pod))) =
+                (parts.next(), parts.next().and_then(|rest| rest.split_once('_')))
             {
                 self.pods.insert(uid.to_owned(), (namespace.to_owned(), pod.to_owned()));
             }
@@ -184,7 +185,8 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// The path from the root of the hierarchy, or nothing when no mount shows it.
     pub(crate) fn path(&mut self, id: u64) -> Option<&str> {
-        let paths = self.paths.get_or_insert_with(|| mount_points().iter().map(|root| walk(root)).next().unwrap_or_default());
+        let paths =
+            self.paths.get_or_insert_with(|| mount_points().iter().map(|root| walk(root)).next().unwrap_or_default());
         paths.get(&id).map(String::as_str)
     }
 
@@ -243,10 +245,20 @@ mod tests {
         for (path, pod) in [
             (format!("/kubepods/besteffort/pod{UID}/{ID}"), true),
             (format!("/kubepods/pod{UID}/{ID}"), true),
-            (format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{under}.slice/cri-containerd-{ID}.scope"), true),
+            (
+                format!(
+                    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{under}.slice/cri-containerd-{ID}.scope"
+                ),
+                true,
+            ),
             (format!("/kubepods.slice/kubepods-pod{under}.slice/crio-{ID}.scope/container"), true),
             (format!("/kubepods.slice/kubepods-pod{under}.slice/docker-{ID}.scope"), true),
-            (format!("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{under}.slice/cri-containerd-{ID}.scope"), true),
+            (
+                format!(
+                    "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{under}.slice/cri-containerd-{ID}.scope"
+                ),
+                true,
+            ),
             (format!("/../../kubepods/pod{UID}/{ID}"), true),
             (format!("/system.slice/containerd.service/kubepods-burstable-pod{under}.slice:cri-containerd:{ID}"), true),
             (format!("/docker/{ID}"), false),
@@ -281,7 +293,9 @@ mod tests {
         fs::remove_dir_all(&root).unwrap();
         let named = pods.name(of_path(&format!("/kubepods/pod{UID}/{ID}")).unwrap());
         assert_eq!(named.to_string(), "shop/web-7d/app");
-        assert!(named.is_pod("web-7d") && named.is_pod("shop/web-7d") && named.is_pod(&UID[..8]) && !named.is_pod("web"));
+        assert!(
+            named.is_pod("web-7d") && named.is_pod("shop/web-7d") && named.is_pod(&UID[..8]) && !named.is_pod("web")
+        );
         assert!(named.is_container("app") && named.is_container(&ID[..12]) && !named.is_container(""));
         let unnamed = of_path(&format!("/docker/{ID}")).unwrap();
         assert_eq!(unnamed.to_string(), &ID[..12]);

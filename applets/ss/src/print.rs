@@ -199,8 +199,7 @@ fn push_name(out: &mut Vec<u8>, name: &[u8]) {
 }
 
 fn push_end(cell: &mut Vec<u8>, world: &mut World<'_>, socket: &Socket<'_>, local: bool) {
-    let (address, word) =
-        if local { (socket.local, socket.local_word) } else { (socket.remote, socket.remote_word) };
+    let (address, word) = if local { (socket.local, socket.local_word) } else { (socket.remote, socket.remote_word) };
     match socket.family {
         Family::Inet | Family::Inet6 => {
             let Some(address) = address else { return };
@@ -625,6 +624,9 @@ mod tests {
 
     #[test]
     fn option_bits() {
-        assert_eq!(socket_options(&[0x52, 0x04]).collect::<Vec<_>>(), ["is_icsk", "mc_loop", "mc_all", "defer_connect"]);
+        assert_eq!(
+            socket_options(&[0x52, 0x04]).collect::<Vec<_>>(),
+            ["is_icsk", "mc_loop", "mc_all", "defer_connect"]
+        );
     }
 }

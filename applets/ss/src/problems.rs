@@ -130,7 +130,10 @@ impl Facts {
         if self.overflows > 0 {
             found.push(Finding {
                 kind: "listen_overflows",
-                what: format!("{} accept queue overflows, {} connections dropped since the namespace began", self.overflows, self.drops),
+                what: format!(
+                    "{} accept queue overflows, {} connections dropped since the namespace began",
+                    self.overflows, self.drops
+                ),
                 why: "a program accepts too slowly or its backlog is too small, at some time at least",
             });
         }
@@ -195,7 +198,10 @@ impl Facts {
             .filter(|(_, count)| full(**count))
             .map(|((local, remote, port), count)| Finding {
                 kind: "local_ports_exhausted",
-                what: format!("{count} of {} local ports from {local} to {remote} port {port} are taken", self.ephemeral),
+                what: format!(
+                    "{count} of {} local ports from {local} to {remote} port {port} are taken",
+                    self.ephemeral
+                ),
                 why: "soon connect fails with EADDRNOTAVAIL; TIME-WAIT counts too",
             })
             .collect()

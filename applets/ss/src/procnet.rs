@@ -270,12 +270,9 @@ mod tests {
             Family::Unix,
             |socket| assert_eq!((socket.name, socket.state, socket.inode), (Some(&b"/run/a b.sock"[..]), 10, 22222)),
         );
-        one(
-            "00000000abc 3      3    0003   2     1 512    0      900",
-            Table::PacketRaw,
-            Family::Packet,
-            |socket| assert_eq!((socket.local_word, socket.interface, socket.recv_q, socket.inode), (3, 2, 512, 900)),
-        );
+        one("00000000abc 3      3    0003   2     1 512    0      900", Table::PacketRaw, Family::Packet, |socket| {
+            assert_eq!((socket.local_word, socket.interface, socket.recv_q, socket.inode), (3, 2, 512, 900))
+        });
         one(
             "0000000012 0   4294963000 00000001 0        0        00000000ff 2        0        901",
             Table::Netlink,

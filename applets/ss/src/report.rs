@@ -131,7 +131,8 @@ struct Look {
 
 impl Look {
     fn of(socket: &Socket<'_>) -> Look {
-        let info = Attrs::new(socket.attributes).find(inet::INFO).map(|info| TcpInfo::read(info.value)).unwrap_or_default();
+        let info =
+            Attrs::new(socket.attributes).find(inet::INFO).map(|info| TcpInfo::read(info.value)).unwrap_or_default();
         Look {
             text: format!("{} {} {}", netid(socket), end(socket, true), end(socket, false)),
             state: socket.state,
@@ -188,7 +189,9 @@ pub(crate) fn watch(ctx: &mut Ctx, job: &Job, seconds: u64) -> Result<Exit, Erro
             Some(before) => {
                 for (key, look) in &now {
                     match before.get(key) {
-                        None => line(job, &mut out, round, "new", &look.text, Some(state::label(look.state).to_owned())),
+                        None => {
+                            line(job, &mut out, round, "new", &look.text, Some(state::label(look.state).to_owned()))
+                        }
                         Some(earlier) => {
                             if let Some(change) = look.since(earlier) {
                                 line(job, &mut out, round, "change", &look.text, Some(change));

@@ -14,7 +14,7 @@ use crate::filter::{self, Lookup, Node};
 use crate::kernel::Extras;
 use crate::layout::{Column, Layout, screen_width};
 use crate::names::{self, Interfaces, Services};
-use crate::owners::{self, Owners};
+use crate::owners::{self, Namespace, Owners};
 use crate::pods::{Cgroups, Pods};
 use crate::print::{self, World};
 use crate::select::{INET, Selection, Table, state};
@@ -431,7 +431,7 @@ fn everywhere(ctx: &mut Ctx, job: &mut Job) -> Result<Exit, Error> {
     let mut page: Option<Page> = None;
     let mut denied = 0;
     let mut hinted = false;
-    for (inode, pid) in owners::namespaces(Path::new("/proc")) {
+    for Namespace { inode, pid, .. } in owners::namespaces(Path::new("/proc")) {
         let entered = netkit_sys::netns::enter(&format!("/proc/{pid}/ns/net")).is_ok();
         job.files = (!entered).then(|| PathBuf::from(format!("/proc/{pid}/net")));
         let outcome = (|| -> Result<(), Error> {

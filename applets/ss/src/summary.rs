@@ -72,9 +72,8 @@ impl Summary {
 
     /// The rows of the table: name, IPv4, IPv6.
     fn rows(&self) -> [(&'static str, [i64; 2]); 5] {
-        let inet = [0, 1].map(|side: usize| {
-            [self.raw, self.udp, self.tcp].iter().filter_map(|pair| pair.get(side)).sum::<i64>()
-        });
+        let inet = [0, 1]
+            .map(|side: usize| [self.raw, self.udp, self.tcp].iter().filter_map(|pair| pair.get(side)).sum::<i64>());
         [("RAW", self.raw), ("UDP", self.udp), ("TCP", self.tcp), ("INET", inet), ("FRAG", self.fragments)]
     }
 
@@ -136,7 +135,10 @@ mod tests {
         summary.add("sockets: used 21\nTCP: inuse 1 orphan 0 tw 2 alloc 11 mem 1\nUDP: inuse 3 mem 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\nTCP6: inuse 4\nUDP6: inuse 5\nodd\n");
         summary.established = 7;
         let text = summary.text(true);
-        assert!(text.starts_with("Total: 21\nTCP:   13 (estab 7, closed 8, orphaned 0, timewait 2)\n\nTransport"), "{text}");
+        assert!(
+            text.starts_with("Total: 21\nTCP:   13 (estab 7, closed 8, orphaned 0, timewait 2)\n\nTransport"),
+            "{text}"
+        );
         assert!(text.contains("\nINET\t  13        4         9        \n"), "{text}");
         assert!(summary.text(false).contains("\nINET\t  13        4         9\n"));
         assert!(summary.json().to_string().contains("\"udp_in_use\":{\"total\":8,\"ipv4\":3,\"ipv6\":5}"));

@@ -131,12 +131,7 @@ impl<'a> Tour<'a> {
         Ok(())
     }
 
-    fn table(
-        &mut self,
-        table: Table,
-        family: Family,
-        visit: &mut dyn FnMut(&Socket<'_>) -> bool,
-    ) -> Result<(), Error> {
+    fn table(&mut self, table: Table, family: Family, visit: &mut dyn FnMut(&Socket<'_>) -> bool) -> Result<(), Error> {
         let inet = matches!(family, Family::Inet | Family::Inet6);
         let mut evaluate = self.evaluate || !inet;
         let mut program = self.program.clone().filter(|_| inet);

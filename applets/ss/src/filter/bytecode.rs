@@ -6,8 +6,8 @@
 
 use std::net::IpAddr;
 
-use super::host::{ANY_PORT, Condition, Prefix};
 use super::Node;
+use super::host::{ANY_PORT, Condition, Prefix};
 
 /// INET_DIAG_BC_*.
 mod code {

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::host::{ANY_PORT, Condition, Prefix};
 use super::Node;
+use super::host::{ANY_PORT, Condition, Prefix};
 use crate::select::Family;
 use crate::socket::Socket;
 
@@ -92,9 +92,9 @@ fn covers(prefix: &Prefix, address: IpAddr) -> bool {
     match (prefix.address, address) {
         (IpAddr::V4(wanted), IpAddr::V4(address)) => same_bits(&wanted.octets(), &address.octets(), prefix.bits),
         (IpAddr::V6(wanted), IpAddr::V6(address)) => same_bits(&wanted.octets(), &address.octets(), prefix.bits),
-        (IpAddr::V4(wanted), IpAddr::V6(address)) => address
-            .to_ipv4_mapped()
-            .is_some_and(|address| same_bits(&wanted.octets(), &address.octets(), prefix.bits)),
+        (IpAddr::V4(wanted), IpAddr::V6(address)) => {
+            address.to_ipv4_mapped().is_some_and(|address| same_bits(&wanted.octets(), &address.octets(), prefix.bits))
+        }
         (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }

@@ -250,9 +250,11 @@ impl Parser<'_> {
         let node = match name {
             "dev" => Node::Device(self.device(&word)?),
             "fwmark" => mark(&word)?,
-            "cgroup" => Node::Cgroup(self.lookup.cgroup(&word).ok_or_else(|| {
-                Error::new(BAD_TERM, format!("cannot parse cgroup {}", text::printable(&word)))
-            })?),
+            "cgroup" => Node::Cgroup(
+                self.lookup
+                    .cgroup(&word)
+                    .ok_or_else(|| Error::new(BAD_TERM, format!("cannot parse cgroup {}", text::printable(&word))))?,
+            ),
             _ => return self.address(name, compare, &word),
         };
         Ok(if compare == Compare::NotEqual { node.negated() } else { node })

@@ -179,10 +179,8 @@ fn address() -> impl Strategy<Value = IpAddr> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
-    let prefix = (address(), 0u8..=128).prop_map(|(address, bits)| Prefix {
-        address,
-        bits: if address.is_ipv4() { bits % 33 } else { bits },
-    });
+    let prefix = (address(), 0u8..=128)
+        .prop_map(|(address, bits)| Prefix { address, bits: if address.is_ipv4() { bits % 33 } else { bits } });
     (proptest::collection::vec(prefix, 0..3), -1i64..5).prop_map(|(prefixes, port)| Condition::Inet { prefixes, port })
 }
 
