@@ -269,6 +269,9 @@ fn vsock_socket(payload: &[u8]) -> Option<Socket<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
+    use crate::layout::Layout;
+    use crate::print::{self, Show, World};
     use netkit_nl::Messages;
     use proptest::prelude::*;
 
@@ -309,7 +312,50 @@ mod tests {
         assert!(unix > 0);
     }
 
+    /// An attribute with a length that is right, or nearly.
+    fn attribute() -> impl Strategy<Value = Vec<u8>> {
+        (0u16..24, 0i32..3, proptest::collection::vec(any::<u8>(), 0..400)).prop_map(|(kind, lie, value)| {
+            let length = u16::try_from(value.len() + 4).unwrap().saturating_add_signed(i16::try_from(lie).unwrap() - 1);
+            let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        })
+    }
+
     proptest! {
+        #[test]
+        fn hostile_answers_are_printed(
+            family in prop_oneof![Just(1u8), Just(2), Just(10), Just(16), Just(17), Just(40)],
+            fixed in proptest::collection::vec(any::<u8>(), 72),
+            attributes in proptest::collection::vec(attribute(), 0..6),
+        ) {
+            let length = match family { 1 | 17 => 16, 16 => 28, 40 => 36, _ => 72 };
+            let mut payload = fixed[..length].to_vec();
+            payload[0] = family;
+            payload.extend(attributes.concat());
+            let message = Request::new(diag::BY_FAMILY, 0, &payload).finish(1);
+            let show = Show {
+                options: true, details: true, memory: true, info: true, processes: true, threads: true, tos: true,
+                cgroup: true, inet_sockopt: true, bpf: true, numeric: true, ..Show::default()
+            };
+            let mut world = World::for_test(show);
+            let mut layout = Layout::new(Some(80), true);
+            let mut out = Vec::new();
+            for message in Messages::new(&message) {
+                for table in [Table::Tcp, Table::Udp, Table::Mptcp, Table::Sctp] {
+                    if let Some(socket) = read(&message, table) {
+                        print::row(&mut layout, &mut world, &socket, &mut out).unwrap();
+                        let record = json::record(&mut world, &socket).to_string();
+                        prop_assert!(!record.bytes().any(|byte| byte < b' '));
+                    }
+                }
+            }
+            layout.flush(&mut out).unwrap();
+            // Line feeds and tabs are the page's own; nothing else may move a cursor.
+            prop_assert!(!out.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\n' | b'\t')), "{:?}", String::from_utf8_lossy(&out));
+        }
+
         #[test]
         fn hostile_answers_do_no_harm(family in 0u8..60, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mut payload = bytes;

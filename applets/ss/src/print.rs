@@ -88,6 +88,25 @@ impl World<'_> {
     }
 }
 
+#[cfg(test)]
+impl World<'_> {
+    /// Nobody holds anything, and no name is known.
+    pub(crate) fn for_test(show: Show) -> World<'static> {
+        World {
+            show,
+            services: Services::default(),
+            interfaces: Interfaces::of_proc("/nonexistent".into()),
+            cgroups: Cgroups::default(),
+            owners: Rc::default(),
+            pods: None,
+            resolve: &|_| None,
+            hosts: HashMap::new(),
+            protocols: HashMap::new(),
+            sctp: 0,
+        }
+    }
+}
+
 /// The name in the Netid column.
 pub(crate) fn netid(socket: &Socket<'_>) -> &'static str {
     match socket.table {
@@ -187,15 +206,14 @@ pub(crate) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-/// Bytes of a name that anybody may choose, with control characters replaced and abstract names marked.
+/// A name that anybody may choose, with control characters replaced and abstract names marked.
 fn push_name(out: &mut Vec<u8>, name: &[u8]) {
-    let zeros = if name.first() == Some(&0) { b'@' } else { b'.' };
-    let shown = |byte: &u8| match *byte {
-        0 => zeros,
-        byte if byte < b' ' || byte == 0x7f => b'.',
-        byte => byte,
-    };
-    out.extend(name.iter().map(shown));
+    if name.iter().all(|byte| byte.is_ascii_graphic()) {
+        return out.extend_from_slice(name);
+    }
+    let text = String::from_utf8_lossy(name);
+    let text = if text.starts_with('\0') { text.replace('\0', "@") } else { text.into_owned() };
+    out.extend_from_slice(netkit_core::text::printable(&text).as_bytes());
 }
 
 fn push_end(cell: &mut Vec<u8>, world: &mut World<'_>, socket: &Socket<'_>, local: bool) {
@@ -620,6 +638,8 @@ mod tests {
         assert_eq!(shown(b"/run/x\0junk"), "/run/x");
         assert_eq!(shown(b"\0ab\0c"), "@ab@c");
         assert_eq!(shown(b"/a\x1b[2J"), "/a.[2J");
+        assert_eq!(shown("/a\u{9b}2J".as_bytes()), "/a.2J");
+        assert_eq!(shown(b"/a\x9b2J"), "/a\u{fffd}2J");
     }
 
     #[test]
