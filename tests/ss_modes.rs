@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         trial("ss_modes::every_namespace", everywhere),
         trial("ss_modes::kill_asks", kill),
         trial("ss_modes::watch_and_events", watch),
+        trial("ss_modes::bound_and_no_queues", bound),
         trial("ss_modes::pods", pods),
         trial("ss_modes::refused_by_name", refused),
         trial("ss_modes::privileges", privileges),
@@ -316,6 +317,33 @@ fn watch() -> Result<(), Stop> {
         expect("a socket", output.status.success(), &output)
     };
     follow(command("ss -unE"), "Recv-Q", open_and_close, "127.0.0.1:53")
+}
+
+/// `-B` and `-Q`, which Debian's release does not know yet.
+fn bound() -> Result<(), Stop> {
+    lab::namespaces()?;
+    // Children of a thread are in the namespace of the thread.
+    let shown = || -> Result<[Output; 4], Stop> {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).map_err(std::io::Error::from)?;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.bind(&std::net::SocketAddr::from(([0, 0, 0, 0], 7400)).into())?;
+        let run = |words: &str| lab::run(Command::new(lab::netkit()).args(words.split(' ')), LIMIT);
+        Ok([run("ss -tnHB")?, run("ss -tanH")?, run("ss -tnH")?, run("ss -tanQ")?])
+    };
+    let outcome = std::thread::spawn(shown).join().map_err(|_| "the thread died")?;
+    let [bound, all, connected, bare] = outcome?;
+    // Kernels before 6.8 do not tell.
+    if all.stdout.is_empty() {
+        return Err(Stop::Skip(lab::Skip("this kernel does not list bound sockets".to_owned())));
+    }
+    expect("-B", text(&bound.stdout).starts_with("0      0      0.0.0.0:7400"), &bound)?;
+    expect("-a", text(&all.stdout).starts_with("UNCONN 0      0      0.0.0.0:7400"), &all)?;
+    expect("neither", connected.stdout.is_empty(), &connected)?;
+    expect(
+        "-Q",
+        text(&bare.stdout) == "State  Local Address:Port Peer Address:Port\nUNCONN       0.0.0.0:7400      0.0.0.0:*\n",
+        &bare,
+    )
 }
 
 fn pods() -> Result<(), Stop> {

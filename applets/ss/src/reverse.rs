@@ -14,6 +14,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The name of an address, if it has one.
 pub(crate) fn name(address: IpAddr) -> Option<String> {
+    // An IPv4 peer of an IPv6 socket is known by its IPv4 address.
+    let address = address.to_canonical();
     let hosts = Hosts::read(Path::new(HOSTS)).unwrap_or_default();
     if let Some(entry) = hosts.entries.iter().find(|entry| entry.address == address) {
         return entry.names.first().map(|name| netkit_core::text::printable(name));
