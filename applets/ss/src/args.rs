@@ -487,6 +487,11 @@ impl Reader {
                 "-E and -K need sock_diag in one namespace: not with --pid, --all-netns or --from-proc",
             ));
         }
+        if place == Place::Everywhere && (mode != Mode::List || self.summary) {
+            return Err(Error::usage(
+                "--all-netns lists sockets; the other modes look at one namespace, see --netns and --pid",
+            ));
+        }
         let pods = self.pod.is_some() || self.container.is_some() || self.show.pods;
         Ok(Options {
             show: Show { pods, ..self.show },
@@ -608,6 +613,8 @@ mod tests {
             ("-K --problems", 2, "only one of"),
             ("--pid 1 --all-netns", 2, "only one of"),
             ("-K --pid 1", 2, "need sock_diag"),
+            ("--all-netns --problems", 2, "one namespace"),
+            ("--all-netns -s", 2, "one namespace"),
             ("-F a -F b", 255, "more than one filter file"),
         ] {
             let error = error(line);

@@ -59,8 +59,8 @@ pub(crate) struct Layout {
     enabled: [bool; COUNT],
     longest: [usize; COUNT],
     text: Vec<u8>,
-    /// Where each cell of an enabled column ends in `text`.
-    ends: Vec<u32>,
+    /// How many bytes of `text` each cell of an enabled column has.
+    lengths: Vec<u16>,
     /// Columns of the screen; nothing when unknown: then there is no filling and no trailing blank.
     screen: Option<usize>,
     terminal: bool,
@@ -68,7 +68,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn new(screen: Option<usize>, terminal: bool) -> Layout {
-        Layout { enabled: [true; COUNT], longest: [0; COUNT], text: Vec::new(), ends: Vec::new(), screen, terminal }
+        Layout { enabled: [true; COUNT], longest: [0; COUNT], text: Vec::new(), lengths: Vec::new(), screen, terminal }
     }
 
     pub(crate) fn hide(&mut self, column: Column) {
@@ -94,10 +94,11 @@ impl Layout {
         }
         let start = self.text.len();
         write(&mut self.text);
-        // The peer cuts a cell at 65,535 bytes.
-        let length = (self.text.len() - start).min(usize::from(u16::MAX));
-        self.text.truncate(start + length);
-        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        // The peer, too, cuts a cell at 65,535 bytes.
+        let length = u16::try_from(self.text.len() - start).unwrap_or(u16::MAX);
+        self.text.truncate(start + usize::from(length));
+        self.lengths.push(length);
+        let length = usize::from(length);
         if let Some(longest) = self.longest.get_mut(column as usize) {
             *longest = length.max(*longest);
         }
@@ -105,7 +106,12 @@ impl Layout {
 
     /// Ends a row and prints what there is when it is much.
     pub(crate) fn end_row(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if self.text.len() + self.ends.len() * 3 < BATCH {
+        if self.text.capacity() < BATCH && self.text.len() > BATCH / 64 {
+            // Growing step by step would hold two copies at a time; what is not written yet costs nothing.
+            self.text.reserve_exact(BATCH + usize::from(u16::MAX));
+            self.lengths.reserve_exact(BATCH / 8);
+        }
+        if self.text.len() + self.lengths.len() * 2 < BATCH {
             return Ok(());
         }
         self.flush(out)
@@ -123,11 +129,11 @@ impl Layout {
             .collect();
         let mut line = Vec::with_capacity(1 << 16);
         let mut start = 0usize;
-        let mut ends = self.ends.iter();
+        let mut lengths = self.lengths.iter();
         'rows: loop {
             for (position, (shape, width)) in shown.iter().enumerate() {
-                let Some(end) = ends.next() else { break 'rows };
-                let end = usize::try_from(*end).unwrap_or(usize::MAX);
+                let Some(length) = lengths.next() else { break 'rows };
+                let end = start + usize::from(*length);
                 let cell = self.text.get(start..end).unwrap_or_default();
                 start = end;
                 let delimiter = if position == 0 { &[][..] } else { shape.delimiter };
@@ -155,7 +161,7 @@ impl Layout {
         }
         out.write_all(&line)?;
         self.text.clear();
-        self.ends.clear();
+        self.lengths.clear();
         Ok(())
     }
 

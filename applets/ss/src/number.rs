@@ -53,18 +53,30 @@ pub(crate) fn push_ms(out: &mut Vec<u8>, micros: u32) {
         return push_g(out, f64::from(micros) / 1000.0, 6);
     }
     push_u64(out, u64::from(micros / 1000));
-    let fraction = micros % 1000;
-    if fraction != 0 {
-        let text = format!(".{fraction:03}");
-        out.extend_from_slice(text.trim_end_matches('0').as_bytes());
+    let mut rest = micros % 1000;
+    if rest != 0 {
+        out.push(b'.');
+    }
+    for unit in [100, 10, 1] {
+        if rest == 0 {
+            break;
+        }
+        push_u64(out, u64::from(rest / unit));
+        rest %= unit;
     }
 }
 
 /// Bits per second: plain with `numeric`, else with three significant digits and a decimal prefix.
 pub(crate) fn push_rate(out: &mut Vec<u8>, bits: f64, numeric: bool) {
     if numeric {
-        let _ = write!(out, "{bits:.0}");
-        return;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the limits just checked")]
+        let whole = (0.0..1e18).contains(&bits).then(|| bits.round_ties_even() as u64);
+        return match whole {
+            Some(whole) => push_u64(out, whole),
+            None => {
+                let _ = write!(out, "{bits:.0}");
+            }
+        };
     }
     for (scale, unit) in [(1e12, b'T'), (1e9, b'G'), (1e6, b'M'), (1e3, b'k')] {
         if bits >= scale {
@@ -130,6 +142,8 @@ mod tests {
         assert_eq!(text(2_620_800_000.0, false), "2.62G");
         assert_eq!(text(999.0, false), "999");
         assert_eq!(text(12_345.0, false), "12.3k");
-        assert_eq!(text(2_620_800_000.4, true), "2620800000");
+        for bits in [2_620_800_000.4, 0.5, 1.5, 2.5, 1e15 + 0.5, 9.9e17, 1e18, 1.8e19] {
+            assert_eq!(text(bits, true), format!("{bits:.0}"));
+        }
     }
 }

@@ -195,25 +195,25 @@ impl Job {
         show.processes || show.threads || show.pods || named
     }
 
-    /// Finds the holders of every socket that may be shown.
-    pub(crate) fn owners(&self) -> Result<Owners, Error> {
-        let mut tour = Tour::new(&self.selection, self.node.as_ref(), Extras::default(), self.files.as_deref());
-        tour.known.anyone = true;
+    /// Inodes of the sockets that may be shown.
+    fn inodes(&self, wanted: &mut Vec<u32>) -> Result<(), Error> {
         // With a process in the filter the first pass cannot tell what the second will select.
         let by_process = self.node.as_ref().is_some_and(|node| node.any(&|node| matches!(node, Node::Process(_))));
-        if by_process {
-            tour = Tour::new(&self.selection, None, Extras::default(), self.files.as_deref());
-        }
-        let mut wanted: Vec<u32> = Vec::new();
+        let node = if by_process { None } else { self.node.as_ref() };
+        let mut tour = Tour::new(&self.selection, node, Extras::default(), self.files.as_deref());
         tour.each(&mut |socket| {
             if socket.inode != 0 {
                 wanted.push(socket.inode);
             }
             true
-        })?;
+        })
+    }
+
+    /// Finds the holders of sockets by their inodes, which no two namespaces share.
+    fn holders(&self, mut wanted: Vec<u32>) -> Rc<Owners> {
         wanted.sort_unstable();
         wanted.dedup();
-        Ok(Owners::find(Path::new("/proc"), &wanted, self.options.show.threads))
+        Rc::new(Owners::find(Path::new("/proc"), &wanted, self.options.show.threads))
     }
 
     /// Everything rows need, with the holders found if they matter.
@@ -233,9 +233,16 @@ impl Job {
     }
 
     fn world_of(&self, owners: bool, pods: bool) -> Result<World<'static>, Error> {
+        let mut wanted = Vec::new();
+        if owners {
+            self.inodes(&mut wanted)?;
+        }
+        Ok(self.world_from(self.holders(wanted), pods))
+    }
+
+    fn world_from(&self, owners: Rc<Owners>, pods: bool) -> World<'static> {
         let show = self.options.show;
-        let owners = if owners { Rc::new(self.owners()?) } else { Rc::default() };
-        Ok(World {
+        World {
             show,
             services: if show.numeric { Services::default() } else { Services::load() },
             interfaces: self.files.clone().map(Interfaces::of_proc).unwrap_or_default(),
@@ -246,7 +253,7 @@ impl Job {
             hosts: std::collections::HashMap::new(),
             protocols: std::collections::HashMap::new(),
             sctp: 0,
-        })
+        }
     }
 
     /// Whether `--pod` and `--container` let a socket through.
@@ -421,55 +428,63 @@ fn hints(ctx: &mut Ctx, job: &Job, world: &World<'_>, unseen: usize) {
     }
 }
 
-/// `--all-netns`: namespace after namespace, entered where that is allowed, else through /proc/PID/net.
+/// `--all-netns`: namespace after namespace, entered where that is allowed, else through /proc/PID/net. The holders of all
+/// sockets are looked for once.
 fn everywhere(ctx: &mut Ctx, job: &mut Job) -> Result<Exit, Error> {
     let own = std::fs::File::open("/proc/self/ns/net")
         .map_err(|error| Error::new(FAILED, format!("cannot open /proc/self/ns/net: {error}")))?;
     // Within another namespace this path leads back.
-    use std::os::fd::AsRawFd as _;
-    let home = format!("/proc/self/fd/{}", own.as_raw_fd());
-    let mut page: Option<Page> = None;
-    let mut denied = 0;
-    let mut hinted = false;
-    for Namespace { inode, pid, .. } in owners::namespaces(Path::new("/proc")) {
-        let entered = netkit_sys::netns::enter(&format!("/proc/{pid}/ns/net")).is_ok();
-        job.files = (!entered).then(|| PathBuf::from(format!("/proc/{pid}/net")));
-        let outcome = (|| -> Result<(), Error> {
-            let mut world = job.world()?;
-            let mut shown = match page.take() {
-                Some(page) => page,
-                None => Page::begin(ctx, job, job.options.json)?,
-            };
-            shown.heading(ctx, inode, pid, entered)?;
-            rows(ctx, job, &mut world, &mut shown)?;
-            denied += world.owners.denied;
-            page = Some(shown);
+    let home = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&own));
+    let namespaces = owners::namespaces(Path::new("/proc"));
+    let mut wanted = Vec::new();
+    if job.wants_owners() {
+        for namespace in &namespaces {
+            within(job, &home, namespace, |job, _| job.inodes(&mut wanted))?;
+        }
+    }
+    let owners = job.holders(wanted);
+    let mut page = Page::begin(ctx, job, job.options.json)?;
+    let (mut unseen, mut refused) = (0, false);
+    for namespace in &namespaces {
+        within(job, &home, namespace, |job, entered| {
+            let mut world = job.world_from(Rc::clone(&owners), job.options.show.pods);
+            page.heading(ctx, namespace, entered)?;
+            refused |= !entered;
+            unseen += rows(ctx, job, &mut world, &mut page)?;
             Ok(())
-        })();
-        if entered {
-            netkit_sys::netns::enter(&home)?;
-        }
-        match outcome {
-            Ok(()) => {}
-            // A process that ended meanwhile took its namespace along.
-            Err(error) if !entered && error.exit == FAILED => continue,
-            Err(error) => return Err(error),
-        }
-        if !entered && !std::mem::replace(&mut hinted, true) {
-            let line = missing(Capability::SysAdmin, "entering other namespaces", "/proc/PID/net, used here");
-            ctx.hint(&line);
-        }
+        })?;
     }
-    job.files = None;
-    if let Some(page) = page {
-        page.end(ctx)?;
+    page.end(ctx)?;
+    if refused {
+        ctx.hint(&missing(Capability::SysAdmin, "entering other namespaces", "/proc/PID/net, used here"));
     }
+    let world = job.world_from(owners, false);
+    hints(ctx, job, &world, unseen);
     Ok(Exit::OK)
+}
+
+/// Does something in a namespace and comes back. A process that ended meanwhile took its namespace along: that is no error.
+fn within(
+    job: &mut Job,
+    home: &str,
+    namespace: &Namespace,
+    act: impl FnOnce(&Job, bool) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let entered = netkit_sys::netns::enter(&format!("/proc/{}/ns/net", namespace.pid)).is_ok();
+    job.files = (!entered).then(|| PathBuf::from(format!("/proc/{}/net", namespace.pid)));
+    let outcome = act(job, entered);
+    job.files = None;
+    if entered {
+        netkit_sys::netns::enter(home)?;
+    }
+    let gone = !entered && !Path::new(&format!("/proc/{}", namespace.pid)).exists();
+    if gone { Ok(()) } else { outcome }
 }
 
 impl Page {
     /// Says whose rows follow: a line on the page, an object of its own in JSON.
-    fn heading(&mut self, ctx: &mut Ctx, inode: u64, pid: u32, entered: bool) -> Result<(), Error> {
+    fn heading(&mut self, ctx: &mut Ctx, namespace: &Namespace, entered: bool) -> Result<(), Error> {
+        let Namespace { inode, pid, .. } = namespace;
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         let name = netkit_core::text::printable(name.trim_end());
         let source = if entered { "sock_diag" } else { "procfs" };
@@ -477,8 +492,8 @@ impl Page {
         if self.json {
             let head = Value::object()
                 .with("schema", "ss-netns/1")
-                .with("netns_inode", inode)
-                .with("pid", pid)
+                .with("netns_inode", *inode)
+                .with("pid", *pid)
                 .with("process", name)
                 .with("source", source);
             writeln!(ctx.stdout, "{head}")?;

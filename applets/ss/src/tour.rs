@@ -20,8 +20,6 @@ use crate::socket::Socket;
 pub(crate) struct Known {
     ephemeral: (i64, i64),
     pub(crate) owners: Rc<Owners>,
-    /// Nothing is known of processes yet, so every socket may be theirs.
-    pub(crate) anyone: bool,
 }
 
 impl Facts for Known {
@@ -30,7 +28,7 @@ impl Facts for Known {
     }
 
     fn held_by(&self, socket: &Socket<'_>, name: &str) -> bool {
-        self.anyone || self.owners.held_by(socket.inode, name)
+        self.owners.held_by(socket.inode, name)
     }
 }
 
@@ -85,7 +83,7 @@ impl<'a> Tour<'a> {
             extras,
             kernel: if files.is_some() { None } else { Kernel::open().ok() },
             net: files.unwrap_or(Path::new("/proc/net")).to_owned(),
-            known: Known { ephemeral: names::ephemeral_range(), owners: Rc::default(), anyone: false },
+            known: Known { ephemeral: names::ephemeral_range(), owners: Rc::default() },
             interrupted: false,
             denied: false,
             from_files: false,
