@@ -31,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         trial("ss_modes::pods", pods),
         trial("ss_modes::refused_by_name", refused),
         trial("ss_modes::privileges", privileges),
+        trial("ss_modes::absent_tables", absent),
         trial("ss_modes::netstat", netstat),
     ]
 }
@@ -451,6 +452,16 @@ fn privileges() -> Result<(), Stop> {
     let mut command = scene.unprivileged_as(std::path::Path::new("bash"), "65532");
     let output = lab::run(command.args(["-c", &script]), LIMIT)?;
     expect("own process", text(&output.stdout).contains("users:((\"netkit\",pid="), &output)
+}
+
+/// A table that the kernel lacks is no error, and said to whoever asked for it.
+fn absent() -> Result<(), Stop> {
+    let output = lab::run(Command::new(lab::netkit()).args(["ss", "-Sa", "--explain"]), LIMIT)?;
+    let known = text(&output.stderr).is_empty();
+    let said = text(&output.stderr) == "this kernel does not list SCTP sockets\n";
+    expect("-S", output.status.success() && (known || said), &output)?;
+    let output = lab::run(Command::new(lab::netkit()).args(["ss", "-a", "--explain"]), LIMIT)?;
+    expect("nobody asked", !text(&output.stderr).contains("SCTP"), &output)
 }
 
 fn netstat() -> Result<(), Stop> {

@@ -20,7 +20,7 @@ pub(crate) fn record(world: &mut World<'_>, socket: &Socket<'_>) -> Value {
         .with("state", state::label(socket.state))
         .with("recv_q_bytes", socket.recv_q)
         .with("send_q_bytes", socket.send_q);
-    if socket.is_inet() && socket.state == state::N_LISTEN {
+    if socket.state == state::N_LISTEN {
         // A listener's queues count connections.
         value = Value::object()
             .with("netid", netid(socket))

@@ -5,7 +5,8 @@
 //! - Deliberate differences: `-K` asks before it ends anything (`--yes` does not); a filter needs no blanks around its
 //!   operators; terms the kernel's bytecode cannot express are evaluated here, and nothing is cut to 16 bits; a socket
 //!   whose process may not be seen shows its uid; TCP-MD5 keys are shown by their length; a kernel without a protocol is
-//!   no error. DCCP, TIPC, XDP, SELinux contexts, maps of BPF programs and raw dumps (`-D`) are refused by name.
+//!   no error; the process of a netlink socket is named. DCCP, TIPC, XDP, SELinux contexts, maps of BPF programs and raw
+//!   dumps (`-D`) are refused by name.
 //! - Beyond the peer: `--json`, `ss :443`, `ss nginx`, `ss 10.0.0.5`, `--pods`, `--pod`, `--container`, `--all-netns`,
 //!   `--pid`, `--from-proc`, `--group-by`, `--watch`, `--problems`.
 //! - Kernel interfaces: sock_diag(7) over netlink; /proc/net where that is missing; /proc/PID/fd for processes.

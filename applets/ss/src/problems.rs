@@ -12,7 +12,7 @@ use std::rc::Rc;
 use netkit_core::json::Value;
 use netkit_core::{Ctx, Error, Exit};
 use netkit_nl::Attrs;
-use netkit_nl::diag::{TcpInfo, inet};
+use netkit_nl::diag::{SkMemInfo, TcpInfo, inet};
 
 use crate::names;
 use crate::report;
@@ -63,13 +63,15 @@ struct Facts {
     /// Text, sent again, sent.
     worst: Vec<(String, u64, u64)>,
     ephemeral: u64,
+    /// UDP sockets: text, datagrams dropped, bytes of the receive buffer.
+    dropping: Vec<(String, u32, u32)>,
     /// ListenOverflows and ListenDrops of /proc/net/netstat.
     overflows: i64,
     drops: i64,
 }
 
 impl Facts {
-    fn add(&mut self, socket: &Socket<'_>, holder: impl FnOnce() -> String) {
+    fn add(&mut self, socket: &Socket<'_>, holder: impl Fn() -> String) {
         let text = || report::end(socket, true);
         match (socket.table, socket.state) {
             (Table::Tcp, state::N_LISTEN) => {
@@ -85,6 +87,11 @@ impl Facts {
             _ => {}
         }
         if socket.table != Table::Tcp {
+            let memory =
+                Attrs::new(socket.attributes).find(inet::SKMEMINFO).map(|memory| SkMemInfo::read(memory.value));
+            if let Some(memory) = memory.filter(|memory| socket.table == Table::Udp && memory.drops > 0) {
+                self.dropping.push((format!("{} {}", text(), holder()), memory.drops, memory.rcvbuf));
+            }
             return;
         }
         let ends = socket.local.zip(socket.remote);
@@ -142,6 +149,13 @@ impl Facts {
                 kind: "send_queue_stuck",
                 what: format!("{pair}: {bytes} bytes wait, {reason}"),
                 why: "the other side does not read, or packets are lost on the way",
+            });
+        }
+        for (socket, count, buffer) in &self.dropping {
+            found.push(Finding {
+                kind: "udp_drops",
+                what: format!("{socket}: {count} datagrams dropped, receive buffer {buffer} bytes"),
+                why: "the program reads too slowly for what arrives, or its buffer is too small for bursts",
             });
         }
         for (holder, count) in self.close_wait.iter().filter(|(_, count)| **count >= PILE) {
@@ -307,6 +321,10 @@ mod tests {
         let stuck = Socket { send_q: 1, timer: 4, ..tcp(1, 80, 40_000) };
         let lost = Socket { send_q: 1, timer: 1, retransmits: 3, ..tcp(1, 80, 40_001) };
         assert_eq!(kinds(&[stuck, lost], Facts::default()), ["send_queue_stuck", "send_queue_stuck"]);
+        // SKMEMINFO: nine words, the last is the drops.
+        let memory: Vec<u8> = [&40u16.to_ne_bytes()[..], &7u16.to_ne_bytes(), &[0; 32], &5u32.to_ne_bytes()].concat();
+        let udp = Socket { attributes: &memory, ..Socket::new(Table::Udp, Family::Inet) };
+        assert_eq!(kinds(&[udp], Facts::default()), ["udp_drops"]);
         let pile: Vec<Socket<'_>> = (0..20).map(|port| tcp(8, 80, 40_000 + port)).collect();
         assert_eq!(kinds(&pile, Facts::default()), ["close_wait_pile"]);
         let local = Socket { local: Some("127.0.0.1".parse().unwrap()), ..tcp(10, 80, 0) };

@@ -182,9 +182,9 @@ impl Job {
         Tour::new(&self.selection, self.node.as_ref(), self.extras(), self.files.as_deref())
     }
 
-    /// A pass with what TCP measures, whatever the page shows of it.
+    /// A pass with what TCP measures and what was dropped, whatever the page shows of it.
     pub(crate) fn tour_with_info(&self) -> Tour<'_> {
-        let extras = Extras { info: true, ..self.extras() };
+        let extras = Extras { info: true, memory: true, ..self.extras() };
         Tour::new(&self.selection, self.node.as_ref(), extras, self.files.as_deref())
     }
 
@@ -409,6 +409,11 @@ fn rows(ctx: &mut Ctx, job: &Job, world: &mut World<'_>, page: &mut Page) -> Res
     let marked = job.node.as_ref().is_some_and(|node| node.any(&|node| matches!(node, Node::Mark { .. })));
     if marked && tour.denied {
         ctx.hint(&missing(Capability::NetAdmin, "filtering by fwmark", "every other filter; all marks count as 0"));
+    }
+    for (table, name) in [(Table::Sctp, "SCTP"), (Table::Mptcp, "MPTCP"), (Table::VsockStream, "vsock")] {
+        if !job.options.selection.untouched && job.files.is_none() && tour.absent & table.bit() != 0 {
+            ctx.hint(&format!("this kernel does not list {name} sockets"));
+        }
     }
     if !tour.has_kernel() && job.files.is_none() {
         ctx.hint("this kernel has no sock_diag: read from /proc/net, without what -i and -m show");

@@ -48,8 +48,8 @@ pub(crate) struct Tour<'a> {
     pub(crate) interrupted: bool,
     /// The kernel refused the filter for want of CAP_NET_ADMIN.
     pub(crate) denied: bool,
-    /// A part of the answer came from /proc/net.
-    pub(crate) from_files: bool,
+    /// Tables, as bits, that the kernel has no dump of and no file for.
+    pub(crate) absent: u32,
 }
 
 /// Tables in the order in which the peer shows them.
@@ -86,7 +86,7 @@ impl<'a> Tour<'a> {
             known: Known { ephemeral: names::ephemeral_range(), owners: Rc::default() },
             interrupted: false,
             denied: false,
-            from_files: false,
+            absent: 0,
         }
     }
 
@@ -159,7 +159,10 @@ impl<'a> Tour<'a> {
                 }
             }
         }
-        self.from_files = true;
+        if matches!(table, Table::Sctp | Table::Mptcp | Table::VsockStream) {
+            self.absent |= table.bit();
+            return Ok(());
+        }
         let (node, known) = (self.node, &self.known);
         let mut filtered = |socket: &Socket<'_>| {
             let selected = node.is_none_or(|node| node.selects(socket, known));
