@@ -23,9 +23,12 @@ mod nc_own;
 mod nc_stress;
 mod readme;
 mod resolvers;
+mod ss_diff;
+mod ss_modes;
 
 fn main() -> std::process::ExitCode {
-    if let Some(status) = lab::helper().or_else(lab::recorder::dispatch).or_else(nc_diff::stage::dispatch) {
+    let inner = lab::helper().or_else(lab::recorder::dispatch);
+    if let Some(status) = inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -48,5 +51,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(firewall::trials());
     trials.extend(nc_own::trials());
     trials.extend(nc_stress::trials());
+    trials.extend(ss_diff::trials());
+    trials.extend(ss_modes::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

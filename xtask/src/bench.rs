@@ -4,6 +4,10 @@
 //! Runs of the two alternate, so that whatever else the machine does hits both. The figures include starting a process,
 //! which costs both the same. Nothing here fails because of a figure; only different answers do.
 
+mod jq;
+mod nc;
+mod sockets;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,13 +18,16 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::bench_nc;
 use crate::dist;
 use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[nc] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[dig|jq|nc|ss] [--binary NETKIT]";
+
+/// What can be measured alone, and in which order all of it is.
+const SUBJECTS: [(&str, fn(&Path) -> Result<()>); 4] =
+    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows)];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
@@ -37,31 +44,41 @@ const ANSWERS: &[&str] = &["+noall", "+answer"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let (only_nc, arguments) = match arguments {
-        [word, rest @ ..] if word == "nc" => (true, rest),
-        _ => (false, arguments),
+    let usage = || format!("usage: cargo xtask bench {USAGE}");
+    let (subject, arguments) = match arguments {
+        [flag, number] if flag == sockets::HOLD => return sockets::hold(number),
+        [word, rest @ ..] if !word.starts_with('-') => (Some(word.as_str()), rest),
+        _ => (None, arguments),
     };
+    if subject.is_some_and(|subject| SUBJECTS.iter().all(|(name, _)| *name != subject)) {
+        return Err(usage());
+    }
     let netkit = match arguments {
         [] => dist::build(Way::Auto)?.binary,
         [flag, path] if flag == "--binary" => fs::canonicalize(path).map_err(at("find", Path::new(path)))?,
-        _ => return Err(format!("usage: cargo xtask bench {USAGE}")),
+        _ => return Err(usage()),
     };
-    bench_nc::run(&netkit)?;
-    if only_nc {
-        return Ok(());
+    for (_, measure) in SUBJECTS.iter().filter(|(name, _)| subject.is_none_or(|subject| subject == *name)) {
+        measure(&netkit)?;
+        println!();
     }
+    Ok(())
+}
+
+fn dig(netkit: &Path) -> Result<()> {
     let Some(dig) = find("dig") else {
         println!("skipped: `dig`, the peer, is not installed (Debian package bind9-dnsutils)");
-        return crate::bench_jq::rows(&netkit);
+        return Ok(());
     };
     println!("\nA ratio below 1 means that netkit is faster. Median of alternating runs; the best in parentheses.\n");
-    start_up(&netkit, &dig)?;
+    start_up(netkit, &dig)?;
     match find("named") {
-        Some(named) => batch(&netkit, &dig, &named)?,
-        None => println!("skipped: batch, because `named` is not installed (Debian package bind9)"),
+        Some(named) => batch(netkit, &dig, &named),
+        None => {
+            println!("skipped: batch, because `named` is not installed (Debian package bind9)");
+            Ok(())
+        }
     }
-    println!();
-    crate::bench_jq::rows(&netkit)
 }
 
 fn start_up(netkit: &Path, dig: &Path) -> Result<()> {

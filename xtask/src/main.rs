@@ -7,8 +7,6 @@
 
 mod audit;
 mod bench;
-mod bench_jq;
-mod bench_nc;
 mod demo;
 mod dist;
 mod elf;
@@ -41,7 +39,6 @@ const COMMANDS: &[Command] = &[
     Command { name: "image", usage: image::USAGE, purpose: "the scratch image", run: image::run },
     Command { name: "test", usage: test::USAGE, purpose: "all tests, or the quick ones", run: test::run },
     Command { name: "bench", usage: bench::USAGE, purpose: "speed against the peers, as ratios", run: bench::run },
-    Command { name: "bench-jq", usage: bench_jq::USAGE, purpose: "the jq rows of bench alone", run: bench_jq::run },
     Command { name: "size", usage: size::USAGE, purpose: "bytes by crate and by applet", run: size::run },
     Command { name: "walls", usage: "", purpose: "who may call whom (DESIGN.md, section 2)", run: walls::run },
     Command { name: "reproduce", usage: "", purpose: "build again elsewhere, compare bytes", run: reproduce::run },

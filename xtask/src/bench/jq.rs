@@ -1,4 +1,4 @@
-//! `cargo xtask bench-jq`, and the jq rows of `cargo xtask bench`: jq-lite against Debian's jq, and against jaq where it is
+//! `cargo xtask bench jq`: jq-lite against Debian's jq, and against jaq where it is
 //! installed, on a file of pod-like JSON lines and on one large document, both made here from a fixed seed.
 //!
 //! Runs alternate; the ratio is that of the medians. Peak memory is the kernel's high-water mark of the resident set, read
@@ -12,12 +12,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::dist;
-use crate::musl::Way;
 use crate::process::{at, command, find, shown};
 use crate::workspace::root;
-
-pub(crate) const USAGE: &str = "[--binary NETKIT]";
 
 /// Bytes of the file of lines and of the single document.
 const LINES: usize = 100_000_000;
@@ -39,15 +35,6 @@ const ROWS: &[(&str, bool, &[&str])] = &[
     ("map, update", false, &["-c", ".items|map(.status.restarts+=1)|length"]),
     ("--stream", false, &["-c", "--stream", "select(length==2)|.[1]|strings|select(startswith(\"web-1\"))"]),
 ];
-
-pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let netkit = match arguments {
-        [] => dist::build(Way::Auto)?.binary,
-        [flag, path] if flag == "--binary" => fs::canonicalize(path).map_err(at("find", Path::new(path)))?,
-        _ => return Err(format!("usage: cargo xtask bench-jq {USAGE}")),
-    };
-    rows(&netkit)
-}
 
 /// Every row on this binary.
 pub(crate) fn rows(netkit: &Path) -> Result<()> {
