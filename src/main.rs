@@ -6,7 +6,7 @@ include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: netkit_sys::allocator::Allocator = netkit_sys::allocator::Allocator::new();
 
 static BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),

@@ -1,5 +1,6 @@
 //! System calls that std does not offer. The only room that may hold `unsafe`, each block with its argument.
 
+pub mod allocator;
 pub mod ipset;
 pub mod netlink;
 pub mod netns;
