@@ -36,7 +36,7 @@ const PEAK_KIB: usize = 24 << 10;
 const POINTS: [usize; 16] =
     [0, 1, 2, 3, 100, 1023, 1024, 4096, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 131_072, 1_000_000];
 
-type Body = fn() -> Result<(), Stop>;
+pub type Body = fn() -> Result<(), Stop>;
 
 pub fn trials() -> Vec<Trial> {
     let claims: [(&str, Body); 14] = [
@@ -64,7 +64,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Runs a trial in a thread with its own network, loopback up.
-fn in_own_network(body: Body) -> Result<(), Stop> {
+pub fn in_own_network(body: Body) -> Result<(), Stop> {
     lab::namespaces()?;
     lab::tool("ip", "iproute2")?;
     nc("nc")?;
@@ -77,7 +77,7 @@ fn in_own_network(body: Body) -> Result<(), Stop> {
 }
 
 /// `nc` or `ncat`: ours, or Debian's.
-fn nc(name: &str) -> Result<Command, Stop> {
+pub fn nc(name: &str) -> Result<Command, Stop> {
     // However the trial ends, its programs end with it.
     let mut command = Command::new(lab::tool("setpriv", "util-linux")?);
     command.args(["--pdeathsig", "KILL", "--"]);

@@ -37,6 +37,8 @@ pub(crate) struct Opts {
     /// Connecting, and for nc also idling.
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle: Option<Duration>,
+    /// How long `-z` watches an open port.
+    pub(crate) watch: Option<Duration>,
     pub(crate) interval: Option<Duration>,
     pub(crate) crlf: bool,
     pub(crate) telnet: bool,
@@ -88,6 +90,7 @@ impl Opts {
             quit: None,
             timeout: None,
             idle: None,
+            watch: None,
             interval: None,
             crlf: false,
             telnet: false,

@@ -17,7 +17,7 @@ use crate::exit;
 use crate::session::Session;
 use crate::transfer::schema;
 
-/// How long an open port is watched. A local sidecar closes within a few milliseconds.
+/// How long an open port is watched, unless --idle-timeout says otherwise. A local sidecar closes within a few milliseconds.
 const WINDOW: Duration = Duration::from_millis(150);
 /// How long a UDP port may take to answer, unless `-w` says otherwise.
 const UDP_WINDOW: Duration = Duration::from_secs(2);
@@ -194,7 +194,7 @@ pub(crate) fn examine(
         found.udp = Some(finding);
         return Ok(status);
     }
-    let nature = classify(socket, WINDOW).map_err(failed)?;
+    let nature = classify(socket, session.opts.watch.unwrap_or(WINDOW)).map_err(failed)?;
     found.info = tcp_info(socket);
     let mut line = format!("{address}: {nature}");
     if let Some(info) = &found.info {

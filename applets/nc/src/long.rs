@@ -94,7 +94,10 @@ pub(crate) fn take(
         "no-shutdown" => opts.half_close = false,
         "source" => opts.source = Some(text()?),
         "source-port" => opts.source_port = Some(text()?),
-        "idle-timeout" => opts.idle = Some(time(text()?)?),
+        "idle-timeout" => {
+            opts.idle = Some(time(text()?)?);
+            opts.watch = opts.idle;
+        }
         "wait" if opts.style == Style::Ncat => opts.timeout = Some(time(text()?)?),
         "wait" | "wait-for" => opts.wait_for = Some(time(text()?)?),
         "max-conns" => {

@@ -44,7 +44,7 @@ pub(crate) const NC: &[Flag] = &[
     flag("--explain", "", "say what lies behind the result"),
     flag("--from-pid", "PID", "names as that process finds them"),
     flag("--hex-dump", "", "show both directions on stderr, or in a file with =FILE"),
-    flag("--idle-timeout", "TIME", "limit for silence"),
+    flag("--idle-timeout", "TIME", "limit for silence; how long -z with findings watches an open port (150ms)"),
     flag("--json", "", "records; of a transfer on stderr"),
     flag("--max-conns", "COUNT", "connections at once for --relay with fork"),
     flag("--netns", "PID|PATH", "in that network namespace"),
