@@ -129,6 +129,16 @@ impl Goal {
         }
     }
 
+    /// As in the records of `-z`.
+    fn keyword(&self) -> &'static str {
+        match &self.last {
+            Last::Nothing => "never_tried",
+            Last::Lookup(_) => "no_address",
+            Last::Attempt(attempt) => attempt.outcome.keyword(),
+            Last::Hollow(_, nature) => nature.keyword(),
+        }
+    }
+
     fn words(&self) -> String {
         match &self.last {
             Last::Nothing => "never tried".to_owned(),
@@ -142,17 +152,19 @@ impl Goal {
     }
 
     fn json(&self, session: &Session<'_>) -> Value {
-        let mut record = crate::transfer::schema(session)
+        let last = match &self.last {
+            Last::Attempt(attempt) | Last::Hollow(attempt, _) => Some(finding::attempt_json(attempt)),
+            Last::Nothing | Last::Lookup(_) => None,
+        };
+        crate::transfer::schema(session)
             .with("host", self.host.as_str())
             .with("port", self.port)
             .with("ready", self.ready_after.is_some())
             .with("ready_after_us", self.ready_after.map(|after| after.as_micros()))
             .with("tries", self.tries)
-            .with("finding", self.words());
-        if let Last::Attempt(attempt) | Last::Hollow(attempt, _) = &self.last {
-            record.set("last", finding::attempt_json(attempt));
-        }
-        record
+            .with("finding", self.keyword())
+            .with("detail", self.words())
+            .with("last", last)
     }
 }
 
