@@ -15,6 +15,7 @@ mod host_nslookup;
 mod image;
 mod lab;
 mod nc_diff;
+mod nc_extras;
 mod nc_own;
 mod nc_stress;
 mod readme;
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_diff::trials());
     trials.extend(firewall::trials());
     trials.extend(nc_own::trials());
+    trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
