@@ -184,7 +184,7 @@ fn relay_udp() -> Result<(), Stop> {
             continue;
         }
         let (length, from) = server.recv_from(&mut buffer)?;
-        server.send_to(&buffer[..length], from)?;
+        server.send_to(buffer.get(..length).unwrap_or_default(), from)?;
         let (back, _) = client.recv_from(&mut buffer)?;
         lab::same("size", &format!("{length} {back}"), &format!("{size} {size}"))?;
     }
@@ -230,7 +230,7 @@ fn statuses() -> Result<(), Stop> {
         let mut buffer = [0u8; 512];
         while let Ok((length, from)) = server.recv_from(&mut buffer) {
             buffer[2] |= 0x80;
-            let _ = server.send_to(&buffer[..length], from);
+            let _ = server.send_to(buffer.get(..length).unwrap_or_default(), from);
         }
     });
     for (words, wanted, finding, said) in [
@@ -247,7 +247,7 @@ fn statuses() -> Result<(), Stop> {
         let out = ran(&all)?;
         status(&format!("{words:?}"), &out, wanted)?;
         let record: Value = serde_json::from_slice(&out.stdout).map_err(|error| format!("{words:?}: {error}"))?;
-        lab::same(&format!("{words:?}"), record["finding"].as_str().unwrap_or(""), finding)?;
+        lab::same(&format!("{words:?}"), record.get("finding").and_then(Value::as_str).unwrap_or(""), finding)?;
         has(&format!("{words:?}"), &text(&out.stderr), said)?;
         // Without our options it is silent and the peer's.
         let plain = ran(&[&["-z"], words].concat())?;

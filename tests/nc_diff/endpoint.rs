@@ -219,7 +219,13 @@ impl Conn {
             }
             Conn::Udp(socket, peer) => {
                 socket.set_read_timeout(Some(PATIENCE))?;
-                let (length, from) = socket.recv_from(buffer)?;
+                // A receive with a timeout is not restarted by the kernel when a signal arrives (signal(7)).
+                let (length, from) = loop {
+                    match socket.recv_from(buffer) {
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        received => break received?,
+                    }
+                };
                 *peer = Some(from);
                 Ok(length)
             }

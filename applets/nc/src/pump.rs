@@ -42,6 +42,10 @@ pub(crate) trait End {
     fn finish(&mut self) -> io::Result<()>;
     /// Tells the kernel that nothing more will be read.
     fn stop_reading(&mut self) {}
+    /// An error that waits to be reported.
+    fn error(&mut self) -> Option<io::Error> {
+        None
+    }
 }
 
 /// Which way bytes go.
@@ -170,6 +174,7 @@ pub(crate) fn run(
     let mut received = 0u64;
     let mut quit_at: Option<Instant> = None;
     let mut finished = false;
+    let mut deaf = false;
     let mut chunk = Vec::new();
     let stop = loop {
         if !out.reading && out.is_empty() {
@@ -201,7 +206,7 @@ pub(crate) fn run(
         if let Some(pause) = limits.interval {
             std::thread::sleep(pause);
         }
-        let ready = wait(&out, &back, &*local, &*far, limits.idle, quit_at)?;
+        let ready = wait(&out, &back, &*local, &*far, deaf, limits.idle, quit_at)?;
         let Some(ready) = ready else {
             if quit_at.is_some_and(|at| Instant::now() >= at) {
                 break Stop::Quit;
@@ -210,14 +215,18 @@ pub(crate) fn run(
         };
         // A far end that takes nothing more: what the user still types has nowhere to go.
         if ready.far_out_gone && out.writing && out.is_empty() {
+            // A reset tells that bytes sent before were not taken; while we still read, reading reports it.
+            // Asking takes the error away, so the order of these two conditions matters.
+            if !back.reading
+                && let Some(error) = far.error()
+            {
+                faults.push(Fault { place: Place::FarWrite, error });
+            }
             out.writing = false;
             out.reading = false;
         }
-        if ready.local_out_gone && back.writing {
-            faults.push(Fault { place: Place::LocalWrite, error: io::Error::from(io::ErrorKind::BrokenPipe) });
-            back.drop_all();
-            far.stop_reading();
-        }
+        // A reader that has gone is an error only when there are bytes for it: the write will tell.
+        deaf |= ready.local_out_gone;
         if ready.out {
             out.step(local, far, &mut tap, &mut chunk, &mut faults);
         }
@@ -255,6 +264,7 @@ fn wait(
     back: &Flow,
     local: &dyn End,
     far: &dyn End,
+    deaf: bool,
     idle: Option<Duration>,
     quit_at: Option<Instant>,
 ) -> io::Result<Option<Ready>> {
@@ -269,7 +279,8 @@ fn wait(
             (local.output(), back.wants_output(), PollFlags::POLLOUT),
         ];
         // A descriptor without a wish is watched for errors and hang-ups only, and only while it is in use.
-        let used = [out.reading, out.writing, back.reading, back.writing];
+        // Poll would report a reader that has gone again and again.
+        let used = [out.reading, out.writing, back.reading, back.writing && (!deaf || back.wants_output())];
         let mut places = [None; 4];
         let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(4);
         for (((fd, wanted, flag), used), place) in wants.into_iter().zip(used).zip(&mut places) {
@@ -385,8 +396,13 @@ impl Flow {
                 self.blocked = false;
                 0
             }
-            // This pair of descriptors cannot be spliced (a terminal, a file opened for appending, an old kernel).
-            Moved::Failed(_, error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
+            // This pair of descriptors cannot be spliced (a terminal, a file opened for appending, an old kernel). And a
+            // splice into a pipe without readers fails before it looks whether there is anything to move.
+            Moved::Failed(_, error)
+                if error.raw_os_error() == Some(Errno::EINVAL as i32)
+                    || (matches!((self.way, &self.mode), (Way::In, Mode::Direct))
+                        && error.kind() == io::ErrorKind::BrokenPipe) =>
+            {
                 self.take_back();
                 0
             }
@@ -696,7 +712,69 @@ impl End for SocketEnd {
         self.socket.shutdown(std::net::Shutdown::Write)
     }
 
+    fn error(&mut self) -> Option<io::Error> {
+        self.socket.take_error().ok().flatten()
+    }
+
     fn stop_reading(&mut self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Read);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Seek as _, Write as _};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    /// Runs a pump between a file opened for appending, which cannot be spliced to, and a peer that sends and closes.
+    #[test]
+    fn what_cannot_be_spliced_is_copied() {
+        let path = std::env::temp_dir().join(format!("netkit-pump-{}", std::process::id()));
+        let mut file = std::fs::File::options().create_new(true).read(true).append(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (far, mut peer) = UnixStream::pair().unwrap();
+        let bytes: Vec<u8> = (0..700_000u32).map(|at| (at % 253) as u8).collect();
+        let sent = bytes.clone();
+        let sender = std::thread::spawn(move || {
+            peer.write_all(&sent).unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut local = Stdio { input: None, output: Some(file.as_fd()) };
+        let mut far = SocketEnd::new(far.into()).unwrap();
+        let outcome = run(&mut local, &mut far, &Limits { end_with_far: true, ..Limits::default() }, None).unwrap();
+        sender.join().unwrap();
+        assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
+        assert_eq!((outcome.stop, outcome.received), (Stop::Done, 700_000));
+        let mut got = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut got).unwrap();
+        assert_eq!(got, bytes);
+    }
+
+    /// Each side hears the other's end only after its last byte, and may answer after its own.
+    #[test]
+    fn ends_pass_in_order() {
+        let (near, mut client) = UnixStream::pair().unwrap();
+        let (far, mut server) = UnixStream::pair().unwrap();
+        let pump = std::thread::spawn(move || {
+            let mut near = SocketEnd::new(near.into()).unwrap();
+            let mut far = SocketEnd::new(far.into()).unwrap();
+            let limits = Limits { half_close: true, both_ways: true, ..Limits::default() };
+            run(&mut near, &mut far, &limits, None).unwrap()
+        });
+        client.write_all(b"question").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut got = String::new();
+        server.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "question");
+        server.write_all(b"answer").unwrap();
+        drop(server);
+        got.clear();
+        client.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "answer");
+        let outcome = pump.join().unwrap();
+        assert_eq!((outcome.sent, outcome.received, outcome.faults.len()), (8, 6, 0));
     }
 }
