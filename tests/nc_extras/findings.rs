@@ -18,6 +18,7 @@ pub const CLAIMS: &[(&str, Body)] = &[
     ("answers_to_something_else_prove_only_a_listener", noise),
     ("udp_silence_is_never_called_success", udp_silence),
     ("findings_stand_only_where_they_are_asked_for", hints),
+    ("findings_stand_on_a_terminal", terminal),
     ("names_as_another_process_finds_them", from_pid),
     ("ports_in_the_network_of_another_process", netns),
 ];
@@ -120,7 +121,11 @@ fn filtered() -> Result<(), Stop> {
     // Several ports: open if one is, else the worst.
     status("one is open", &ran(&["-z", "--rc", "127.0.0.1", "9009", "9001"])?, 0)?;
     status("none is open", &ran(&["-z", "--rc", "127.0.0.1", "9009", "9003"])?, 5)?;
-    status("a name", &ran(&["-z", "--rc", "name.invalid", "80"])?, 2)?;
+    let out = ran(&["-z", "--rc", "--json", "name.invalid", "80"])?;
+    status("a name", &out, 2)?;
+    let record = record(&out, &[])?;
+    lab::same("a name", &format!("{} {}", record["finding"], record["attempts"]), "\"no_address\" []")?;
+    has("a name", &text(&out.stderr), "name.invalid")?;
     status("a name, as nc", &ran(&["-z", "name.invalid", "80"])?, 1)
 }
 
@@ -375,6 +380,26 @@ fn hints() -> Result<(), Stop> {
         let off = run(&["-z", "--rc", "--idle-timeout", "30s", "127.0.0.1", port], Some("0"))?;
         status("off, with --rc", &off, if port == "9001" { 6 } else { 3 })?;
         lab::same("off, with --rc", &text(&off.stderr), "")?;
+    }
+    Ok(())
+}
+
+fn terminal() -> Result<(), Stop> {
+    let script = lab::tool("script", "bsdutils")?;
+    let line = format!("'{}' nc -zv 127.0.0.1 9009", lab::netkit().display());
+    for (hints, wanted) in [(None, true), (Some("1"), true), (Some("0"), false)] {
+        let mut command = Command::new(&script);
+        if let Some(hints) = hints {
+            command.env("NETKIT_HINTS", hints);
+        }
+        // A terminal of its own for the program; its output is script's.
+        let out = lab::run(command.args(["--quiet", "--return", "--command", &line, "/dev/null"]), LIMIT)?;
+        status("on a terminal", &out, 1)?;
+        let said = text(&out.stdout);
+        has("on a terminal", &said, "port 9009 (tcp) failed: Connection refused")?;
+        check(format!("NETKIT_HINTS {hints:?}: {said}"), said.contains("finding: 127.0.0.1:9009: answered") == wanted)?;
+        // Our other options are not switched on by a terminal.
+        lacks("on a terminal", &said, "{\"schema\"")?;
     }
     Ok(())
 }

@@ -15,7 +15,9 @@ pub const CLAIMS: &[(&str, Body)] = &[
     ("megabytes_both_ways_at_once_over_both_families", tcp),
     ("an_end_passes_alone_and_the_other_way_stays", half_close),
     ("twelve_clients_at_once_none_disturbs_another", fork),
+    ("more_than_max_conns_are_closed_and_told", most),
     ("unix_to_unix_serves_many_and_removes_what_it_made", unix),
+    ("who_does_not_listen_may_still_speak", deaf),
     ("two_that_connect_and_two_that_listen", same_kind),
     ("datagrams_to_a_stream_and_back", udp_to_tcp),
     ("headers_are_stripped_to_the_byte", strip),
@@ -85,6 +87,27 @@ fn fork() -> Result<(), Stop> {
     both_ways(&client, &served, b"one more", b"and back")
 }
 
+fn most() -> Result<(), Stop> {
+    let server = TcpListener::bind("127.0.0.1:9001")?;
+    let listens = "tcp-l:127.0.0.1:9000,fork";
+    let mut relay = Running::listening(&["--max-conns", "2", "--relay", listens, "tcp:127.0.0.1:9001"])?;
+    let mut pairs = Vec::new();
+    for _ in 0..2 {
+        pairs.push((dial("127.0.0.1:9000")?, accept(&server)?));
+    }
+    equal("the third", &to_end(dial("127.0.0.1:9000")?).unwrap_or_default(), b"")?;
+    relay.until("2 connections are open, one more was closed")?;
+    for (client, served) in &pairs {
+        both_ways(client, served, b"there", b"back")?;
+    }
+    for bad in ["0", "x", "-1", "99999999"] {
+        let out = ran(&["--max-conns", bad, "--relay", listens, "tcp:127.0.0.1:9001"])?;
+        status(bad, &out, 2)?;
+        has(bad, &text(&out.stderr), &format!("--max-conns: `{bad}`"))?;
+    }
+    Ok(())
+}
+
 fn unix_accept(listener: &UnixListener) -> Result<UnixStream, Stop> {
     listener.set_nonblocking(true)?;
     let until = std::time::Instant::now() + LIMIT;
@@ -136,6 +159,41 @@ fn unix() -> Result<(), Stop> {
     status("a name that is taken", &out, 1)?;
     has("a name that is taken", &text(&out.stderr), &near.display().to_string())?;
     lab::same("the file", &std::fs::read_to_string(&near)?, "a file")
+}
+
+fn deaf() -> Result<(), Stop> {
+    let dir = TempDir::new("nc-relay")?;
+    let near = dir.0.join("near");
+    let server = TcpListener::bind("127.0.0.1:9001")?;
+    let relay = Running::listening(&["--relay", &format!("unix-l:{}", near.display()), "tcp:127.0.0.1:9001"])?;
+    let mut client = unix_dial(&near)?;
+    client.shutdown(std::net::Shutdown::Read)?;
+    let mut served = accept(&server)?;
+    // Nobody takes this; the other way must not suffer.
+    served.write_all(b"to nobody")?;
+    let bytes = pattern(LONG);
+    let copy = bytes.clone();
+    let sender = std::thread::spawn(move || client.write_all(&copy).map(|()| drop(client)));
+    let got = to_end(&mut served);
+    sender.join().map_err(|_| "the sender died")??;
+    equal("the server", &got?, &bytes)?;
+    // What was lost is said.
+    relay.ends("relay", 1, "writing to the first address: Broken pipe")?;
+
+    // The same, seen from the other side.
+    let far = dir.0.join("far");
+    let server = UnixListener::bind(&far)?;
+    let relay = Running::listening(&["--relay", "tcp-l:127.0.0.1:9000", &format!("unix:{}", far.display())])?;
+    let mut client = dial("127.0.0.1:9000")?;
+    let mut served = unix_accept(&server)?;
+    served.shutdown(std::net::Shutdown::Read)?;
+    client.write_all(b"to nobody")?;
+    let copy = bytes.clone();
+    let sender = std::thread::spawn(move || served.write_all(&copy).map(|()| drop(served)));
+    let got = to_end(&mut client);
+    sender.join().map_err(|_| "the sender died")??;
+    equal("the client", &got?, &bytes)?;
+    relay.ends("relay", 1, "writing to the second address: Broken pipe")
 }
 
 fn same_kind() -> Result<(), Stop> {

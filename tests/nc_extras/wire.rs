@@ -75,13 +75,19 @@ fn listener_header() -> Result<(), Stop> {
 
 fn listener_goes_on() -> Result<(), Stop> {
     let mut listener = Running::listening(&["-lk", "--proxy-protocol", "v1", "127.0.0.1", "9000"])?;
-    for broken in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"PROXY TCP9 a b 1 2\r\n", b""] {
+    for (broken, part) in [
+        (&b"GET / HTTP/1.0\r\n\r\n"[..], "does not begin with"),
+        (b"PROXY TCP9 a b 1 2\r\n", "neither tcp4"),
+        (b"", "closed before"),
+        (b"PROXY TCP4 192.0.2.7", "closed within"),
+        (b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11\x00\x0c\x7f", "closed within"),
+    ] {
         let mut client = dial("127.0.0.1:9000")?;
         client.write_all(broken)?;
         // It may have closed already.
         let _ = super::Stream::close_writing(&client);
         equal("the client", &to_end(&client).unwrap_or_default(), b"")?;
-        listener.until("127.0.0.1 port")?;
+        has("what is said", &listener.until("nc: 127.0.0.1 port")?.to_lowercase(), part)?;
     }
     let mut client = dial("127.0.0.1:9000")?;
     client.write_all(b"PROXY UNKNOWN\r\nall of it")?;
