@@ -124,6 +124,7 @@ impl Spec {
 
 /// Runs the relay.
 pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
+    opts.check_unused("--relay")?;
     let [first, second] = opts.operands.as_slice() else {
         return Err(Error::usage("--relay wants two addresses, such as tcp-l:8080,fork tcp:svc:80"));
     };

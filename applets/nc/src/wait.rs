@@ -8,7 +8,7 @@ use netkit_core::json::Value;
 use netkit_core::{Ctx, Error, Exit};
 use netkit_probe::{Attempt, LookupError, Nature, Outcome, Plan, Protocol, classify, connect, resolve};
 
-use crate::args::{FAILURE, Opts};
+use crate::args::{FAILURE, Opts, Style};
 use crate::session::Session;
 use crate::{exit, finding, units};
 
@@ -43,6 +43,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
     if opts.protocol == Protocol::Udp || opts.unix || opts.listen {
         return Err(Error::usage("--wait knows TCP only: UDP silence would never prove that somebody is there"));
     }
+    opts.check_unused(if opts.style == Style::Nc { "--wait" } else { "--wait-for" })?;
     let mut session = Session::new(ctx, opts.clone());
     let mut goals = goals(&session)?;
     let start = Instant::now();
