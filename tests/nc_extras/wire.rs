@@ -101,6 +101,15 @@ fn refused() -> Result<(), Stop> {
         (&["--proxy-protocol"], 2, "--proxy-protocol needs a value"),
         (&["-u", "--proxy-protocol", "v1", "127.0.0.1", "1"], 1, "not with -u"),
         (&["-z", "--proxy-protocol", "v1", "127.0.0.1", "1"], 1, "-z sends nothing"),
+        // What would be passed over is refused, not accepted.
+        (
+            &["--hex-dump", "--relay", "tcp:127.0.0.1:1", "tcp:127.0.0.1:1"],
+            2,
+            "--hex-dump does not go together with --relay",
+        ),
+        (&["--rc", "--relay", "tcp:127.0.0.1:1", "tcp:127.0.0.1:1"], 2, "--rc does not go together with --relay"),
+        (&["-x", "127.0.0.1:1", "--wait", "0", "127.0.0.1", "1"], 2, "-x does not go together with --wait"),
+        (&["-s", "127.0.0.1", "--wait", "0", "127.0.0.1", "1"], 2, "-s does not go together with --wait"),
     ] {
         let out = ran(words)?;
         status(&format!("{words:?}"), &out, wanted)?;
