@@ -19,6 +19,7 @@ mod jq_cli;
 mod jq_diff;
 mod lab;
 mod nc_diff;
+mod nc_extras;
 mod nc_own;
 mod nc_stress;
 mod readme;
@@ -50,6 +51,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_diff::trials());
     trials.extend(firewall::trials());
     trials.extend(nc_own::trials());
+    trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());

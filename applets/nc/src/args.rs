@@ -173,6 +173,51 @@ fn unknown_long(name: &str) -> Error {
     }
 }
 
+impl Opts {
+    /// Refuses what `--relay` or `--wait` would pass over: an option that is accepted works.
+    ///
+    /// # Errors
+    /// Names the first one.
+    pub(crate) fn check_unused(&self, action: &str) -> Result<(), Error> {
+        let relay = self.relay;
+        let udp = self.protocol == Protocol::Udp;
+        // As nc spells it, as ncat does.
+        let unused = [
+            (self.listen, "-l", "--listen"),
+            (self.keep, "-k", "--keep-open"),
+            (udp, "-u", "--udp"),
+            (self.unix, "-U", "--unixsock"),
+            (self.proxy.is_some(), "-x", "--proxy"),
+            (self.source.is_some(), "-s", "--source"),
+            (self.source_port.is_some(), "-p", "--source-port"),
+            (self.hex_dump.is_some(), "--hex-dump", "--hex-dump"),
+            (self.output.is_some(), "--output", "--output"),
+            (self.proxy_protocol.is_some(), "--proxy-protocol", "--proxy-protocol"),
+            (self.crlf, "-C", "--crlf"),
+            (self.telnet, "-t", "--telnet"),
+            (self.receive.is_some(), "-W", "-W"),
+            (self.interval.is_some(), "-i", "-d"),
+            (self.quit.is_some(), "-q", "-q"),
+            (self.pass_fd, "-F", "-F"),
+            (self.random, "-r", "-r"),
+            (self.send_only, "--send-only", "--send-only"),
+            (self.recv_only, "--recv-only", "--recv-only"),
+            (self.all_ips, "--all-ips", "--all-ips"),
+            (relay && self.zero, "-z", "-z"),
+            (relay && self.json, "--json", "--json"),
+            (relay && self.rc, "--rc", "--rc"),
+            (!relay && self.max_conns.is_some(), "--max-conns", "--max-conns"),
+        ];
+        match unused.into_iter().find(|(given, ..)| *given) {
+            None => Ok(()),
+            Some((_, short, long)) => {
+                let name = if self.style == Style::Nc { short } else { long };
+                Err(Error::usage(format!("{name} does not go together with {action}")))
+            }
+        }
+    }
+}
+
 /// A usage error with the synopsis behind it.
 pub(crate) fn usage(message: &str) -> Error {
     let synopsis = crate::NC_USAGE.replace('\n', "\n\t  ");

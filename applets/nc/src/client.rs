@@ -41,7 +41,14 @@ fn one(session: &mut Session<'_>, host: &str, port: u16) -> Result<Exit, Error> 
     }
     let addresses = match resolve(host, port, session.opts.family, &session.lookup) {
         Ok(addresses) => addresses,
-        Err(error) => return Err(lookup_failed(session, host, port, &error)),
+        Err(error) => {
+            if session.opts.json {
+                let nothing = Report { socket: None, winner: None, attempts: Vec::new() };
+                let record = Finding::new(host, port, session.opts.protocol, &nothing).json(session);
+                finding::print(session, &record)?;
+            }
+            return Err(lookup_failed(session, host, port, &error));
+        }
     };
     let plan = plan(session, addresses)?;
     let report = attempt(session, host, &plan);

@@ -42,6 +42,7 @@ pub(crate) fn address_of(address: io::Result<socket2::SockAddr>) -> Option<Socke
 /// # Errors
 /// In words: no header, a broken one, or none in time.
 pub(crate) fn receive_header(socket: &Socket) -> Result<Header, String> {
+    let closing = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
     let deadline = Instant::now() + PATIENCE;
     let mut buffer = vec![0u8; MAX_HEADER];
     let mut seen = 0;
@@ -51,8 +52,12 @@ pub(crate) fn receive_header(socket: &Socket) -> Result<Header, String> {
             return Err("no PROXY protocol header within 10 s".to_owned());
         }
         let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
-        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLIN | closing)];
         let _ = poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX));
+        let [polled] = &polled;
+        // Seen before the bytes are looked at, so that none can come after them. Flags among which is one that nix has no
+        // name for are returned as none at all.
+        let ended = polled.revents().is_none_or(|seen| seen.intersects(closing));
         let length = match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
             Ok(0) => return Err("closed before its PROXY protocol header".to_owned()),
             Ok(length) => length,
@@ -67,6 +72,7 @@ pub(crate) fn receive_header(socket: &Socket) -> Result<Header, String> {
                 recv(socket.as_raw_fd(), room, MsgFlags::MSG_WAITALL).map_err(|errno| errno::text(errno as i32))?;
                 return Ok(header);
             }
+            Ok(None) if ended => return Err("closed within its PROXY protocol header".to_owned()),
             // poll keeps saying that the part we have seen is readable.
             Ok(None) if length == seen => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) => seen = length,

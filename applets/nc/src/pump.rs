@@ -242,8 +242,10 @@ pub(crate) fn run(
                 far.stop_reading();
             }
         }
-        if faults.iter().any(|fault| fault.place == Place::LocalWrite) && !back.writing {
-            // Nobody reads what the far end says: going on would only hide that.
+        let deaf_to_us = faults.iter().any(|fault| fault.place == Place::LocalWrite) && !back.writing;
+        if deaf_to_us && !limits.both_ways {
+            // Nobody reads what the far end says: going on would only hide that. Between two sockets the other way is a
+            // stream of its own, and goes to its end.
             break Stop::Done;
         }
     };

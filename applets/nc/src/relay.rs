@@ -11,13 +11,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use netkit_core::{Ctx, Error, Exit};
 use netkit_probe::proxy_protocol::{Header, Version};
+use netkit_probe::services::Services;
 use netkit_probe::{Outcome, Plan, Protocol, connect, errno, resolve};
 use socket2::{Domain, Socket, Type};
 
 use crate::args::{FAILURE, Opts};
 use crate::pump::{self, Limits, SocketEnd};
 use crate::session::{Kit, Session};
-use crate::{inlet, listen, unix};
+use crate::unix::{self, Unlink};
+use crate::{inlet, listen};
 
 /// Connections served at once with `fork`, unless `--max-conns` says otherwise.
 const MOST: usize = 4_096;
@@ -53,6 +55,21 @@ impl Place {
 }
 
 impl Spec {
+    /// Whether the port is a number or the name of a service; 0 lets the kernel choose one to listen on.
+    fn check_port(&self, services: &Services, text: &str) -> Result<(), Error> {
+        let (port, protocol) = match &self.place {
+            Place::Tcp(_, port) | Place::TcpListen(_, port) => (port, Protocol::Tcp),
+            Place::Udp(_, port) | Place::UdpListen(_, port) => (port, Protocol::Udp),
+            Place::Unix(_) | Place::UnixListen(_) => return Ok(()),
+        };
+        let fine = services.port(port, protocol).is_some()
+            || (port == "0" && self.place.listens())
+            || crate::units::port(port).is_ok();
+        let shown = netkit_core::text::printable;
+        let refusal = || Error::usage(format!("--relay: `{}`: `{}` is no port", shown(text), shown(port)));
+        if fine { Ok(()) } else { Err(refusal()) }
+    }
+
     fn parse(text: &str) -> Result<Spec, Error> {
         let bad = |why: &str| Error::usage(format!("--relay: `{}`: {why}", netkit_core::text::printable(text)));
         let mut parts = text.split(',');
@@ -85,7 +102,10 @@ impl Spec {
             match option.split_once('=') {
                 None if option == "fork" => spec.fork = true,
                 None if option == "accept-proxy" => spec.accept_proxy = true,
-                Some(("send-proxy", version)) => spec.send_proxy = Some(crate::long::proxy_version(version)?),
+                Some(("send-proxy", version)) => {
+                    let known = crate::long::proxy_version(version).map_err(|error| bad(&error.message))?;
+                    spec.send_proxy = Some(known);
+                }
                 _ => return Err(bad(&format!("no option `{option}`; there are fork, accept-proxy, send-proxy=v1|v2"))),
             }
         }
@@ -104,6 +124,7 @@ impl Spec {
 
 /// Runs the relay.
 pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
+    opts.check_unused("--relay")?;
     let [first, second] = opts.operands.as_slice() else {
         return Err(Error::usage("--relay wants two addresses, such as tcp-l:8080,fork tcp:svc:80"));
     };
@@ -112,6 +133,9 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
         return Err(Error::usage("--relay: only the first address can fork"));
     }
     let mut session = Session::new(ctx, opts.clone());
+    for (spec, text) in [&first, &second].into_iter().zip(&opts.operands) {
+        spec.check_port(&session.services, text)?;
+    }
     if first.place.listens() {
         return serve(&mut session, &first, &second);
     }
@@ -163,7 +187,7 @@ fn open(kit: &Kit, spec: &Spec, header: Option<Header>) -> Result<(Socket, Optio
             socket
         }
         listener => {
-            let bound = bind(kit, listener)?;
+            let (bound, _name) = bind(kit, listener)?;
             if listener.is_udp() {
                 return Ok((bound, None));
             }
@@ -221,24 +245,33 @@ fn dial(kit: &Kit, host: &str, port: &str, protocol: Protocol) -> Result<Socket,
     Err(Error::new(FAILURE, format!("{host} port {number}: {why}")))
 }
 
-fn bind(kit: &Kit, place: &Place) -> Result<Socket, Error> {
-    let named = |error: Error| Error { message: format!("cannot listen: {}", error.message), ..error };
+/// A listening socket, and the name it leaves in the file system, which goes when the relay does.
+fn bind(kit: &Kit, place: &Place) -> Result<(Socket, Option<Unlink>), Error> {
+    let named = |error: Error| {
+        let on = match place {
+            Place::TcpListen(Some(host), port) | Place::UdpListen(Some(host), port) => format!("{host} port {port}"),
+            Place::TcpListen(None, port) | Place::UdpListen(None, port) => format!("port {port}"),
+            _ => String::new(),
+        };
+        Error { message: format!("cannot listen on {on}: {}", error.message), ..error }
+    };
     match place {
         Place::TcpListen(host, port) => {
             let (socket, _) = listen::bind(kit, host.as_deref(), port, Protocol::Tcp).map_err(named)?;
             let failed = |error: std::io::Error| Error::new(FAILURE, errno::reason(&error));
             socket.listen(listen::BACKLOG).map_err(failed)?;
-            Ok(socket)
+            Ok((socket, None))
         }
         Place::UdpListen(host, port) => {
-            listen::bind(kit, host.as_deref(), port, Protocol::Udp).map(|(socket, _)| socket).map_err(named)
+            listen::bind(kit, host.as_deref(), port, Protocol::Udp).map(|(socket, _)| (socket, None)).map_err(named)
         }
         Place::UnixListen(path) => {
             let failed = |error: std::io::Error| Error::new(FAILURE, format!("{path}: {}", errno::reason(&error)));
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
             unix::address(path).and_then(|at| socket.bind(&at)).map_err(failed)?;
+            let name = Unlink::of(path);
             socket.listen(listen::BACKLOG).map_err(failed)?;
-            Ok(socket)
+            Ok((socket, name))
         }
         Place::Tcp(..) | Place::Udp(..) | Place::Unix(_) => Err(Error::new(FAILURE, "not a listener")),
     }
@@ -254,7 +287,7 @@ fn one(kit: &Kit, near: Socket, first: &Spec, second: &Spec) -> Result<Exit, Err
 /// The first address listens: one connection, or with `fork` each in a thread of its own.
 fn serve(session: &mut Session<'_>, first: &Spec, second: &Spec) -> Result<Exit, Error> {
     let kit = session.kit();
-    let listener = bind(&kit, &first.place)?;
+    let (listener, _name) = bind(&kit, &first.place)?;
     if session.opts.verbose > 0 {
         let place = inlet::address_of(listener.local_addr()).map_or_else(String::new, |at| format!(" on {at}"));
         let line = format!("{}: relay listens{place}", session.ctx.name);

@@ -29,6 +29,13 @@ fn kind(session: &Session<'_>) -> Type {
 /// Removes a file when dropped.
 pub(crate) struct Unlink(Vec<PathBuf>);
 
+impl Unlink {
+    /// That of a socket bound to this path; an abstract name goes with its socket.
+    pub(crate) fn of(path: &str) -> Option<Unlink> {
+        (!path.starts_with('@')).then(|| Unlink(vec![path.into()]))
+    }
+}
+
 impl Drop for Unlink {
     fn drop(&mut self) {
         for path in &self.0 {

@@ -8,7 +8,7 @@ use netkit_core::json::Value;
 use netkit_core::{Ctx, Error, Exit};
 use netkit_probe::{Attempt, LookupError, Nature, Outcome, Plan, Protocol, classify, connect, resolve};
 
-use crate::args::{FAILURE, Opts};
+use crate::args::{FAILURE, Opts, Style};
 use crate::session::Session;
 use crate::{exit, finding, units};
 
@@ -43,6 +43,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
     if opts.protocol == Protocol::Udp || opts.unix || opts.listen {
         return Err(Error::usage("--wait knows TCP only: UDP silence would never prove that somebody is there"));
     }
+    opts.check_unused(if opts.style == Style::Nc { "--wait" } else { "--wait-for" })?;
     let mut session = Session::new(ctx, opts.clone());
     let mut goals = goals(&session)?;
     let start = Instant::now();
@@ -129,6 +130,16 @@ impl Goal {
         }
     }
 
+    /// As in the records of `-z`.
+    fn keyword(&self) -> &'static str {
+        match &self.last {
+            Last::Nothing => "never_tried",
+            Last::Lookup(_) => "no_address",
+            Last::Attempt(attempt) => attempt.outcome.keyword(),
+            Last::Hollow(_, nature) => nature.keyword(),
+        }
+    }
+
     fn words(&self) -> String {
         match &self.last {
             Last::Nothing => "never tried".to_owned(),
@@ -142,17 +153,19 @@ impl Goal {
     }
 
     fn json(&self, session: &Session<'_>) -> Value {
-        let mut record = crate::transfer::schema(session)
+        let last = match &self.last {
+            Last::Attempt(attempt) | Last::Hollow(attempt, _) => Some(finding::attempt_json(attempt)),
+            Last::Nothing | Last::Lookup(_) => None,
+        };
+        crate::transfer::schema(session)
             .with("host", self.host.as_str())
             .with("port", self.port)
             .with("ready", self.ready_after.is_some())
             .with("ready_after_us", self.ready_after.map(|after| after.as_micros()))
             .with("tries", self.tries)
-            .with("finding", self.words());
-        if let Last::Attempt(attempt) | Last::Hollow(attempt, _) = &self.last {
-            record.set("last", finding::attempt_json(attempt));
-        }
-        record
+            .with("finding", self.keyword())
+            .with("detail", self.words())
+            .with("last", last)
     }
 }
 

@@ -113,11 +113,8 @@ impl Ask {
                 (first & 7 == 4 && origin == self.token).then(|| format!("NTP answered, stratum {stratum}"))
             }
             Service::Snmp => {
-                // A Report of version 3 that repeats our message id.
-                let ours = bytes.first() == Some(&0x30)
-                    && bytes.windows(3).take(16).any(|three| three == [2, 1, 3])
-                    && bytes.windows(4).take(32).any(|four| four == self.token);
-                ours.then(|| "SNMP answered with its engine".to_owned())
+                snmp_reply(bytes, &self.token)?;
+                Some("SNMP answered with its engine".to_owned())
             }
             Service::Quic => {
                 let (head, rest) = bytes.split_first_chunk::<5>()?;
@@ -158,6 +155,36 @@ fn snmp_discovery(id: &[u8]) -> Vec<u8> {
     let pdu = tlv(0xa0, &[&integer(id), &zero, &zero, &tlv(0x30, &[])]);
     let scoped = tlv(0x30, &[&octets(&[]), &octets(&[]), &pdu]);
     tlv(0x30, &[&integer(&[3]), &global, &octets(&security), &scoped])
+}
+
+/// Whether these bytes are a Report or Response of version 3 that repeats our message id (RFC 3412, section 6; RFC 3416,
+/// section 3): bytes that only come back are a request.
+fn snmp_reply(bytes: &[u8], id: &[u8]) -> Option<()> {
+    let expect =
+        |bytes, tag| element(bytes).filter(|(found, ..)| *found == tag).map(|(_, inside, rest)| (inside, rest));
+    let (message, _) = expect(bytes, 0x30)?;
+    let (version, message) = expect(message, 2)?;
+    let (global, message) = expect(message, 0x30)?;
+    let (message_id, _) = expect(global, 2)?;
+    let (_security, message) = expect(message, 4)?;
+    let (scoped, _) = expect(message, 0x30)?;
+    let (_engine, scoped) = expect(scoped, 4)?;
+    let (_context, pdu) = expect(scoped, 4)?;
+    let (kind, ..) = element(pdu)?;
+    (version == [3] && message_id == id && matches!(kind, 0xa2 | 0xa8)).then_some(())
+}
+
+/// The first BER element: its tag, its contents, and what follows (X.690, section 8.1). Tags of one octet and lengths of
+/// at most two, which is all that fits into a datagram.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (length, rest) = match bytes.get(1..)? {
+        [short @ 0..=0x7f, rest @ ..] => (usize::from(*short), rest),
+        [0x81, length, rest @ ..] => (usize::from(*length), rest),
+        [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return None,
+    };
+    let (inside, after) = rest.split_at_checked(length)?;
+    Some((*bytes.first()?, inside, after))
 }
 
 /// What a UDP port did.
@@ -290,6 +317,18 @@ mod tests {
         assert_eq!(quic.answer(&reply).as_deref(), Some("QUIC answered, versions 0x00000001"));
         let snmp = Ask::new(Service::Snmp);
         assert_eq!(usize::from(snmp.payload[1]) + 2, snmp.payload.len());
+        // Our own question come back is no answer; the same as a Report is one, and with another id again none.
+        assert_eq!(snmp.answer(&snmp.payload), None);
+        let mut reply = snmp.payload.clone();
+        let pdu = reply.iter().rposition(|byte| *byte == 0xa0).unwrap();
+        reply[pdu] = 0xa8;
+        assert_eq!(snmp.answer(&reply).as_deref(), Some("SNMP answered with its engine"));
+        for cut in 0..reply.len() {
+            assert_eq!(snmp.answer(&reply[..cut]), None);
+        }
+        let id = reply.windows(4).position(|four| four == snmp.token).unwrap();
+        reply[id + 3] ^= 1;
+        assert_eq!(snmp.answer(&reply), None);
     }
 
     #[test]
