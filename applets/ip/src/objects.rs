@@ -1,0 +1,126 @@
+//! Which object and which of its verbs was meant: the first that the word begins, in iproute2's order.
+
+use netkit_core::text::printable;
+use netkit_core::{Ctx, Error, Exit};
+
+use crate::stop::{Res, Stop, USAGE};
+use crate::words::{Words, matches};
+use crate::world::World;
+use crate::{addr, help, link};
+
+/// What a verb does.
+#[derive(Clone, Copy)]
+enum Verb {
+    Run(fn(&mut Ctx, &mut World, &mut Words) -> Res<Exit>),
+    /// It would change the system.
+    Modifies,
+    /// It only reads, but we do not have it; what to use instead.
+    Missing(&'static str),
+    Help,
+}
+
+/// An object: its name, and its verbs in the order in which abbreviations are tried. The first runs when none is given.
+struct Object {
+    name: &'static str,
+    verbs: &'static [(&'static str, Verb)],
+}
+
+use Verb::{Help, Missing, Modifies, Run};
+
+const LINK: &[(&str, Verb)] = &[
+    ("", Run(link::show)),
+    ("add", Modifies),
+    ("set", Modifies),
+    ("change", Modifies),
+    ("replace", Modifies),
+    ("delete", Modifies),
+    ("show", Run(link::show)),
+    ("lst", Run(link::show)),
+    ("list", Run(link::show)),
+    ("xstats", Missing("`ip -s -s link` has the counters")),
+    ("afstats", Missing("`ip -s -s link` has the counters")),
+    ("property", Modifies),
+    ("help", Help),
+];
+const ADDR: &[(&str, Verb)] = &[
+    ("", Run(addr::show)),
+    ("add", Modifies),
+    ("change", Modifies),
+    ("chg", Modifies),
+    ("replace", Modifies),
+    ("delete", Modifies),
+    ("show", Run(addr::show)),
+    ("lst", Run(addr::show)),
+    ("list", Run(addr::show)),
+    ("save", Missing("`ip -j addr` is for programs")),
+    ("flush", Modifies),
+    ("restore", Modifies),
+    ("showdump", Missing("`ip -j addr` is for programs")),
+    ("help", Help),
+];
+const NONE: &[(&str, Verb)] = &[];
+
+/// In the order of ip.c: `ip n` is neighbour, `ip m` maddress, `ip t` tunnel, `ip s` sr.
+const OBJECTS: &[Object] = &[
+    Object { name: "address", verbs: ADDR },
+    Object { name: "addrlabel", verbs: NONE },
+    Object { name: "link", verbs: LINK },
+];
+
+/// Runs what the words ask for.
+pub(crate) fn run(ctx: &mut Ctx, world: &mut World, word: &str, words: &mut Words) -> Res<Exit> {
+    if matches(word, "help") && !OBJECTS.iter().any(|object| matches(word, object.name)) {
+        return Err(help::page(ctx, "ip"));
+    }
+    let Some(object) = OBJECTS.iter().find(|object| matches(word, object.name)) else {
+        let shown = printable(word);
+        return Err(Stop::peer(1, format!("Object \"{shown}\" is unknown, try \"ip help\".")));
+    };
+    if object.verbs.is_empty() {
+        return Err(Stop::House(Error::usage(format!("`ip {}` is not offered", object.name))));
+    }
+    verb(ctx, world, "ip", object.name, object.verbs, words)
+}
+
+fn verb(
+    ctx: &mut Ctx,
+    world: &mut World,
+    program: &str,
+    object: &str,
+    verbs: &[(&str, Verb)],
+    words: &mut Words,
+) -> Res<Exit> {
+    let Some(word) = words.peek().map(str::to_owned) else {
+        return match verbs.first() {
+            Some((_, Run(command))) => enter(ctx, world).and_then(|()| command(ctx, world, words)),
+            _ => Err(Stop::incomplete()),
+        };
+    };
+    words.next();
+    let found = verbs.iter().find(|(name, _)| matches(&word, name));
+    match found {
+        Some((_, Run(command))) => {
+            enter(ctx, world)?;
+            command(ctx, world, words)
+        }
+        Some((name, Modifies)) => Err(Stop::House(Error::usage(format!(
+            "`{program} {object} {name}` would change the system, and this {program} only reads; nothing was done"
+        )))),
+        Some((name, Missing(instead))) => {
+            Err(Stop::House(Error::usage(format!("`{program} {object} {name}` is not offered; {instead}"))))
+        }
+        Some((_, Help)) => Err(help::page(ctx, program)),
+        None => {
+            let shown = printable(&word);
+            Err(Stop::peer(USAGE, format!("Command \"{shown}\" is unknown, try \"{program} {object} help\".")))
+        }
+    }
+}
+
+/// Goes where `-n` says.
+fn enter(_: &mut Ctx, world: &mut World) -> Res {
+    match world.options.netns.clone() {
+        Some(name) => world.enter(&name),
+        None => Ok(()),
+    }
+}
