@@ -61,6 +61,8 @@ pub(crate) struct Filter {
     flag_mask: u32,
     prefix: Option<Prefix>,
     label: Option<String>,
+    /// Names of links, which stand for labels where an address has none.
+    link_names: Vec<(u32, String)>,
     group: Option<u32>,
     master: Option<i32>,
     kind: Option<String>,
@@ -181,6 +183,10 @@ impl Filter {
             && self.slave_kind.as_ref().is_none_or(|kind| name(4).as_ref() == Some(kind))
     }
 
+    fn names_of(&self, index: u32) -> String {
+        self.link_names.iter().find(|(known, _)| *known == index).map(|(_, name)| name.clone()).unwrap_or_default()
+    }
+
     fn passes_address(&self, addr: &Addr, attrs: &Attrs<'_>) -> bool {
         let set = address_flags(addr, attrs);
         let local = attrs.find(ifa::LOCAL).or_else(|| attrs.find(ifa::ADDRESS)).and_then(|attr| attr.ip());
@@ -189,7 +195,8 @@ impl Filter {
             && self.scope.is_none_or(|scope| scope == addr.scope)
             && (self.flags ^ set) & self.flag_mask == 0
             && self.label.as_ref().is_none_or(|pattern| {
-                attrs.find(ifa::LABEL).is_some_and(|label| glob(pattern.as_bytes(), label.text().as_bytes()))
+                let label = attrs.find(ifa::LABEL).map_or_else(|| self.names_of(addr.index), |label| label.text());
+                glob(pattern.as_bytes(), label.as_bytes())
             })
             && self.prefix.is_none_or(|prefix| local.is_some_and(|local| prefix.covers(local, prefix.bits)))
     }
@@ -228,7 +235,10 @@ pub(crate) fn show(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<E
 
 /// Lists links, with their addresses when these are asked for.
 pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: View) -> Res<Exit> {
-    let filter = Filter::parse(world, words)?;
+    let mut filter = Filter::parse(world, words)?;
+    if filter.label.is_some() {
+        filter.link_names = world.link_names();
+    }
     let links = links(world, &filter)?;
     // Names that the output refers to are known from here on.
     world.link(0);
@@ -237,7 +247,8 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
     let style = world.options.style;
     let brief = world.options.brief;
     // `-o` says the interface with each address instead of once before them.
-    let no_link = with_addresses && style.oneline && !brief;
+    let device = with_addresses && style.oneline && !brief;
+    let no_link = device || (with_addresses && filter.label.is_some());
     let mut out = Out::new(&mut *ctx.stdout, style);
     out.array("");
     for message in links.messages().filter(|message| message.kind == kind::NEW_LINK) {
@@ -267,7 +278,7 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
                 });
                 if belongs {
                     out.object("");
-                    print(&mut out, world, &message, no_link);
+                    print(&mut out, world, &message, device);
                     out.end();
                 }
             }
@@ -307,7 +318,7 @@ fn has_wanted(addresses: &Dump, link: &Link, filter: &Filter) -> bool {
             }
         }
     }
-    none && filter.family == 0
+    none && filter.family == 0 && filter.label.is_none()
 }
 
 /// The links to choose from: one, where one is named.
@@ -315,14 +326,20 @@ fn links(world: &mut World, filter: &Filter) -> Res<Dump> {
     // RTEXT_FILTER_SKIP_STATS where counters are not shown.
     let mask = if world.options.stats == 0 { 8u32 } else { 0 };
     if filter.index != 0 {
-        let one = Link { index: filter.index, ..Link::default() };
+        let one = Link { family: world.options.family, index: filter.index, ..Link::default() };
         let request = Request::new(kind::GET_LINK, 0, &one.bytes()).u32(attr::EXT_MASK, mask);
         return world.route()?.exchange(&request).map_err(|error| match error.errno() {
             19 => Stop::peer(FAILED, format!("Device \"if{}\" does not exist.", filter.index)),
             _ => Stop::talk(error),
         });
     }
-    let mut request = Request::new(kind::GET_LINK, flags::DUMP, &Link::default().bytes()).u32(attr::EXT_MASK, mask);
+    let all = Link { family: world.options.family, ..Link::default() };
+    let mut request = Request::new(kind::GET_LINK, flags::DUMP, &all.bytes());
+    // What IPv6 says of links takes no attributes.
+    if !matches!(all.family, 0 | 7 | 17) {
+        return world.dump(&request);
+    }
+    request = request.u32(attr::EXT_MASK, mask);
     if let Some(master) = filter.master {
         request.put(attr::MASTER, &master.to_ne_bytes());
     }

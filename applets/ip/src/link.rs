@@ -135,7 +135,7 @@ pub(crate) fn put_name(out: &mut Out<'_>, world: &mut World, attrs: &Attrs<'_>, 
         if lower == 0 {
             shown.push_str("@NONE");
             out.member("link", Value::Null);
-        } else if attrs.find(attr::LINK_NETNSID).is_some() {
+        } else if attrs.find(attr::LINK_NETNSID).is_some() || world.link(index).is_some_and(|known| known.foreign) {
             shown.push_str(&format!("@if{lower}"));
             out.member("link_index", lower);
         } else {
@@ -169,8 +169,7 @@ pub(crate) fn print(
     let details = world.options.details;
     out.put("ifindex", link.index, format_args!("{}: ", link.index));
     let (shown, lower_down) = put_name(out, world, &attrs, link.index);
-    out.paint(Some(Colour::Interface), &shown);
-    out.words(format_args!(": "));
+    out.paint(Some(Colour::Interface), &format!("{shown}: "));
     put_flags(out, link.flags, lower_down);
     if let Some(mtu) = attrs.find(attr::MTU).and_then(|attr| attr.u32()) {
         out.put("mtu", mtu, format_args!("mtu {mtu} "));
@@ -202,13 +201,18 @@ pub(crate) fn print(
         let name = world.names.group(group);
         out.put("group", name.as_str(), format_args!("group {name} "));
     }
-    if queue && let Some(length) = attrs.find(attr::TXQLEN).and_then(|attr| attr.u32()).filter(|length| *length > 0) {
-        out.put("txqlen", length, format_args!("qlen {length}"));
+    if queue {
+        // The view of IPv6 lacks it.
+        let told = attrs.find(attr::TXQLEN).and_then(|attr| attr.u32());
+        let length = told.or_else(|| world.link(link.index).map(|known| known.queue)).unwrap_or(0);
+        if length > 0 {
+            out.put("txqlen", length, format_args!("qlen {length}"));
+        }
     }
     put_event(out, &attrs);
     if filter.family == 0 || filter.family == 17 || details {
         out.line();
-        put_addresses(out, &link, &attrs);
+        put_addresses(out, world, &link, &attrs);
     }
     put_namespace(out, world, &attrs);
     put_protodown(out, &attrs);
@@ -277,8 +281,8 @@ fn put_event(out: &mut Out<'_>, attrs: &Attrs<'_>) {
     }
 }
 
-fn put_addresses(out: &mut Out<'_>, link: &Link, attrs: &Attrs<'_>) {
-    let kind = arp_type(link.arp);
+fn put_addresses(out: &mut Out<'_>, world: &World, link: &Link, attrs: &Attrs<'_>) {
+    let kind = if world.names.numeric { format!("[{}]", link.arp) } else { arp_type(link.arp) };
     out.put("link_type", kind.as_str(), format_args!("    link/{kind} "));
     let text = |attr: Option<netkit_nl::Attr<'_>>| {
         attr.filter(|attr| !attr.value.is_empty()).map(|attr| hardware_address(attr.value, link.arp))

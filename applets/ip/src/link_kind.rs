@@ -123,7 +123,9 @@ pub(crate) fn alternate_hex(number: u64) -> String {
 
 fn bridge_id(value: &[u8]) -> String {
     let (priority, address) = value.split_at_checked(2).unwrap_or_default();
-    format!("{}.{}", hex(priority), colons(address))
+    // Octets of the address have no leading zeros here.
+    let address: Vec<String> = address.iter().map(|byte| format!("{byte:x}")).collect();
+    format!("{}.{}", hex(priority), address.join(":"))
 }
 
 pub(crate) fn colons(bytes: &[u8]) -> String {
@@ -492,8 +494,10 @@ fn tun(out: &mut Out<'_>, _: &mut World, _: &Link, data: &Attrs<'_>) {
         out.put("type", name, format_args!("type {name} "));
     }
     table(out, data, &[(4, "pi", "pi", Form::Switch), (5, "vnet_hdr", "vnet_hdr", Form::Switch)]);
-    if number(7).is_some_and(|multiple| multiple != 0) {
-        out.put("multi_queue", true, format_args!("multi_queue "));
+    let multiple = number(7).is_some_and(|multiple| multiple != 0);
+    out.member("multi_queue", multiple);
+    if multiple {
+        out.words(format_args!("multi_queue "));
         table(
             out,
             data,

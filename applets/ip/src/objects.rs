@@ -6,7 +6,7 @@ use netkit_core::{Ctx, Error, Exit};
 use crate::stop::{Res, Stop, USAGE};
 use crate::words::{Words, matches};
 use crate::world::World;
-use crate::{addr, help, link};
+use crate::{addr, help, link, neigh, nexthop, route, rule};
 
 /// What a verb does.
 #[derive(Clone, Copy)]
@@ -58,13 +58,102 @@ const ADDR: &[(&str, Verb)] = &[
     ("showdump", Missing("`ip -j addr` is for programs")),
     ("help", Help),
 ];
+const ROUTE: &[(&str, Verb)] = &[
+    ("", Run(route::show)),
+    ("list", Run(route::show)),
+    ("show", Run(route::show)),
+    ("lst", Run(route::show)),
+    ("get", Run(route::one)),
+    ("add", Modifies),
+    ("change", Modifies),
+    ("chg", Modifies),
+    ("replace", Modifies),
+    ("prepend", Modifies),
+    ("append", Modifies),
+    ("test", Modifies),
+    ("delete", Modifies),
+    ("flush", Modifies),
+    ("save", Missing("`ip -j route` is for programs")),
+    ("restore", Modifies),
+    ("showdump", Missing("`ip -j route` is for programs")),
+    ("help", Help),
+];
+const RULE: &[(&str, Verb)] = &[
+    ("", Run(rule::show)),
+    ("list", Run(rule::show)),
+    ("lst", Run(rule::show)),
+    ("show", Run(rule::show)),
+    ("save", Missing("`ip -j rule` is for programs")),
+    ("restore", Modifies),
+    ("add", Modifies),
+    ("delete", Modifies),
+    ("flush", Modifies),
+    ("help", Help),
+];
+const NEIGH: &[(&str, Verb)] = &[
+    ("", Run(neigh::show)),
+    ("add", Modifies),
+    ("change", Modifies),
+    ("chg", Modifies),
+    ("replace", Modifies),
+    ("delete", Modifies),
+    ("get", Run(neigh::one)),
+    ("show", Run(neigh::show)),
+    ("lst", Run(neigh::show)),
+    ("list", Run(neigh::show)),
+    ("flush", Modifies),
+    ("help", Help),
+];
+const NEXTHOP: &[(&str, Verb)] = &[
+    ("", Run(nexthop::show)),
+    ("add", Modifies),
+    ("replace", Modifies),
+    ("delete", Modifies),
+    ("list", Run(nexthop::show)),
+    ("show", Run(nexthop::show)),
+    ("lst", Run(nexthop::show)),
+    ("get", Run(nexthop::one)),
+    ("flush", Modifies),
+    ("bucket", Missing("`ip nexthop get id N` shows the group")),
+    ("help", Help),
+];
 const NONE: &[(&str, Verb)] = &[];
 
 /// In the order of ip.c: `ip n` is neighbour, `ip m` maddress, `ip t` tunnel, `ip s` sr.
 const OBJECTS: &[Object] = &[
     Object { name: "address", verbs: ADDR },
     Object { name: "addrlabel", verbs: NONE },
+    Object { name: "maddress", verbs: NONE },
+    Object { name: "route", verbs: ROUTE },
+    Object { name: "rule", verbs: RULE },
+    Object { name: "neighbor", verbs: NEIGH },
+    Object { name: "neighbour", verbs: NEIGH },
+    Object { name: "ntable", verbs: NONE },
+    Object { name: "ntbl", verbs: NONE },
     Object { name: "link", verbs: LINK },
+    Object { name: "l2tp", verbs: NONE },
+    Object { name: "fou", verbs: NONE },
+    Object { name: "ila", verbs: NONE },
+    Object { name: "macsec", verbs: NONE },
+    Object { name: "tunnel", verbs: NONE },
+    Object { name: "tunl", verbs: NONE },
+    Object { name: "tuntap", verbs: NONE },
+    Object { name: "tap", verbs: NONE },
+    Object { name: "token", verbs: NONE },
+    Object { name: "tcpmetrics", verbs: NONE },
+    Object { name: "tcp_metrics", verbs: NONE },
+    Object { name: "monitor", verbs: NONE },
+    Object { name: "xfrm", verbs: NONE },
+    Object { name: "mroute", verbs: NONE },
+    Object { name: "mrule", verbs: NONE },
+    Object { name: "netns", verbs: NONE },
+    Object { name: "netconf", verbs: NONE },
+    Object { name: "vrf", verbs: NONE },
+    Object { name: "sr", verbs: NONE },
+    Object { name: "nexthop", verbs: NEXTHOP },
+    Object { name: "mptcp", verbs: NONE },
+    Object { name: "ioam", verbs: NONE },
+    Object { name: "stats", verbs: NONE },
 ];
 
 /// Runs what the words ask for.

@@ -4,7 +4,7 @@ use netkit_core::text::printable;
 use netkit_core::{Ctx, Error};
 
 use crate::out::Style;
-use crate::stop::{FAILED, Res, Stop};
+use crate::stop::{Res, Stop};
 use crate::words::{Words, matches};
 
 /// What the options say.
@@ -122,7 +122,9 @@ pub(crate) fn parse(ctx: &mut Ctx, words: &mut Words) -> Res<Parsed> {
             _ if matches(opt, "-json") => options.style.json = true,
             _ if matches(opt, "-pretty") => options.style.pretty = true,
             _ if matches(opt, "-rcvbuf") => return Err(refused(&word, "the buffer's size is fixed")),
-            _ if matches_colour(opt) => colour = Some(opt.split_once('=').map_or("always", |(_, how)| how).to_owned()),
+            _ if matches_colour(opt) && colour_mode(opt).is_some() => {
+                colour = Some(opt.split_once('=').map_or("always", |(_, how)| how).to_owned())
+            }
             _ if matches(opt, "-help") => return Ok(Parsed::Help),
             _ if matches(opt, "-netns") => options.netns = Some(words.value()?),
             _ if matches(opt, "-Numeric") => options.numeric = true,
@@ -145,12 +147,21 @@ pub(crate) fn finish_style(ctx: &Ctx, options: &mut Options, colour: Option<&str
         None | Some("never") => false,
         Some("always") => true,
         Some("auto") => ctx.stdout_is_terminal && ctx.var("NO_COLOR").is_none_or(str::is_empty),
-        Some(other) => return Err(Stop::peer(FAILED, format!("Error: unknown colour mode \"{}\"", printable(other)))),
+        Some(other) => {
+            let shown = printable(other);
+            return Err(Stop::peer(255, format!("Option \"-color={shown}\" is unknown, try \"ip -help\".")));
+        }
     } && !style.json;
     // The background is the last number of COLORFGBG; 0 to 6 and 8 are dark.
     let background = ctx.var("COLORFGBG").and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse().ok());
     style.dark = matches!(background, Some(0u8..=6 | 8));
     Ok(())
+}
+
+/// What follows `=`, if it is known.
+fn colour_mode(opt: &str) -> Option<&str> {
+    opt.split_once('=')
+        .map_or(Some("always"), |(_, mode)| ["always", "auto", "never"].into_iter().find(|known| *known == mode))
 }
 
 /// `-c`, `-col`, `-color`, each possibly with `=auto` and so on.

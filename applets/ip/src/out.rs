@@ -96,8 +96,8 @@ impl<'a> Out<'a> {
             return;
         }
         self.text.push_str(before);
-        self.paint(colour, value);
-        self.text.push_str(after);
+        // What follows is coloured with it, as iproute2 does.
+        self.paint(colour, &format!("{value}{after}"));
     }
 
     /// Coloured words without a JSON side.

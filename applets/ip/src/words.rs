@@ -80,7 +80,8 @@ impl Prefix {
         let kind = match family {
             2 => "inet",
             10 => "inet6",
-            _ => "inet",
+            28 => "mpls",
+            _ => "any valid",
         };
         let expected = |what: &str| {
             Stop::peer(FAILED, format!("Error: {kind} {what} is expected rather than \"{}\".", printable(word)))

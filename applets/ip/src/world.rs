@@ -20,6 +20,10 @@ pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) flags: u32,
     pub(crate) arp: u16,
+    /// The link below it is in another namespace.
+    pub(crate) foreign: bool,
+    /// Length of the transmission queue, packets.
+    pub(crate) queue: u32,
 }
 
 /// The kernel as one command sees it.
@@ -73,7 +77,16 @@ impl World {
                     for alt in attrs.find(52).map(|list| list.nested()).into_iter().flatten() {
                         self.altnames.insert(alt.text(), link.index);
                     }
-                    map.insert(link.index, Known { name, flags: link.flags, arp: link.arp });
+                    map.insert(
+                        link.index,
+                        Known {
+                            name,
+                            flags: link.flags,
+                            arp: link.arp,
+                            foreign: attrs.find(37).is_some(),
+                            queue: attrs.find(13).and_then(|attr| attr.u32()).unwrap_or(0),
+                        },
+                    );
                 }
             }
             self.links = Some(map);
@@ -102,6 +115,12 @@ impl World {
             return "*".to_owned();
         }
         self.link(index).map_or_else(|| format!("if{index}"), |known| known.name.clone())
+    }
+
+    /// Every link's index and name.
+    pub(crate) fn link_names(&mut self) -> Vec<(u32, String)> {
+        let known = self.load_links().iter();
+        known.filter_map(|(index, known)| Some((u32::try_from(*index).ok()?, known.name.clone()))).collect()
     }
 
     /// The ifindex of a name or alternative name, or of `ifN`.
