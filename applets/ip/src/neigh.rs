@@ -210,20 +210,20 @@ pub(crate) fn one(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Ex
 pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>, device: bool) {
     let Some(neighbour) = Neighbour::read(message.payload) else { return };
     let attrs = message.attrs(Neighbour::LENGTH);
-    let brief = world.options.brief && !out.json();
+    let brief = world.options.brief;
     if message.kind == kind::DEL_NEIGH {
         out.put("deleted", true, format_args!("Deleted "));
     } else if message.kind == kind::GET_NEIGH {
         out.mark("miss", "miss ");
     }
     if let Some(ip) = attrs.find(nda::DST).and_then(|attr| attr.ip()) {
-        let text = if brief { format!("{:<39}", ip_text(ip)) } else { ip_text(ip) };
+        let text = if brief && !out.json() { format!("{:<39}", ip_text(ip)) } else { ip_text(ip) };
         out.tint(Colour::of_family(neighbour.family), "dst", &text, "", " ");
     }
     let arp = world.link(neighbour.index).map_or(1, |known| known.arp);
     if device && neighbour.index != 0 {
         let name = world.link_name(neighbour.index);
-        if brief {
+        if brief && !out.json() {
             out.paint(Some(Colour::Interface), &format!("{name:<16} "));
         } else {
             out.words(format_args!("dev "));
@@ -231,7 +231,7 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>,
         }
     }
     if let Some(address) = attrs.find(nda::LLADDR).map(|attr| hardware_address(attr.value, arp)) {
-        if brief {
+        if brief && !out.json() {
             out.paint(Some(Colour::Mac), &address);
         } else {
             out.words(format_args!("lladdr "));

@@ -81,8 +81,7 @@ pub(crate) fn one(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Ex
             let id = wrong(number(&value), &value, "invalid id value")?;
             get(ctx, world, id)
         }
-        Some(other) => Err(Stop::wrong(&printable(other), "")),
-        None => Err(Stop::incomplete()),
+        _ => Err(crate::help::page(ctx, "ip")),
     }
 }
 

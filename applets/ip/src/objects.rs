@@ -6,7 +6,7 @@ use netkit_core::{Ctx, Error, Exit};
 use crate::stop::{Res, Stop, USAGE};
 use crate::words::{Words, matches};
 use crate::world::World;
-use crate::{addr, help, link, neigh, nexthop, route, rule};
+use crate::{addr, help, link, maddr, monitor, neigh, netns, nexthop, route, rule};
 
 /// What a verb does.
 #[derive(Clone, Copy)]
@@ -117,13 +117,40 @@ const NEXTHOP: &[(&str, Verb)] = &[
     ("bucket", Missing("`ip nexthop get id N` shows the group")),
     ("help", Help),
 ];
+const NETNS: &[(&str, Verb)] = &[
+    ("", Run(netns::list)),
+    ("list", Run(netns::list)),
+    ("show", Run(netns::list)),
+    ("lst", Run(netns::list)),
+    ("list-id", Run(netns::list_ids)),
+    ("help", Help),
+    ("add", Modifies),
+    ("set", Modifies),
+    ("delete", Modifies),
+    ("identify", Run(netns::identify)),
+    ("pids", Run(netns::pids)),
+    ("exec", Run(netns::exec)),
+    ("monitor", Missing(netns::MONITOR_INSTEAD)),
+    ("attach", Modifies),
+];
+const MADDR: &[(&str, Verb)] = &[
+    ("", Run(maddr::show)),
+    ("add", Modifies),
+    ("delete", Modifies),
+    ("list", Run(maddr::show)),
+    ("show", Run(maddr::show)),
+    ("lst", Run(maddr::show)),
+    ("help", Help),
+];
+/// Its words are objects, not verbs.
+const MONITOR: &[(&str, Verb)] = &[("", Run(monitor::run))];
 const NONE: &[(&str, Verb)] = &[];
 
 /// In the order of ip.c: `ip n` is neighbour, `ip m` maddress, `ip t` tunnel, `ip s` sr.
 const OBJECTS: &[Object] = &[
     Object { name: "address", verbs: ADDR },
     Object { name: "addrlabel", verbs: NONE },
-    Object { name: "maddress", verbs: NONE },
+    Object { name: "maddress", verbs: MADDR },
     Object { name: "route", verbs: ROUTE },
     Object { name: "rule", verbs: RULE },
     Object { name: "neighbor", verbs: NEIGH },
@@ -142,11 +169,11 @@ const OBJECTS: &[Object] = &[
     Object { name: "token", verbs: NONE },
     Object { name: "tcpmetrics", verbs: NONE },
     Object { name: "tcp_metrics", verbs: NONE },
-    Object { name: "monitor", verbs: NONE },
+    Object { name: "monitor", verbs: MONITOR },
     Object { name: "xfrm", verbs: NONE },
     Object { name: "mroute", verbs: NONE },
     Object { name: "mrule", verbs: NONE },
-    Object { name: "netns", verbs: NONE },
+    Object { name: "netns", verbs: NETNS },
     Object { name: "netconf", verbs: NONE },
     Object { name: "vrf", verbs: NONE },
     Object { name: "sr", verbs: NONE },
@@ -185,6 +212,10 @@ fn verb(
             _ => Err(Stop::incomplete()),
         };
     };
+    if let [(_, Run(command))] = verbs {
+        enter(ctx, world)?;
+        return command(ctx, world, words);
+    }
     words.next();
     let found = verbs.iter().find(|(name, _)| matches(&word, name));
     match found {

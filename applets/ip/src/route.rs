@@ -79,7 +79,8 @@ impl Filter {
                     let table = vrf_table(world, &value)?;
                     filter.table = wrong(table, &value, "Invalid VRF\n")?;
                 }
-                "cached" | "cloned" => filter.cloned = true,
+                "cloned" => (filter.cloned, filter.table) = (true, 0),
+                _ if matches(&word, "cached") => (filter.cloned, filter.table) = (true, 0),
                 "tos" | "dsfield" => {
                     let value = words.value()?;
                     filter.tos = Some(wrong(world.names.field_id(&value), &value, "TOS value is invalid\n")?);
@@ -297,13 +298,13 @@ pub(crate) struct Question {
     pub(crate) header: Route,
     pub(crate) attrs: Vec<(u16, Vec<u8>)>,
     pub(crate) destination: bool,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Question {
     pub(crate) fn parse(world: &mut World, words: &mut Words) -> Res<Question> {
         let mut question =
             Question { header: Route { family: world.options.family, ..Route::default() }, ..Question::default() };
-        question.header.flags = LOOKUP_TABLE;
         while let Some(word) = words.next() {
             match word.as_str() {
                 _ if matches(&word, "from") => {
@@ -370,7 +371,14 @@ impl Question {
                     let prefix = Prefix::parse(&value, question.header.family)?;
                     question.header.family =
                         if question.header.family == 0 { prefix.family } else { question.header.family };
-                    question.header.dst_len = prefix.bits;
+                    let host = if prefix.family == 10 { 128 } else { 32 };
+                    if prefix.bits != host && prefix.address.is_some() {
+                        let bits = prefix.bits;
+                        question.warnings.push(format!(
+                            "Warning: /{bits} as prefix is invalid, only /{host} (or none) is supported."
+                        ));
+                    }
+                    question.header.dst_len = host;
                     question.destination |= prefix.address.is_some();
                     question.address(rta::DST, &prefix);
                 }
@@ -381,6 +389,10 @@ impl Question {
         }
         if question.header.family == 0 {
             question.header.family = 2;
+        }
+        // IPv6 always says the table, and refuses to be asked for it.
+        if question.header.family == 2 {
+            question.header.flags |= LOOKUP_TABLE;
         }
         Ok(question)
     }
@@ -407,6 +419,9 @@ impl Question {
 
 pub(crate) fn one(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Exit> {
     let question = Question::parse(world, words)?;
+    for warning in &question.warnings {
+        ctx.say(warning);
+    }
     world.link(0);
     let answer = world.route()?.exchange(&question.request()).map_err(Stop::talk)?;
     let style = world.options.style;

@@ -91,8 +91,8 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>,
     if message.kind == kind::DEL_ROUTE {
         out.put("deleted", true, format_args!("Deleted "));
     }
-    if (route.kind != 1 || details) && filter.kind.is_none() {
-        let name = names::kind(route.kind);
+    if route.kind != 1 || details {
+        let name = if world.names.numeric { route.kind.to_string() } else { names::kind(route.kind) };
         out.put("type", name.as_str(), format_args!("{name} "));
     }
     put_destination(out, &route, &attrs, colour);
@@ -193,7 +193,8 @@ fn put_destination(out: &mut Out<'_>, route: &Route, attrs: &Attrs<'_>, colour: 
         None if route.dst_len != 0 => format!("0/{}", route.dst_len),
         None => "default".to_owned(),
     };
-    out.tint(colour, "dst", &destination, "", " ");
+    let colour_of_destination = if attrs.find(rta::DST).is_some() { colour } else { None };
+    out.tint(colour_of_destination, "dst", &destination, "", " ");
     match attrs.find(rta::SRC) {
         Some(attr) => {
             out.words(format_args!("from "));
@@ -211,7 +212,7 @@ fn put_destination(out: &mut Out<'_>, route: &Route, attrs: &Attrs<'_>, colour: 
 fn put_class(out: &mut Out<'_>, world: &World, route: &Route, attrs: &Attrs<'_>, filter: &Filter) {
     let details = world.options.details;
     let table = attrs.find(rta::TABLE).and_then(|attr| attr.u32()).unwrap_or(u32::from(route.table));
-    if (table != MAIN || details) && filter.table == 0 {
+    if table != 0 && (table != MAIN || details) && filter.table == 0 {
         let name = world.names.table(table);
         out.put("table", name.as_str(), format_args!("table {name} "));
     }
@@ -417,7 +418,7 @@ fn put_hop(out: &mut Out<'_>, world: &mut World, hop: &Hop<'_>, route: &Route, c
         out.words(format_args!(" "));
     } else {
         let name = world.link_name(hop.index);
-        out.tint(Some(Colour::Interface), "dev", &name, "dev ", " ");
+        out.put("dev", name.as_str(), format_args!("dev {name} "));
         if route.family != 28 {
             let weight = u16::from(hop.hops) + 1;
             out.put("weight", weight, format_args!("weight {weight} "));
@@ -469,7 +470,11 @@ pub(crate) fn put_encap(out: &mut Out<'_>, attrs: &Attrs<'_>) {
                 .rev()
                 .filter_map(|bytes| Attr { kind: 0, value: bytes }.ip().map(ip_text))
                 .collect();
-            out.words(format_args!("segs {} [ {} ] ", segments.len(), segments.join(" ")));
+            out.words(format_args!("segs {} [ ", segments.len()));
+            for segment in &segments {
+                out.paint(Some(Colour::Inet6), &format!("{segment} "));
+            }
+            out.words(format_args!("] "));
             out.member("segs", segments);
         }
         _ => {}

@@ -65,7 +65,7 @@ fn range<T: std::str::FromStr>(word: &str) -> Option<(T, T)> {
 impl Filter {
     fn parse(world: &mut World, words: &mut Words) -> Res<Filter> {
         let mut filter = Filter::default();
-        let family = world.options.family;
+        let family = if world.options.family == 0 { 2 } else { world.options.family };
         fn wrong<T>(value: Option<T>, word: &str, why: &str) -> Res<T> {
             value.ok_or_else(|| Stop::wrong(&printable(word), why))
         }
@@ -119,8 +119,6 @@ impl Filter {
                 }
                 _ => {
                     let value = if word == "to" || word == "dst" { words.value()? } else { word.clone() };
-                    // What is no word is a destination, and one of IPv4 if nothing else is said.
-                    let family = if family == 0 && value == word { 2 } else { family };
                     filter.destination = Some(Prefix::parse(&value, family)?);
                 }
             }

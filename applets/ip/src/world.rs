@@ -182,7 +182,15 @@ impl World {
             ));
         }
         let target = if plain && path.exists() { bound.as_str() } else { name };
-        netkit_sys::netns::enter(target)?;
+        netkit_sys::netns::enter(target).map_err(|error| {
+            // A file that is no namespace, in the peer's words.
+            if error.message.ends_with("is not a network namespace") {
+                let shown = netkit_core::text::printable(name);
+                Stop::peer(255, format!("setting the network namespace \"{shown}\" failed: Invalid argument"))
+            } else {
+                Stop::House(error)
+            }
+        })?;
         // What was learnt in the namespace left behind does not hold here.
         (self.socket, self.links, self.namespaces) = (None, None, None);
         self.altnames.clear();
