@@ -12,6 +12,7 @@ mod dig_modes;
 mod front;
 mod host_nslookup;
 mod image;
+mod ip_diff;
 mod lab;
 mod readme;
 mod resolvers;
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(front::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(ip_diff::trials());
     trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());

@@ -8,7 +8,7 @@ pub mod rogue;
 pub mod server;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -163,7 +163,7 @@ fn sweep() {
         let mut parts = name.rsplit('-');
         let (number, pid) = (parts.next().map(str::parse::<u32>), parts.next().map(str::parse::<u32>));
         if let (true, Some(Ok(_)), Some(Ok(pid))) = (name.starts_with("netkit-"), number, pid)
-            && !Path::new("/proc").join(pid.to_string()).exists()
+            && !std::path::Path::new("/proc").join(pid.to_string()).exists()
         {
             let _ = std::fs::remove_dir_all(entry.path());
         }

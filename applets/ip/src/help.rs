@@ -31,10 +31,24 @@ pub(crate) static FLAGS: &[Flag] = &[
     flag("--explain", "", "hints on stderr although it is no terminal"),
 ];
 
+pub(crate) static BRIDGE_FLAGS: &[Flag] = &[
+    flag("-stats", "", "when an entry was last used (-s)"),
+    flag("-details", "", "all the kernel says of a port (-d)"),
+    flag("-json", "", "JSON (-j)"),
+    flag("-pretty", "", "with -j: indented (-p)"),
+    flag("-oneline", "", "one line for each record (-o)"),
+    flag("-color", "", "colours: =always, =auto or =never (-c)"),
+    flag("-compressvlans", "", "ranges of VLANs on one line"),
+    flag("-netns", "NAME|PATH|PID", "in that network namespace (-n)"),
+    flag("-Version", "", "version (-V)"),
+    flag("--explain", "", "hints on stderr although it is no terminal"),
+];
+
 /// Usage as iproute2 leaves it: on stderr, with status 255.
 pub(crate) fn page(ctx: &Ctx, name: &str) -> Stop {
     let page = netkit_core::find(ctx.table, name).map(netkit_core::front::help_page).unwrap_or_default();
-    Stop::peer(USAGE, format!("{page}\n{OBJECTS}"))
+    let objects = if name == "ip" { OBJECTS } else { "" };
+    Stop::peer(USAGE, format!("{page}\n{objects}").trim_end())
 }
 
 const OBJECTS: &str = "\

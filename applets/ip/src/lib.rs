@@ -9,6 +9,7 @@
 //! - Privilege: none for reading; `-n` and `netns exec` need CAP_SYS_ADMIN, xfrm needs CAP_NET_ADMIN.
 
 mod addr;
+mod bridge;
 mod bridge_port;
 mod help;
 mod link;
@@ -42,22 +43,38 @@ use crate::words::Words;
 use crate::world::World;
 
 /// ip, and bridge for the view of its ports.
-pub static APPLETS: &[Applet] = &[Applet {
-    name: "ip",
-    aliases: &[],
-    purpose: "show links, addresses, routes, rules, neighbours",
-    usage: "[OPTION...] OBJECT [COMMAND [ARGUMENT...]]\nwhy DESTINATION",
-    group: Group::Kernel,
-    flags: help::FLAGS,
-    capability: None,
-    main: run,
-}];
+pub static APPLETS: &[Applet] = &[
+    Applet {
+        name: "ip",
+        aliases: &[],
+        purpose: "show links, addresses, routes, rules, neighbours",
+        usage: "[OPTION...] OBJECT [COMMAND [ARGUMENT...]]\nwhy DESTINATION",
+        group: Group::Kernel,
+        flags: help::FLAGS,
+        capability: None,
+        main: run,
+    },
+    Applet {
+        name: "bridge",
+        aliases: &[],
+        purpose: "show forwarding entries and ports of bridges and VXLANs",
+        usage: "[OPTION...] { fdb | link | vlan } [show] [dev DEVICE]",
+        group: Group::Kernel,
+        flags: help::BRIDGE_FLAGS,
+        capability: None,
+        main: run_bridge,
+    },
+];
 
 /// iproute2's version whose output this is.
 const PEER_VERSION: &str = "6.1.0";
 
 fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     finish(ctx, ip)
+}
+
+fn run_bridge(ctx: &mut Ctx) -> Result<Exit, Error> {
+    finish(ctx, bridge::main)
 }
 
 /// Says what went wrong in the form it came in.

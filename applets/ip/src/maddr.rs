@@ -171,7 +171,10 @@ mod tests {
                     1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n";
         let groups = igmp_groups(text);
         let expected = Ipv4Addr::from(0x0100_00E0u32.to_ne_bytes());
-        assert_eq!((groups[0].index, groups[0].name.as_str(), &groups[0].address), (1, "lo", &Address::Ip(expected.into())));
+        assert_eq!(
+            (groups[0].index, groups[0].name.as_str(), &groups[0].address),
+            (1, "lo", &Address::Ip(expected.into()))
+        );
         let six = igmp6_groups("1 lo ff020000000000000000000000000001 3 0000000C 0\n");
         assert_eq!((six[0].users, &six[0].address), (3, &Address::Ip("ff02::1".parse().unwrap())));
         assert!(igmp_groups("").is_empty() && igmp6_groups("1 lo xx 1").is_empty());

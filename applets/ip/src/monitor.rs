@@ -60,10 +60,7 @@ pub(crate) fn run(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Ex
                 Some((name, ..)) => wanted.push(name),
                 None => {
                     let shown = printable(&word);
-                    return Err(Stop::peer(
-                        255,
-                        format!("Argument \"{shown}\" is unknown, try \"ip monitor help\"."),
-                    ));
+                    return Err(Stop::peer(255, format!("Argument \"{shown}\" is unknown, try \"ip monitor help\".")));
                 }
             }
         }
@@ -105,7 +102,10 @@ fn watch(ctx: &mut Ctx, world: &mut World, wanted: &[&str], label: bool, everywh
         }
     }
     if wanted == [NEXTHOPS] {
-        return Err(crate::options::refused("nexthop", "its multicast group cannot be joined here; `ip nexthop` shows them"));
+        return Err(crate::options::refused(
+            "nexthop",
+            "its multicast group cannot be joined here; `ip nexthop` shows them",
+        ));
     }
     let mut socket = Socket::open(Protocol::Route)?;
     socket.subscribe(groups)?;

@@ -46,7 +46,9 @@ pub(crate) fn list_ids(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> R
         let value = words.value()?;
         let id = number(&value).and_then(|id| i32::try_from(id).ok());
         match word.as_str() {
-            "target-nsid" => target = Some(id.ok_or_else(|| Stop::wrong(&printable(&value), "\"target-nsid\" value is invalid\n"))?),
+            "target-nsid" => {
+                target = Some(id.ok_or_else(|| Stop::wrong(&printable(&value), "\"target-nsid\" value is invalid\n"))?)
+            }
             "nsid" => wanted = Some(id.ok_or_else(|| Stop::wrong(&printable(&value), "\"nsid\" value is invalid\n"))?),
             other => return Err(Stop::wrong(&printable(other), "neither \"target-nsid\" nor \"nsid\"")),
         }

@@ -6,7 +6,7 @@ use netkit_core::{Ctx, Error, Exit};
 use crate::stop::{Res, Stop, USAGE};
 use crate::words::{Words, matches};
 use crate::world::World;
-use crate::{addr, help, link, maddr, monitor, neigh, netns, nexthop, route, rule};
+use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule};
 
 /// What a verb does.
 #[derive(Clone, Copy)]
@@ -182,6 +182,66 @@ const OBJECTS: &[Object] = &[
     Object { name: "ioam", verbs: NONE },
     Object { name: "stats", verbs: NONE },
 ];
+
+const FDB: &[(&str, Verb)] = &[
+    ("", Run(bridge::fdb)),
+    ("add", Modifies),
+    ("append", Modifies),
+    ("replace", Modifies),
+    ("delete", Modifies),
+    ("get", Missing("`bridge fdb show` has every entry")),
+    ("show", Run(bridge::fdb)),
+    ("lst", Run(bridge::fdb)),
+    ("list", Run(bridge::fdb)),
+    ("flush", Modifies),
+    ("help", Help),
+];
+const PORTS: &[(&str, Verb)] = &[
+    ("", Run(bridge::ports)),
+    ("set", Modifies),
+    ("change", Modifies),
+    ("show", Run(bridge::ports)),
+    ("lst", Run(bridge::ports)),
+    ("list", Run(bridge::ports)),
+    ("help", Help),
+];
+const VLANS: &[(&str, Verb)] = &[
+    ("", Run(bridge::vlans)),
+    ("add", Modifies),
+    ("delete", Modifies),
+    ("show", Run(bridge::vlans)),
+    ("lst", Run(bridge::vlans)),
+    ("list", Run(bridge::vlans)),
+    ("tunnelshow", Missing("`bridge vlan show` has the VLANs")),
+    ("set", Modifies),
+    ("global", Missing("`bridge vlan show` has the VLANs of ports")),
+    ("help", Help),
+];
+
+/// In the order of bridge.c.
+const BRIDGE_OBJECTS: &[Object] = &[
+    Object { name: "link", verbs: PORTS },
+    Object { name: "fdb", verbs: FDB },
+    Object { name: "mdb", verbs: NONE },
+    Object { name: "vlan", verbs: VLANS },
+    Object { name: "vni", verbs: NONE },
+    Object { name: "monitor", verbs: NONE },
+];
+
+/// Runs what the words ask of `bridge`.
+pub(crate) fn run_bridge(ctx: &mut Ctx, world: &mut World, word: &str, words: &mut Words) -> Res<Exit> {
+    if matches(word, "help") {
+        return Err(help::page(ctx, "bridge"));
+    }
+    let Some(object) = BRIDGE_OBJECTS.iter().find(|object| matches(word, object.name)) else {
+        let shown = printable(word);
+        return Err(Stop::peer(USAGE, format!("Object \"{shown}\" is unknown, try \"bridge help\".")));
+    };
+    if object.verbs.is_empty() {
+        return Err(Stop::House(Error::usage(format!("`bridge {}` is not offered", object.name))));
+    }
+    verb(ctx, world, "bridge", object.name, object.verbs, words)
+}
 
 /// Runs what the words ask for.
 pub(crate) fn run(ctx: &mut Ctx, world: &mut World, word: &str, words: &mut Words) -> Res<Exit> {
