@@ -95,7 +95,6 @@ ip maddr add 33:33:00:00:00:05 dev v0
 ip xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 5 mode tunnel
 ip xfrm policy add src 10.2.0.0/16 dst 10.1.0.0/16 proto tcp sport 80 dir fwd priority 7 action block
 ip xfrm policy add src 2001:db8::/32 dst 2001:db8:1::/48 dir in mark 0x5 mask 0xff if_id 0x9 tmpl proto ah mode transport level use
-touch /run/netns/broken
 mkdir -p /run/scene
 cp "$KINDS" /run/scene/kinds
 : > /run/scene/ready

@@ -6,7 +6,7 @@ use netkit_core::{Ctx, Error, Exit};
 use crate::stop::{Res, Stop, USAGE};
 use crate::words::{Words, matches};
 use crate::world::World;
-use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule};
+use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule, why};
 
 /// What a verb does.
 #[derive(Clone, Copy)]
@@ -144,6 +144,7 @@ const MADDR: &[(&str, Verb)] = &[
 ];
 /// Its words are objects, not verbs.
 const MONITOR: &[(&str, Verb)] = &[("", Run(monitor::run))];
+const WHY: &[(&str, Verb)] = &[("", Run(why::run))];
 const NONE: &[(&str, Verb)] = &[];
 
 /// In the order of ip.c: `ip n` is neighbour, `ip m` maddress, `ip t` tunnel, `ip s` sr.
@@ -245,6 +246,10 @@ pub(crate) fn run_bridge(ctx: &mut Ctx, world: &mut World, word: &str, words: &m
 
 /// Runs what the words ask for.
 pub(crate) fn run(ctx: &mut Ctx, world: &mut World, word: &str, words: &mut Words) -> Res<Exit> {
+    // Ours, and with no abbreviation, so that none of the peer's is taken.
+    if word == "why" {
+        return verb(ctx, world, "ip", "why", WHY, words);
+    }
     if matches(word, "help") && !OBJECTS.iter().any(|object| matches(word, object.name)) {
         return Err(help::page(ctx, "ip"));
     }

@@ -97,7 +97,7 @@ pub(crate) fn parse(ctx: &mut Ctx, words: &mut Words) -> Res<Parsed> {
             "-B" => options.family = 7,
             _ if matches(opt, "-loops") => return Err(refused(&word, "it limits `flush`, which this ip does not do")),
             _ if matches(opt, "-family") => {
-                let name = words.value()?;
+                let Some(name) = words.next() else { return Ok(Parsed::Help) };
                 options.family = match name.as_str() {
                     "help" => return Ok(Parsed::Help),
                     other => {

@@ -56,6 +56,11 @@ impl Filter {
         Filter::default()
     }
 
+    /// One whose table is said elsewhere.
+    pub(crate) fn of_table(table: u32) -> Filter {
+        Filter { table, ..Filter::default() }
+    }
+
     fn parse(world: &mut World, words: &mut Words) -> Res<Filter> {
         let mut filter = Filter { family: world.options.family, table: MAIN, ..Filter::default() };
         while let Some(word) = words.next() {

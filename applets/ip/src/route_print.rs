@@ -197,8 +197,8 @@ fn put_destination(out: &mut Out<'_>, route: &Route, attrs: &Attrs<'_>, colour: 
     out.tint(colour_of_destination, "dst", &destination, "", " ");
     match attrs.find(rta::SRC) {
         Some(attr) => {
-            out.words(format_args!("from "));
-            out.tint(colour, "from", &with_bits(attr.ip(), route.src_len), "", " ");
+            let source = with_bits(attr.ip(), route.src_len);
+            out.put("from", source.as_str(), format_args!("from {source} "));
         }
         None if route.src_len != 0 => {
             let text = format!("0/{}", route.src_len);
@@ -360,15 +360,13 @@ fn put_metrics(out: &mut Out<'_>, metrics: &Attrs<'_>) {
                 out.put(key, name.as_str(), format_args!("{name} "));
             }
             "features" => {
-                let mut rest = value;
                 if value & 1 != 0 {
-                    out.words(format_args!("ecn "));
-                    rest &= !1;
+                    out.mark("ecn", "ecn ");
                 }
+                let rest = value & !1;
                 if rest != 0 {
-                    out.words(format_args!("{rest:#x} "));
+                    out.put(key, format!("{rest:#x}"), format_args!("{rest:#x} "));
                 }
-                out.member(key, value);
             }
             "rtt" | "rttvar" | "rto_min" => {
                 let value = match *key {

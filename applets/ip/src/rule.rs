@@ -13,30 +13,30 @@ use crate::stop::{Res, Stop};
 use crate::words::{Prefix, Words, ip_text, matches, number};
 use crate::world::World;
 
-const DST: u16 = 1;
-const SRC: u16 = 2;
-const IIFNAME: u16 = 3;
-const GOTO: u16 = 4;
-const PRIORITY: u16 = 6;
-const FWMARK: u16 = 10;
-const FLOW: u16 = 11;
-const TUN_ID: u16 = 12;
-const SUPPRESS_IFGROUP: u16 = 13;
-const SUPPRESS_PREFIXLEN: u16 = 14;
-const TABLE: u16 = 15;
-const FWMASK: u16 = 16;
-const OIFNAME: u16 = 17;
-const L3MDEV: u16 = 19;
-const UID_RANGE: u16 = 20;
-const PROTOCOL: u16 = 21;
-const IP_PROTO: u16 = 22;
-const SPORT_RANGE: u16 = 23;
-const DPORT_RANGE: u16 = 24;
+pub(crate) const DST: u16 = 1;
+pub(crate) const SRC: u16 = 2;
+pub(crate) const IIFNAME: u16 = 3;
+pub(crate) const GOTO: u16 = 4;
+pub(crate) const PRIORITY: u16 = 6;
+pub(crate) const FWMARK: u16 = 10;
+pub(crate) const FLOW: u16 = 11;
+pub(crate) const TUN_ID: u16 = 12;
+pub(crate) const SUPPRESS_IFGROUP: u16 = 13;
+pub(crate) const SUPPRESS_PREFIXLEN: u16 = 14;
+pub(crate) const TABLE: u16 = 15;
+pub(crate) const FWMASK: u16 = 16;
+pub(crate) const OIFNAME: u16 = 17;
+pub(crate) const L3MDEV: u16 = 19;
+pub(crate) const UID_RANGE: u16 = 20;
+pub(crate) const PROTOCOL: u16 = 21;
+pub(crate) const IP_PROTO: u16 = 22;
+pub(crate) const SPORT_RANGE: u16 = 23;
+pub(crate) const DPORT_RANGE: u16 = 24;
 
-const INVERT: u32 = 0x2;
-const UNRESOLVED: u32 = 0x4;
-const IIF_DETACHED: u32 = 0x8;
-const OIF_DETACHED: u32 = 0x10;
+pub(crate) const INVERT: u32 = 0x2;
+pub(crate) const UNRESOLVED: u32 = 0x4;
+pub(crate) const IIF_DETACHED: u32 = 0x8;
+pub(crate) const OIF_DETACHED: u32 = 0x10;
 
 #[derive(Clone, Debug, Default)]
 struct Filter {

@@ -173,7 +173,7 @@ impl World {
     pub(crate) fn enter(&mut self, name: &str) -> Res {
         let bound = format!("{NETNS_DIR}/{name}");
         let path = std::path::Path::new(&bound);
-        let plain = !name.contains('/') && name != "." && name != "..";
+        let plain = !name.contains('/');
         if plain && !path.exists() && !name.bytes().all(|byte| byte.is_ascii_digit()) {
             let shown = netkit_core::text::printable(name);
             return Err(Stop::peer(
@@ -181,7 +181,7 @@ impl World {
                 format!("Cannot open network namespace \"{shown}\": No such file or directory"),
             ));
         }
-        let target = if plain && path.exists() { bound.as_str() } else { name };
+        let target = if path.exists() { bound.as_str() } else { name };
         netkit_sys::netns::enter(target).map_err(|error| {
             // A file that is no namespace, in the peer's words.
             if error.message.ends_with("is not a network namespace") {
