@@ -33,6 +33,7 @@ mod stop;
 mod why;
 mod words;
 mod world;
+mod xfrm;
 
 use std::io::Write as _;
 

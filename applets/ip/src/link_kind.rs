@@ -516,12 +516,11 @@ fn tun(out: &mut Out<'_>, _: &mut World, _: &Link, data: &Attrs<'_>) {
 /// The name that a file like passwd(5) gives to a number.
 fn account(file: &str, id: u64) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
-    let found = text.lines().find_map(|line| {
+    text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(id)).then(|| netkit_core::text::printable(name))
-    });
-    found
+    })
 }
 
 /// A key as IPv4 address, the way gre(7) tools have always shown it.

@@ -217,7 +217,8 @@ fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>) -> bool {
     match message.kind {
         kind::NEW_LINK | kind::DEL_LINK => {
             remember(world, message);
-            link::print(out, world, message, &addr::Filter::all(family), false, false)
+            // A family chooses addresses, routes and rules; news of links are shown whole.
+            link::print(out, world, message, &addr::Filter::all(0), false, false)
         }
         kind::NEW_ADDR | kind::DEL_ADDR => {
             let shown = Addr::read(message.payload).is_some_and(|addr| of_family(addr.family));

@@ -6,7 +6,7 @@ use netkit_core::{Ctx, Error, Exit};
 use crate::stop::{Res, Stop, USAGE};
 use crate::words::{Words, matches};
 use crate::world::World;
-use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule, why};
+use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule, why, xfrm};
 
 /// What a verb does.
 #[derive(Clone, Copy)]
@@ -144,6 +144,69 @@ const MADDR: &[(&str, Verb)] = &[
 ];
 /// Its words are objects, not verbs.
 const MONITOR: &[(&str, Verb)] = &[("", Run(monitor::run))];
+const XFRM: &[(&str, Verb)] = &[("", Run(xfrm::run))];
+const STATES: &[(&str, Verb)] = &[
+    ("", Run(xfrm::states)),
+    ("add", Modifies),
+    ("update", Modifies),
+    ("allocspi", Modifies),
+    ("delete", Modifies),
+    ("deleteall", Modifies),
+    ("delall", Modifies),
+    ("list", Run(xfrm::states)),
+    ("show", Run(xfrm::states)),
+    ("lst", Run(xfrm::states)),
+    ("get", Missing("`ip xfrm state list spi N` chooses one")),
+    ("flush", Modifies),
+    ("count", Missing("`ip xfrm state list` has them all")),
+    ("help", Help),
+];
+const POLICIES: &[(&str, Verb)] = &[
+    ("", Run(xfrm::policies)),
+    ("add", Modifies),
+    ("update", Modifies),
+    ("delete", Modifies),
+    ("deleteall", Modifies),
+    ("delall", Modifies),
+    ("list", Run(xfrm::policies)),
+    ("show", Run(xfrm::policies)),
+    ("lst", Run(xfrm::policies)),
+    ("get", Missing("`ip xfrm policy list dir D src P dst P` chooses one")),
+    ("flush", Modifies),
+    ("count", Missing("`ip xfrm policy list` has them all")),
+    ("set", Modifies),
+    ("setdefault", Modifies),
+    ("getdefault", Missing("`ip xfrm policy list` has the policies")),
+    ("help", Help),
+];
+const TUNNEL: &[(&str, Verb)] = &[
+    ("", Missing(TUNNELS)),
+    ("add", Modifies),
+    ("change", Modifies),
+    ("delete", Modifies),
+    ("show", Missing(TUNNELS)),
+    ("lst", Missing(TUNNELS)),
+    ("list", Missing(TUNNELS)),
+    ("prl", Modifies),
+    ("6rd", Modifies),
+    ("help", Help),
+];
+const TUNNELS: &str = "`ip -d link show type ipip` (gre, sit, vti, ip6tnl ...) shows tunnels";
+
+/// The objects below `ip xfrm`.
+pub(crate) fn run_xfrm(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Exit> {
+    let Some(word) = words.next() else { return Err(help::page(ctx, "ip")) };
+    if matches(&word, "state") {
+        verb(ctx, world, "ip", "xfrm state", STATES, words)
+    } else if matches(&word, "policy") {
+        verb(ctx, world, "ip", "xfrm policy", POLICIES, words)
+    } else if matches(&word, "monitor") {
+        Err(Stop::House(Error::usage("`ip xfrm monitor` is not offered; `ip xfrm state` and `policy` show what is")))
+    } else {
+        Err(help::page(ctx, "ip"))
+    }
+}
+
 const WHY: &[(&str, Verb)] = &[("", Run(why::run))];
 const NONE: &[(&str, Verb)] = &[];
 
@@ -163,15 +226,15 @@ const OBJECTS: &[Object] = &[
     Object { name: "fou", verbs: NONE },
     Object { name: "ila", verbs: NONE },
     Object { name: "macsec", verbs: NONE },
-    Object { name: "tunnel", verbs: NONE },
-    Object { name: "tunl", verbs: NONE },
+    Object { name: "tunnel", verbs: TUNNEL },
+    Object { name: "tunl", verbs: TUNNEL },
     Object { name: "tuntap", verbs: NONE },
     Object { name: "tap", verbs: NONE },
     Object { name: "token", verbs: NONE },
     Object { name: "tcpmetrics", verbs: NONE },
     Object { name: "tcp_metrics", verbs: NONE },
     Object { name: "monitor", verbs: MONITOR },
-    Object { name: "xfrm", verbs: NONE },
+    Object { name: "xfrm", verbs: XFRM },
     Object { name: "mroute", verbs: NONE },
     Object { name: "mrule", verbs: NONE },
     Object { name: "netns", verbs: NETNS },
@@ -274,6 +337,9 @@ fn verb(
     let Some(word) = words.peek().map(str::to_owned) else {
         return match verbs.first() {
             Some((_, Run(command))) => enter(ctx, world).and_then(|()| command(ctx, world, words)),
+            Some((_, Missing(instead))) => {
+                Err(Stop::House(Error::usage(format!("`{program} {object}` is not offered; {instead}"))))
+            }
             _ => Err(Stop::incomplete()),
         };
     };

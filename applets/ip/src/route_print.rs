@@ -198,7 +198,8 @@ fn put_destination(out: &mut Out<'_>, route: &Route, attrs: &Attrs<'_>, colour: 
     match attrs.find(rta::SRC) {
         Some(attr) => {
             let source = with_bits(attr.ip(), route.src_len);
-            out.put("from", source.as_str(), format_args!("from {source} "));
+            out.member("from", source.as_str());
+            out.paint(colour, &format!("from {source} "));
         }
         None if route.src_len != 0 => {
             let text = format!("0/{}", route.src_len);

@@ -40,7 +40,8 @@ struct Packet {
 
 impl Packet {
     fn of(question: &Question, uid: Option<u32>) -> Packet {
-        let find = |kind: u16| question.attrs.iter().find(|(known, _)| *known == kind).map(|(_, value)| value.as_slice());
+        let find =
+            |kind: u16| question.attrs.iter().find(|(known, _)| *known == kind).map(|(_, value)| value.as_slice());
         let ip = |kind: u16| find(kind).and_then(|value| netkit_nl::Attr { kind, value }.ip());
         let number = |kind: u16| find(kind).and_then(|value| raw::u32(value, 0));
         let index = |kind: u16| find(kind).and_then(|value| raw::i32(value, 0));
@@ -114,7 +115,13 @@ impl Packet {
             // Taken only where a VRF is the way in or out; the kernel's answer would name its table.
             check(Some(false));
         }
-        let taken = if !all { Some(false) } else if open { None } else { Some(true) };
+        let taken = if !all {
+            Some(false)
+        } else if open {
+            None
+        } else {
+            Some(true)
+        };
         taken.map(|taken| taken != (found.flags & rule::INVERT != 0))
     }
 }
@@ -131,7 +138,9 @@ fn best<'d>(routes: &'d Dump, packet: &Packet, table: u32) -> Option<Message<'d>
             && route.flags & crate::route::CLONED == 0
             && (route.tos == 0 || route.tos == packet.tos)
             && same_prefix(destination, packet.destination, route.dst_len)
-            && packet.oif.is_none_or(|oif| attrs.find(rta::OIF).and_then(|attr| attr.i32()).is_none_or(|own| own == oif));
+            && packet
+                .oif
+                .is_none_or(|oif| attrs.find(rta::OIF).and_then(|attr| attr.i32()).is_none_or(|own| own == oif));
         let metric = attrs.find(rta::PRIORITY).and_then(|attr| attr.u32()).unwrap_or(0);
         fits.then_some((route.dst_len, route.tos, std::cmp::Reverse(metric), message))
     });
@@ -176,10 +185,11 @@ fn decide<'d>(
             1 => {
                 let route = best(routes, packet, table);
                 let thrown = route.is_some_and(|route| Route::read(route.payload).is_some_and(|route| route.kind == 9));
-                let suppressed = attrs.find(rule::SUPPRESS_PREFIXLEN).and_then(|attr| attr.i32()).is_some_and(|least| {
-                    let bits = route.and_then(|route| Route::read(route.payload)).map_or(0, |route| route.dst_len);
-                    least >= 0 && i32::from(bits) <= least
-                });
+                let suppressed =
+                    attrs.find(rule::SUPPRESS_PREFIXLEN).and_then(|attr| attr.i32()).is_some_and(|least| {
+                        let bits = route.and_then(|route| Route::read(route.payload)).map_or(0, |route| route.dst_len);
+                        least >= 0 && i32::from(bits) <= least
+                    });
                 let chosen = match answered {
                     Some(answered) => answered == table && !suppressed,
                     None => route.is_some() && !thrown && !suppressed,
@@ -236,13 +246,18 @@ pub(crate) fn run(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Ex
     out.put("destination", destination.as_str(), format_args!("{:<12}{destination}\n", "destination"));
     match decision.rule {
         Some(message) => nested(&mut out, "rule", |out| rule::print(out, world, &message)),
-        None => out.put("rule", netkit_core::json::Value::Null, format_args!("{:<12}no rule that can be told\n", "rule")),
+        None => {
+            out.put("rule", netkit_core::json::Value::Null, format_args!("{:<12}no rule that can be told\n", "rule"))
+        }
     }
     if decision.open > 0 {
         out.put(
             "rules_open",
             decision.open,
-            format_args!("{:<12}{} rules ask for a port, protocol or user that the question leaves open\n", "", decision.open),
+            format_args!(
+                "{:<12}passed over, for want of ports, protocol or user in the question: {}\n",
+                "", decision.open
+            ),
         );
     }
     if let Some(message) = decision.route {
@@ -288,7 +303,13 @@ fn nested(out: &mut Out<'_>, key: &str, print: impl FnOnce(&mut Out<'_>)) {
 }
 
 /// From the route on: neighbour, link, sizes.
-fn path(out: &mut Out<'_>, world: &mut World, packet: &Packet, answer: &Message<'_>, problems: &mut Vec<String>) -> Res {
+fn path(
+    out: &mut Out<'_>,
+    world: &mut World,
+    packet: &Packet,
+    answer: &Message<'_>,
+    problems: &mut Vec<String>,
+) -> Res {
     let Some(route) = Route::read(answer.payload) else { return Ok(()) };
     let attrs = answer.attrs(Route::LENGTH);
     let Some(index) = attrs.find(rta::OIF).and_then(|attr| attr.i32()) else { return Ok(()) };

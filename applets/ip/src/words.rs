@@ -38,13 +38,6 @@ impl Words {
         self.next().ok_or_else(Stop::incomplete)
     }
 
-    /// Consumes the next word if it is exactly `word`.
-    pub(crate) fn take(&mut self, word: &str) -> bool {
-        let found = self.peek() == Some(word);
-        self.at += usize::from(found);
-        found
-    }
-
     pub(crate) fn rest(&mut self) -> Vec<String> {
         let rest = self.items.get(self.at..).unwrap_or_default().to_vec();
         self.at = self.items.len();

@@ -103,7 +103,7 @@ impl<'a> Attrs<'a> {
     /// The first attribute of this type, which is the one that iproute2 goes by.
     pub fn find(&self, kind: u16) -> Option<Attr<'a>> {
         let mut walk = *self;
-        walk.by_ref().find_map(|attr| (attr.kind == kind).then_some(attr))
+        Iterator::find(&mut walk, |attr| attr.kind == kind)
     }
 
     /// Whether nothing is left.
