@@ -11,7 +11,7 @@ struct Attrs(Vec<u8>);
 
 impl Attrs {
     fn raw(mut self, kind: u16, value: &[u8]) -> Attrs {
-        self.0.extend_from_slice(&u16::try_from(value.len() + 4).unwrap().to_ne_bytes());
+        self.0.extend_from_slice(&u16::try_from(value.len() + 4).unwrap_or(u16::MAX).to_ne_bytes());
         self.0.extend_from_slice(&kind.to_ne_bytes());
         self.0.extend_from_slice(value);
         self.0.resize(self.0.len().next_multiple_of(4), 0);
@@ -114,7 +114,7 @@ impl Link {
         payload.extend_from_slice(&self.flags.to_ne_bytes());
         payload.extend_from_slice(&[0; 4]);
         payload.extend_from_slice(&attrs.0);
-        let mut out = u32::try_from(payload.len() + 16).unwrap().to_ne_bytes().to_vec();
+        let mut out = u32::try_from(payload.len() + 16).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
         out.extend_from_slice(&16u16.to_ne_bytes()); // RTM_NEWLINK
         out.resize(16, 0);
         out.extend_from_slice(&payload);

@@ -12,7 +12,7 @@ ip link set lo up
 ip netns add other
 ip link add v0 type veth peer name v1
 ip link add w0 type veth peer name w1 netns other
-ip link add br0 type bridge mcast_snooping 0
+ip link add br0 type bridge mcast_snooping 0 forward_delay 0
 ip link set v1 master br0
 ip link add vx0 type vxlan id 42 local 10.0.0.1 dev v0 dstport 4789
 ip link add vx6 type vxlan id 43 remote 10.0.0.9 dstport 4789 ttl 5 nolearning
@@ -23,6 +23,15 @@ ip tuntap add t0 mode tun
 ip tuntap add tp0 mode tap multi_queue
 for link in v0 v1 br0 w0 vx0 mv0; do ip link set $link up; done
 ip -n other link set w1 up
+# The kernel takes up to a second to notice carriers; addresses and routes of IPv6 follow.
+for link in v0 v1 br0 w0 mv0; do
+    tries=0
+    until ip -o link show $link | grep -q 'state UP' && ip -o -6 addr show dev $link scope link | grep -q fe80; do
+        tries=$((tries + 1))
+        [ $tries -lt 400 ]
+        sleep 0.05
+    done
+done
 ip link set v0 alias "the uplink"
 ip link property add dev v0 altname uplink-long-name
 ip link set w0 group 7
