@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         lab::trial("ip_diff::masks", mask::masks),
         lab::trial("ip_diff::same_as_the_peer", same_as_the_peer),
+        lab::trial("ip_diff::kinds_as_json", kinds_as_json),
         lab::trial("ip_diff::nothing_is_changed", nothing_is_changed),
         lab::trial("ip_diff::broken_recordings", broken_recordings),
         lab::trial("ip_diff::streams_of_changes", streams_of_changes),
@@ -165,6 +166,50 @@ fn same_as_the_peer() -> Result<(), Stop> {
         return Ok(());
     }
     Err(Stop::Fail(format!("{} of {seen} cases:\n{}", wrong.len(), wrong.join("\n"))))
+}
+
+/// The peer prints JSON only of what the kernel answers, so a small library (tests/ip_diff/answer.c) answers in the
+/// kernel's place with the recording; ours reads the same recording as a file. Every kind must give the same values.
+fn kinds_as_json() -> Result<(), Stop> {
+    let scene = Scene::new()?;
+    let compiler = lab::tool("gcc", "gcc")?;
+    let (source, library, recording) =
+        (scene.dir.0.join("answer.c"), scene.dir.0.join("answer.so"), scene.dir.0.join("kinds"));
+    std::fs::write(&source, include_str!("ip_diff/answer.c"))?;
+    let compiled = lab::run(Command::new(compiler).args(["-shared", "-fPIC", "-o"]).args([&library, &source]), LIMIT)?;
+    if !compiled.status.success() {
+        return Err(Stop::Fail(String::from_utf8_lossy(&compiled.stderr).into_owned()));
+    }
+    let peer = scene
+        .command("env")
+        .arg(format!("LD_PRELOAD={}", library.display()))
+        .arg(format!("RECORDING={}", recording.display()))
+        .args(["ip", "-j", "-d", "link"])
+        .output()?;
+    let text = String::from_utf8_lossy(&peer.stdout);
+    let peer: Vec<serde_json::Value> =
+        serde_json::from_str(&text).map_err(|error| format!("the peer: {error}: {text}"))?;
+    let ours = lab::run(
+        scene.command(&lab::netkit().to_string_lossy()).args(["ip", "-j", "-d", "monitor", "file"]).arg(&recording),
+        LIMIT,
+    )?;
+    let mut compared = 0;
+    for line in String::from_utf8_lossy(&ours.stdout).lines() {
+        let ours: serde_json::Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
+        let name = ours.get("ifname").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let peer = peer.iter().find(|link| link.get("ifname").and_then(serde_json::Value::as_str) == Some(name));
+        let part = |link: Option<&serde_json::Value>| {
+            let parts =
+                ["flags", "address", "broadcast", "permaddr", "linkinfo", "altnames", "parentdev", "promiscuity"];
+            let shown = parts.map(|key| {
+                format!("{key}: {}", link.and_then(|link| link.get(key)).unwrap_or(&serde_json::Value::Null))
+            });
+            shown.join("\n")
+        };
+        same(name, &part(peer), &part(Some(&ours)))?;
+        compared += 1;
+    }
+    if compared >= 35 { Ok(()) } else { Err(Stop::Fail(format!("only {compared} links were compared"))) }
 }
 
 /// Every verb that would change something is refused by name with status 2, and nothing has changed.

@@ -276,7 +276,8 @@ struct Outer {
 impl Outer {
     fn ttl(&self, out: &mut Out<'_>, data: &Attrs<'_>) {
         if data.find(self.ttl_inherit).and_then(|attr| attr.u8()).unwrap_or(0) != 0 {
-            out.put("ttl", "inherit", format_args!("ttl inherit "));
+            // Only in words, as the peer has it.
+            out.words(format_args!("ttl inherit "));
         } else if let Some(ttl) = data.find(self.ttl).and_then(|attr| attr.u8()) {
             match ttl {
                 0 => out.put("ttl", 0u8, format_args!("ttl auto ")),

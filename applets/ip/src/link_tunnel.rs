@@ -29,13 +29,13 @@ fn lower(out: &mut Out<'_>, world: &mut World, data: &Attrs<'_>, kind: u16) {
 fn ttl_and_tos(out: &mut Out<'_>, data: &Attrs<'_>, ttl: u16, tos: u16) {
     if let Some(ttl) = data.find(ttl).and_then(|attr| attr.u8()) {
         match ttl {
-            0 => out.put("ttl", "inherit", format_args!("ttl inherit ")),
+            0 => out.put("ttl", 0u8, format_args!("ttl inherit ")),
             ttl => out.put("ttl", ttl, format_args!("ttl {ttl} ")),
         }
     }
     match data.find(tos).and_then(|attr| attr.u8()) {
         None | Some(0) => {}
-        Some(1) => out.put("tos", "inherit", format_args!("tos inherit ")),
+        Some(1) => out.put("tos", "0x1", format_args!("tos inherit ")),
         Some(tos) => out.put("tos", format!("{tos:#x}"), format_args!("tos {tos:#x} ")),
     }
 }
@@ -94,7 +94,7 @@ fn over_ipv4(out: &mut Out<'_>, world: &mut World, data: &Attrs<'_>, sit: bool) 
             _ => "",
         };
         if !mode.is_empty() {
-            out.put("mode", mode, format_args!("{mode} "));
+            out.put("proto", mode, format_args!("{mode} "));
         }
     }
     endpoint(out, data, 3, "remote");
@@ -120,7 +120,6 @@ fn sixrd(out: &mut Out<'_>, data: &Attrs<'_>) {
     if length == 0 {
         return;
     }
-    out.object("6rd");
     let prefix = data.find(11).and_then(|attr| attr.ip()).map(ip_text).unwrap_or_default();
     out.put("prefix", prefix.as_str(), format_args!("6rd-prefix {prefix}"));
     out.put("prefixlen", length, format_args!("/{length} "));
@@ -129,7 +128,6 @@ fn sixrd(out: &mut Out<'_>, data: &Attrs<'_>) {
         out.put("relay_prefix", relay.as_str(), format_args!("6rd-relay_prefix {relay}"));
         out.put("relay_prefixlen", relay_length, format_args!("/{relay_length} "));
     }
-    out.end();
 }
 
 /// Keys, sequence numbers and checksums; bits in network order.
@@ -161,8 +159,8 @@ pub(crate) fn gre(out: &mut Out<'_>, world: &mut World, _: &Link, data: &Attrs<'
     endpoint(out, data, 6, "local");
     lower(out, world, data, 1);
     ttl_and_tos(out, data, 8, 9);
-    if data.find(10).and_then(|attr| attr.u8()) == Some(0) {
-        out.put("pmtudisc", false, format_args!("nopmtudisc "));
+    if let Some(discovery) = data.find(10).and_then(|attr| attr.u8()) {
+        out.put("pmtudisc", discovery != 0, format_args!("{}", if discovery == 0 { "nopmtudisc " } else { "" }));
     }
     if data.find(19).and_then(|attr| attr.u8()).unwrap_or(0) != 0 {
         out.put("ignore_df", true, format_args!("ignore-df "));
@@ -185,7 +183,7 @@ fn limit_and_flow(out: &mut Out<'_>, data: &Attrs<'_>, flags: u32, kinds: [u16; 
     let [hops, limit, flow] = kinds;
     if let Some(ttl) = data.find(hops).and_then(|attr| attr.u8()) {
         match ttl {
-            0 => out.put("ttl", "inherit", format_args!("hoplimit inherit ")),
+            0 => out.put("ttl", 0u8, format_args!("hoplimit inherit ")),
             ttl => out.put("ttl", ttl, format_args!("hoplimit {ttl} ")),
         }
     }
