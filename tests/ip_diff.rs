@@ -28,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         lab::trial("ip_diff::nothing_is_changed", nothing_is_changed),
         lab::trial("ip_diff::broken_recordings", broken_recordings),
         lab::trial("ip_diff::streams_of_changes", streams_of_changes),
+        lab::trial("ip_diff::why", why),
         lab::trial("ip_diff::without_privilege", without_privilege),
     ]
 }
@@ -358,6 +359,87 @@ fn streams_of_changes() -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// Each layer that can be at fault is named, and the status says whether one is.
+fn why() -> Result<(), Stop> {
+    let scene = Scene::new()?;
+    // Question, status, what the screen must say.
+    for (question, status, lines) in [
+        (
+            "10.1.2.3",
+            0,
+            &[
+                "table       main",
+                "route       10.1.0.0/16 via 10.0.0.254 dev v0",
+                "PERMANENT",
+                "mtu         1400 (link 1500, route 1400)",
+            ][..],
+        ),
+        ("127.0.0.1", 0, &["rule        0:\tfrom all lookup local", "mtu         65536 (link 65536)"]),
+        ("192.168.7.2", 0, &["neighbour   192.168.7.2 on w0: not asked for yet", "link        4: w0@if"]),
+        ("10.12.1.1", 0, &["route       10.12.0.0/16 nhid 1", "neighbour   10.0.0.250 dev v0"]),
+        (
+            "10.3.1.1",
+            1,
+            &[
+                "route       blackhole 10.3.0.0/16",
+                "refused     Invalid argument",
+                "problem     the route is of type blackhole",
+            ],
+        ),
+        ("10.4.1.1", 1, &["problem     the route is of type unreachable"]),
+        (
+            "10.20.1.1",
+            1,
+            &[
+                "rule        400:\tfrom all to 10.20.0.0/16 prohibit",
+                "refused     Permission denied",
+                "problem     the rule forbids it",
+            ],
+        ),
+        ("10.0.0.252", 1, &["FAILED", "problem     10.0.0.252 does not answer on v0"]),
+        ("203.0.113.1", 1, &["rule        800:\tfrom all blackhole", "problem     the rule forbids it"]),
+        ("10.7.1.1 mark 0x10", 0, &["rule        200:\tfrom all fwmark 0x10/0xff lookup 200", "table       200"]),
+        ("203.0.113.1 ipproto udp dport 53", 1, &["lookup 1000", "problem     10.0.0.252 does not answer on v0"]),
+        ("2001:db8:2::1", 0, &["route       2001:db8:2::/48 via 2001:db8::2 dev v0", "router PERMANENT"]),
+        (
+            "2001:db8:9::1",
+            1,
+            &["rule        110:\tfrom all to 2001:db8:9::/48 unreachable", "problem     the rule forbids it"],
+        ),
+    ] {
+        let answer = scene.answer(true, &format!("ip why {question}"))?;
+        let missing: Vec<_> = lines.iter().filter(|line| !answer.out.contains(**line)).collect();
+        if answer.status != Some(status) || !missing.is_empty() || !answer.err.is_empty() {
+            return Err(Stop::Fail(format!(
+                "{question}: {:?}, without {missing:?}\n{}{}",
+                answer.status, answer.out, answer.err
+            )));
+        }
+    }
+    let output =
+        lab::run(scene.command(&lab::netkit().to_string_lossy()).args(["ip", "-j", "why", "10.0.0.252"]), LIMIT)?;
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    let at = |pointer: &str| value.pointer(pointer).map(ToString::to_string).unwrap_or_default();
+    let shown = [
+        "/schema",
+        "/rule/table",
+        "/answer/dev",
+        "/neighbour/state/0",
+        "/link/ifname",
+        "/mtu/effective",
+        "/problems/0",
+    ]
+    .map(at);
+    let expected = r#""ip-why/1" "main" "v0" "FAILED" "v0" 1500 "10.0.0.252 does not answer on v0""#;
+    same("JSON", expected, &shown.join(" "))?;
+    let answer = scene.answer(true, "ip why")?;
+    same(
+        "no destination",
+        "need at least a destination address Some(1)",
+        &format!("{} {:?}", answer.err, answer.status),
+    )
 }
 
 /// What works as nobody: everything but namespaces and transforms.

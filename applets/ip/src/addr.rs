@@ -1,5 +1,7 @@
 //! `ip address`, and the listing of links that `ip link` shares with it.
 
+use std::collections::BTreeMap;
+
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_nl::route::{Addr, Link, kind};
@@ -244,6 +246,7 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
     world.link(0);
     let with_addresses = view == View::Address && filter.family != 17;
     let addresses = if with_addresses { Some(addresses(world, &filter)?) } else { None };
+    let by_link = addresses.as_ref().map(by_link).unwrap_or_default();
     let style = world.options.style;
     let brief = world.options.brief;
     // `-o` says the interface with each address instead of once before them.
@@ -253,9 +256,8 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
     out.array("");
     for message in links.messages().filter(|message| message.kind == kind::NEW_LINK) {
         let Some(found) = Link::read(message.payload) else { continue };
-        if let Some(addresses) = &addresses
-            && !has_wanted(addresses, &found, &filter)
-        {
+        let own = by_link.get(&found.index).map(Vec::as_slice).unwrap_or_default();
+        if with_addresses && !has_wanted(own, &filter) {
             continue;
         }
         out.object("");
@@ -270,15 +272,12 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
             out.abandon();
             continue;
         }
-        if let Some(addresses) = &addresses {
+        if with_addresses {
             out.array("addr_info");
-            for message in addresses.messages() {
-                let belongs = Addr::read(message.payload).is_some_and(|addr| {
-                    i32::try_from(addr.index) == Ok(found.index) && belongs(&addr, &message, &filter)
-                });
-                if belongs {
+            for message in own {
+                if Addr::read(message.payload).is_some_and(|addr| belongs(&addr, message, &filter)) {
                     out.object("");
-                    print(&mut out, world, &message, device);
+                    print(&mut out, world, message, device);
                     out.end();
                 }
             }
@@ -307,18 +306,21 @@ fn belongs(addr: &Addr, message: &Message<'_>, filter: &Filter) -> bool {
 }
 
 /// A link is listed when it has a wanted address, or none at all and nothing but the link is asked for.
-fn has_wanted(addresses: &Dump, link: &Link, filter: &Filter) -> bool {
-    let mut none = true;
+fn has_wanted(own: &[Message<'_>], filter: &Filter) -> bool {
+    let wanted =
+        |message: &Message<'_>| Addr::read(message.payload).is_some_and(|addr| belongs(&addr, message, filter));
+    own.iter().any(wanted) || (own.is_empty() && filter.family == 0 && filter.label.is_none())
+}
+
+/// The addresses of each link, in the kernel's order.
+fn by_link(addresses: &Dump) -> BTreeMap<i32, Vec<Message<'_>>> {
+    let mut map: BTreeMap<i32, Vec<Message<'_>>> = BTreeMap::new();
     for message in addresses.messages() {
-        let Some(addr) = Addr::read(message.payload) else { continue };
-        if i32::try_from(addr.index) == Ok(link.index) {
-            none = false;
-            if belongs(&addr, &message, filter) {
-                return true;
-            }
+        if let Some(index) = Addr::read(message.payload).and_then(|addr| i32::try_from(addr.index).ok()) {
+            map.entry(index).or_default().push(message);
         }
     }
-    none && filter.family == 0 && filter.label.is_none()
+    map
 }
 
 /// The links to choose from: one, where one is named.

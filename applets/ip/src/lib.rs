@@ -30,6 +30,7 @@ mod route;
 mod route_print;
 mod rule;
 mod stop;
+mod tunnel;
 mod why;
 mod words;
 mod world;

@@ -6,7 +6,7 @@ use netkit_core::{Ctx, Error, Exit};
 use crate::stop::{Res, Stop, USAGE};
 use crate::words::{Words, matches};
 use crate::world::World;
-use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule, why, xfrm};
+use crate::{addr, bridge, help, link, maddr, monitor, neigh, netns, nexthop, route, rule, tunnel, why, xfrm};
 
 /// What a verb does.
 #[derive(Clone, Copy)]
@@ -180,18 +180,17 @@ const POLICIES: &[(&str, Verb)] = &[
     ("help", Help),
 ];
 const TUNNEL: &[(&str, Verb)] = &[
-    ("", Missing(TUNNELS)),
+    ("", Run(tunnel::show)),
     ("add", Modifies),
     ("change", Modifies),
     ("delete", Modifies),
-    ("show", Missing(TUNNELS)),
-    ("lst", Missing(TUNNELS)),
-    ("list", Missing(TUNNELS)),
+    ("show", Run(tunnel::show)),
+    ("lst", Run(tunnel::show)),
+    ("list", Run(tunnel::show)),
     ("prl", Modifies),
     ("6rd", Modifies),
     ("help", Help),
 ];
-const TUNNELS: &str = "`ip -d link show type ipip` (gre, sit, vti, ip6tnl ...) shows tunnels";
 
 /// The objects below `ip xfrm`.
 pub(crate) fn run_xfrm(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Exit> {

@@ -64,11 +64,13 @@ pub(crate) struct Out<'a> {
     pub(crate) style: Style,
     text: String,
     stack: Vec<Frame>,
+    /// Records of the outermost array that are written already: a table of a million routes is never held whole.
+    written: usize,
 }
 
 impl<'a> Out<'a> {
     pub(crate) fn new(sink: &'a mut dyn Write, style: Style) -> Out<'a> {
-        Out { sink, style, text: String::new(), stack: Vec::new() }
+        Out { sink, style, text: String::new(), stack: Vec::new(), written: 0 }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -162,11 +164,33 @@ impl<'a> Out<'a> {
     }
 
     fn closed(&mut self, key: &str, value: Value) {
-        if self.stack.is_empty() {
-            self.text.push_str(&if self.style.pretty { pretty(&value) } else { value.to_string() });
-            self.text.push('\n');
+        match self.stack.as_slice() {
+            [] if self.written > 0 => {
+                self.text.push_str(if self.style.pretty { " ]\n" } else { "]\n" });
+                self.written = 0;
+            }
+            [] => {
+                self.layout(&value, 0);
+                self.text.push('\n');
+            }
+            [Frame::Array(..)] => {
+                self.text.push_str(match (self.written, self.style.pretty) {
+                    (0, true) => "[ ",
+                    (0, false) => "[",
+                    _ => ",",
+                });
+                self.written += 1;
+                self.layout(&value, 1);
+            }
+            _ => self.member(key, value),
+        }
+    }
+
+    fn layout(&mut self, value: &Value, depth: usize) {
+        if self.style.pretty {
+            lay_out(&mut self.text, value, depth);
         } else {
-            self.member(key, value);
+            let _ = write!(self.text, "{value}");
         }
     }
 
@@ -205,12 +229,6 @@ impl<'a> Out<'a> {
 }
 
 /// The layout iproute2 gives to `-p`: lists of values on one line, `},{` between objects.
-fn pretty(value: &Value) -> String {
-    let mut out = String::new();
-    lay_out(&mut out, value, 0);
-    out
-}
-
 fn lay_out(out: &mut String, value: &Value, depth: usize) {
     let indent = |out: &mut String, depth: usize| {
         out.push('\n');
@@ -241,5 +259,45 @@ fn lay_out(out: &mut String, value: &Value, depth: usize) {
         plain => {
             let _ = write!(out, "{plain}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(json: bool, pretty: bool, records: usize) -> String {
+        let mut sink = Vec::new();
+        let mut out = Out::new(&mut sink, Style { json, pretty, ..Style::default() });
+        out.array("");
+        for index in 0..records {
+            out.object("");
+            out.put("n", index, format_args!("n {index} "));
+            out.array("flags");
+            out.put("", "A", format_args!("<A"));
+            out.put("", "B", format_args!(",B>"));
+            out.end();
+            out.newline();
+            out.end();
+            out.object("");
+            out.put("left", true, format_args!(""));
+            out.abandon();
+        }
+        out.end();
+        out.flush().unwrap();
+        String::from_utf8(sink).unwrap()
+    }
+
+    #[test]
+    fn text_and_json_from_one_call() {
+        assert_eq!(printed(false, false, 2), "n 0 <A,B>\nn 1 <A,B>\n");
+        assert_eq!(
+            printed(true, false, 2),
+            r#"[{"n":0,"flags":["A","B"]},{"n":1,"flags":["A","B"]}]"#.to_owned() + "\n"
+        );
+        assert_eq!(printed(true, false, 0), "[]\n");
+        let laid = "[ {\n        \"n\": 0,\n        \"flags\": [ \"A\",\"B\" ]\n    } ]\n";
+        assert_eq!(printed(true, true, 1), laid);
+        assert_eq!(printed(true, true, 0), "[ ]\n");
     }
 }
