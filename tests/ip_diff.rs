@@ -78,6 +78,9 @@ impl Scene {
             let ended = self.holder.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
                 let errors = std::fs::read_to_string(self.dir.0.join("errors"))?;
+                if ["Unknown device type", "not supported", "/dev/net/tun"].iter().any(|sign| errors.contains(sign)) {
+                    return Err(lab::Skip(format!("this kernel lacks what the scene is made of: {errors}")).into());
+                }
                 return Err(Stop::Fail(format!("the scene does not stand ({ended:?}): {errors}")));
             }
             std::thread::sleep(Duration::from_millis(5));

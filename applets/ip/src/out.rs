@@ -79,10 +79,16 @@ impl<'a> Out<'a> {
 
     /// A fact: a member in JSON, words in text.
     pub(crate) fn put(&mut self, key: &str, value: impl Into<Value>, words: fmt::Arguments<'_>) {
+        self.fact(key, value.into(), words);
+    }
+
+    /// One copy for every type of value: there are hundreds of facts.
+    #[inline(never)]
+    fn fact(&mut self, key: &str, value: Value, words: fmt::Arguments<'_>) {
         if self.style.json {
-            self.member(key, value.into());
+            self.add(key, value);
         } else {
-            self.words(words);
+            let _ = self.text.write_fmt(words);
         }
     }
 
@@ -117,6 +123,7 @@ impl<'a> Out<'a> {
     }
 
     /// Words without a JSON side.
+    #[inline(never)]
     pub(crate) fn words(&mut self, words: fmt::Arguments<'_>) {
         if !self.style.json {
             let _ = self.text.write_fmt(words);
@@ -125,12 +132,17 @@ impl<'a> Out<'a> {
 
     /// A member without words.
     pub(crate) fn member(&mut self, key: &str, value: impl Into<Value>) {
+        self.add(key, value.into());
+    }
+
+    #[inline(never)]
+    fn add(&mut self, key: &str, value: Value) {
         if !self.style.json {
             return;
         }
         match self.stack.last_mut() {
-            Some(Frame::Object(_, members)) => members.push((key.to_owned(), value.into())),
-            Some(Frame::Array(_, items)) => items.push(value.into()),
+            Some(Frame::Object(_, members)) => members.push((key.to_owned(), value)),
+            Some(Frame::Array(_, items)) => items.push(value),
             None => {}
         }
     }
