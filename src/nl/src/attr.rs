@@ -101,7 +101,6 @@ impl<'a> Attrs<'a> {
     }
 
     /// The first attribute of this type, which is the one that iproute2 goes by.
-    #[inline(never)]
     pub fn find(&self, kind: u16) -> Option<Attr<'a>> {
         let mut walk = *self;
         Iterator::find(&mut walk, |attr| attr.kind == kind)
