@@ -13,7 +13,7 @@ use crate::options::Timestamp;
 use crate::out::Out;
 use crate::stop::{FAILED, Res, Stop};
 use crate::words::{Words, matches};
-use crate::world::{Known, World};
+use crate::world::World;
 use crate::{addr, link, neigh, netns, nexthop, route, route_print, rule};
 
 /// What can be watched: word, label, multicast groups (RTNLGRP_* less one) of no family, of IPv4, of IPv6.
@@ -274,15 +274,7 @@ fn remember(world: &mut World, message: &Message<'_>) {
         world.forget(found.index);
         return;
     }
-    let attrs = message.attrs(Link::LENGTH);
-    if let Some(name) = attrs.find(link::attr::IFNAME) {
-        let known = Known {
-            name: name.text(),
-            flags: found.flags,
-            arp: found.arp,
-            foreign: attrs.find(link::attr::LINK_NETNSID).is_some(),
-            queue: attrs.find(link::attr::TXQLEN).and_then(|attr| attr.u32()).unwrap_or(0),
-        };
+    if let Some((_, known)) = crate::world::read_known(message) {
         world.learn(found.index, known);
     }
 }

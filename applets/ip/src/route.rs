@@ -427,7 +427,6 @@ pub(crate) fn one(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Ex
     for warning in &question.warnings {
         ctx.say(warning);
     }
-    world.link(0);
     let answer = world.route()?.exchange(&question.request()).map_err(Stop::talk)?;
     let style = world.options.style;
     let mut out = Out::new(&mut *ctx.stdout, style);

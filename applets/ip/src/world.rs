@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 
 use netkit_nl::route::{Link, kind, nsid_of};
-use netkit_nl::{Dump, Protocol, Request, Socket, flags};
+use netkit_nl::{Dump, Message, Protocol, Request, Socket, flags};
 
 use crate::names::Names;
 use crate::options::Options;
@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) names: Names,
     socket: Option<Socket>,
     links: Option<BTreeMap<i32, Known>>,
+    /// Links asked for one by one, while not all are known; nothing for one that is not here.
+    singles: BTreeMap<i32, Option<Known>>,
     altnames: BTreeMap<String, i32>,
     namespaces: Option<BTreeMap<i32, String>>,
 }
@@ -43,6 +45,7 @@ impl World {
             options,
             socket: None,
             links: None,
+            singles: BTreeMap::new(),
             altnames: BTreeMap::new(),
             namespaces: None,
         }
@@ -71,22 +74,12 @@ impl World {
             // Without the kernel's help links are shown by number.
             if let Ok(dump) = self.dump(&request) {
                 for message in dump.messages().filter(|message| message.kind == kind::NEW_LINK) {
-                    let Some(link) = Link::read(message.payload) else { continue };
-                    let attrs = message.attrs(Link::LENGTH);
-                    let name = attrs.find(3).map(|attr| attr.text()).unwrap_or_default();
-                    for alt in attrs.find(52).map(|list| list.nested()).into_iter().flatten() {
-                        self.altnames.insert(alt.text(), link.index);
+                    let Some((index, known)) = read_known(&message) else { continue };
+                    let list = message.attrs(Link::LENGTH).find(52).map(|list| list.nested());
+                    for alt in list.into_iter().flatten() {
+                        self.altnames.insert(alt.text(), index);
                     }
-                    map.insert(
-                        link.index,
-                        Known {
-                            name,
-                            flags: link.flags,
-                            arp: link.arp,
-                            foreign: attrs.find(37).is_some(),
-                            queue: attrs.find(13).and_then(|attr| attr.u32()).unwrap_or(0),
-                        },
-                    );
+                    map.insert(index, known);
                 }
             }
             self.links = Some(map);
@@ -105,8 +98,20 @@ impl World {
         self.links.get_or_insert_default().remove(&index);
     }
 
+    /// What is known of a link. Index 0 is no link: asking for it learns of all, ahead of a long list.
     pub(crate) fn link(&mut self, index: i32) -> Option<&Known> {
-        self.load_links().get(&index)
+        if index == 0 || self.links.is_some() {
+            return self.load_links().get(&index);
+        }
+        if !self.singles.contains_key(&index) {
+            let header = Link { index, ..Link::default() };
+            let request = Request::new(kind::GET_LINK, 0, &header.bytes()).u32(29, 8);
+            let answer = self.route().ok().and_then(|socket| socket.exchange(&request).ok());
+            let known =
+                answer.as_ref().and_then(|answer| read_known(&answer.messages().next()?)).map(|(_, known)| known);
+            self.singles.insert(index, known);
+        }
+        self.singles.get(&index).and_then(Option::as_ref)
     }
 
     /// The name of a link; `*` for 0, `ifN` for one that is not here.
@@ -193,7 +198,22 @@ impl World {
         })?;
         // What was learnt in the namespace left behind does not hold here.
         (self.socket, self.links, self.namespaces) = (None, None, None);
+        self.singles.clear();
         self.altnames.clear();
         Ok(())
     }
+}
+
+/// What is remembered of a link that a message tells of.
+pub(crate) fn read_known(message: &Message<'_>) -> Option<(i32, Known)> {
+    let link = Link::read(message.payload)?;
+    let attrs = message.attrs(Link::LENGTH);
+    let known = Known {
+        name: attrs.find(3)?.text(),
+        flags: link.flags,
+        arp: link.arp,
+        foreign: attrs.find(37).is_some(),
+        queue: attrs.find(13).and_then(|attr| attr.u32()).unwrap_or(0),
+    };
+    Some((link.index, known))
 }
