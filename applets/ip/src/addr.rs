@@ -185,6 +185,11 @@ impl Filter {
             && self.slave_kind.as_ref().is_none_or(|kind| name(4).as_ref() == Some(kind))
     }
 
+    /// Whether the kernel is asked for every link, in the view that says all.
+    fn is_whole(&self, family: u8) -> bool {
+        self.index == 0 && self.master.is_none() && self.kind.is_none() && matches!(family, 0 | 2 | 17)
+    }
+
     fn names_of(&self, index: u32) -> String {
         self.link_names.iter().find(|(known, _)| *known == index).map(|(_, name)| name.clone()).unwrap_or_default()
     }
@@ -242,8 +247,12 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
         filter.link_names = world.link_names();
     }
     let links = links(world, &filter)?;
-    // Names that the output refers to are known from here on.
-    world.link(0);
+    // Names that the output refers to are known from here on; one link alone asks for those it refers to.
+    if filter.is_whole(world.options.family) {
+        world.learn_all(&links);
+    } else if filter.index == 0 {
+        world.link(0);
+    }
     let with_addresses = view == View::Address && filter.family != 17;
     let addresses = if with_addresses { Some(addresses(world, &filter)?) } else { None };
     let by_link = addresses.as_ref().map(by_link).unwrap_or_default();

@@ -70,21 +70,27 @@ impl World {
         if self.links.is_none() {
             // IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS
             let request = Request::new(kind::GET_LINK, flags::DUMP, &Link::default().bytes()).u32(29, 8);
-            let mut map = BTreeMap::new();
             // Without the kernel's help links are shown by number.
-            if let Ok(dump) = self.dump(&request) {
-                for message in dump.messages().filter(|message| message.kind == kind::NEW_LINK) {
-                    let Some((index, known)) = read_known(&message) else { continue };
-                    let list = message.attrs(Link::LENGTH).find(52).map(|list| list.nested());
-                    for alt in list.into_iter().flatten() {
-                        self.altnames.insert(alt.text(), index);
-                    }
-                    map.insert(index, known);
-                }
+            match self.dump(&request) {
+                Ok(dump) => self.learn_all(&dump),
+                Err(_) => self.links = Some(BTreeMap::new()),
             }
-            self.links = Some(map);
         }
         self.links.get_or_insert_default()
+    }
+
+    /// Remembers every link of a dump that leaves none out.
+    pub(crate) fn learn_all(&mut self, dump: &Dump) {
+        let mut map = BTreeMap::new();
+        for message in dump.messages().filter(|message| message.kind == kind::NEW_LINK) {
+            let Some((index, known)) = read_known(&message) else { continue };
+            let list = message.attrs(Link::LENGTH).find(52).map(|list| list.nested());
+            for alt in list.into_iter().flatten() {
+                self.altnames.insert(alt.text(), index);
+            }
+            map.insert(index, known);
+        }
+        self.links = Some(map);
     }
 
     /// Remembers a link that a message told of.
