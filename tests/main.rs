@@ -13,6 +13,7 @@ mod firewall;
 mod front;
 mod host_nslookup;
 mod image;
+mod ip_diff;
 mod iptables;
 mod jq_cases;
 mod jq_cli;
@@ -40,6 +41,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(iptables::trials());
     trials.extend(jq_cli::trials());
     trials.extend(jq_diff::trials());
+    trials.extend(ip_diff::trials());
     trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());

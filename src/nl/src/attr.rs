@@ -100,9 +100,10 @@ impl<'a> Attrs<'a> {
         Attrs { rest: bytes }
     }
 
-    /// The last attribute of this type: where a kernel repeats one, the later holds.
+    /// The first attribute of this type, which is the one that iproute2 goes by.
     pub fn find(&self, kind: u16) -> Option<Attr<'a>> {
-        self.filter(|attr| attr.kind == kind).last()
+        let mut walk = *self;
+        Iterator::find(&mut walk, |attr| attr.kind == kind)
     }
 
     /// Whether nothing is left.
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn walks_and_finds_the_last() {
+    fn walks_and_finds_the_first() {
         // Type 1 "ab\0", padded; type 2 nested flag with a u32; type 1 again.
         let bytes = [
             &7u16.to_ne_bytes()[..],
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(attrs.clone().next().unwrap().text(), "ab");
         assert_eq!(attrs.find(2).unwrap().u32(), Some(9));
         assert_eq!(attrs.find(2).unwrap().number(), Some(9));
-        assert_eq!(attrs.find(1).unwrap().text(), "z");
+        assert_eq!(attrs.find(1).unwrap().text(), "ab");
         assert_eq!(attrs.find(3), None);
     }
 

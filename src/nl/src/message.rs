@@ -136,6 +136,11 @@ impl<'a> Messages<'a> {
         Messages { rest: datagram }
     }
 
+    /// What is not walked yet.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Octets not walked: not 0 at the end of the walk when the datagram is broken.
     pub fn left(&self) -> usize {
         self.rest.len()
