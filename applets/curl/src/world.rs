@@ -32,6 +32,8 @@ pub(crate) struct World {
     /// The name errors begin with.
     pub(crate) name: String,
     pub(crate) hints: bool,
+    /// What `--repeat` and `--json-report` tell at the end.
+    pub(crate) summaries: Mutex<Vec<crate::explain::Summary>>,
 }
 
 /// Our own standard output or error, to be shared; unbuffered, as a partial body must be seen.

@@ -14,3 +14,9 @@ pub mod url;
 
 pub use failure::{Code, Failure};
 pub use url::Url;
+
+/// The first eight bytes of a body's SHA-256 in hexadecimal: enough to tell two bodies apart in a table.
+pub fn digest_prefix(body: &[u8]) -> String {
+    use sha2::Digest as _;
+    netkit_core::text::hex(sha2::Sha256::digest(body).get(..8).unwrap_or_default())
+}
