@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod curl_diff;
 mod demo;
 mod dig_diff;
 mod dig_hostile;
@@ -23,6 +24,7 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(curl_diff::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(demo::trials());

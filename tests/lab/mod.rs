@@ -3,6 +3,7 @@
 
 pub mod hierarchy;
 pub mod message;
+pub mod origin;
 pub mod recorder;
 pub mod rogue;
 pub mod server;

@@ -89,7 +89,9 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "dns-servers" => {
             let parsed = value.split(',').map(|one| {
                 let one = one.trim();
-                one.parse().ok().or_else(|| Some(std::net::SocketAddr::new(one.trim_matches(['[', ']']).parse().ok()?, 53)))
+                one.parse()
+                    .ok()
+                    .or_else(|| Some(std::net::SocketAddr::new(one.trim_matches(['[', ']']).parse().ok()?, 53)))
             });
             c.dns_servers = parsed.collect::<Option<_>>().ok_or(Problem::Other("expected addresses".to_owned()))?;
         }
@@ -98,13 +100,13 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "dump-header" => c.dump_header = Some(text()),
         "etag-save" => c.etag_save = Some(text()),
         "etag-compare" => c.etag_compare = Some(text()),
-        "fail" => {
-            c.fail = on;
-            c.fail_with_body &= !on;
-        }
-        "fail-with-body" => {
-            c.fail_with_body = on;
-            c.fail &= !on;
+        "fail" | "fail-with-body" => {
+            let (this, other) =
+                if name == "fail" { (&mut c.fail, c.fail_with_body) } else { (&mut c.fail_with_body, c.fail) };
+            *this = on;
+            if on && other {
+                return Err(Problem::Other("you must select either --fail or --fail-with-body, not both".to_owned()));
+            }
         }
         "fail-early" => global.fail_early = on,
         "form" => c.parts.push(form::part(value, true)?),
@@ -214,9 +216,9 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "proxy-key" => c.proxy_key = Some(text()),
         "range" => {
             c.range = Some(if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
-                parser.warnings.push(
-                    "A specified range MUST include at least one dash '-'. Appending one for you".to_owned(),
-                );
+                parser
+                    .warnings
+                    .push("A specified range MUST include at least one dash '-'. Appending one for you".to_owned());
                 format!("{value}-")
             } else {
                 text()
@@ -397,14 +399,19 @@ fn urlencoded(value: &str) -> Result<Vec<u8>, Problem> {
         }
         None => ("", value.as_bytes().to_vec()),
     };
-    let encoded = percent_encode(&content);
+    // Spaces as a form has them.
+    let encoded = percent_encode(&content).replace("%20", "+");
     Ok(if name.is_empty() { encoded.into_bytes() } else { format!("{name}={encoded}").into_bytes() })
 }
 
 /// A whole number that is not negative.
 pub(crate) fn number(value: &str) -> Result<u64, Problem> {
     if let Some(rest) = value.strip_prefix('-') {
-        return Err(if rest.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty() { Problem::Negative } else { Problem::Number });
+        return Err(if rest.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty() {
+            Problem::Negative
+        } else {
+            Problem::Number
+        });
     }
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Problem::Number);
@@ -522,7 +529,7 @@ mod tests {
 
     #[test]
     fn encoding_forms() {
-        assert_eq!(urlencoded("a b").unwrap(), b"a%20b");
+        assert_eq!(urlencoded("a b").unwrap(), b"a+b");
         assert_eq!(urlencoded("=a&b").unwrap(), b"a%26b");
         assert_eq!(urlencoded("n=ä").unwrap(), b"n=%C3%A4");
     }

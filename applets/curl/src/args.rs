@@ -40,7 +40,6 @@ pub(crate) enum Problem {
     TooLarge,
     NoPrefix,
     NotBoolean,
-    Blank,
     Unsupported,
     /// Reading a file failed.
     Read,
@@ -60,7 +59,6 @@ impl Problem {
             Problem::TooLarge => "too large number".to_owned(),
             Problem::NoPrefix => "the given option cannot be reversed with a --no- prefix".to_owned(),
             Problem::NotBoolean => "used '--no-' for option that is not a boolean".to_owned(),
-            Problem::Blank => "blank argument where content is expected".to_owned(),
             Problem::Unsupported => "a specified protocol is unsupported by libcurl".to_owned(),
             Problem::Read => "error encountered when reading a file".to_owned(),
             Problem::Refused(why) => format!("is not offered by netkit: {why}"),
@@ -201,11 +199,15 @@ impl Parser {
             return Ok(false);
         }
         let value = next.ok_or(Problem::Missing)?;
-        if value.starts_with('-') && value.len() > 2 && value.chars().nth(1).is_some_and(|c| !c.is_ascii_digit()) && self.depth == 0
+        if value.starts_with('-')
+            && value.len() > 2
+            && value.chars().nth(1).is_some_and(|c| !c.is_ascii_digit())
+            && self.depth == 0
             && matches!(spec.long, "output" | "user-agent" | "data" | "header" | "url")
             && options::long(value.trim_start_matches('-')).is_some()
         {
-            self.warnings.push(format!("The argument '{value}' for option '--{}' looks like another option", spec.long));
+            self.warnings
+                .push(format!("The argument '{value}' for option '--{}' looks like another option", spec.long));
         }
         self.one(spec, value, true)?;
         Ok(true)
@@ -279,11 +281,10 @@ impl Parser {
 
     /// `-K`.
     fn config_file(&mut self, name: &str) -> Result<(), Problem> {
-        let problem = || Problem::Other(format!("error encountered when reading a file: {}", printable(name)));
         if self.depth >= MAX_DEPTH {
             return Err(Problem::Other("config files nest too deeply".to_owned()));
         }
-        let bytes = apply::read_file(name).map_err(|_| problem())?;
+        let bytes = apply::read_file(name).map_err(|_| Problem::Read)?;
         self.config_text(&String::from_utf8_lossy(&bytes), name).map_err(|usage| Problem::Other(usage.text))
     }
 

@@ -52,11 +52,20 @@ impl Route {
     /// What must be equal for a connection to serve again.
     pub(crate) fn key(&self, url: &Url, config: &Config) -> String {
         let proxy = self.proxy.as_ref().map(|proxy| format!("{proxy:?}")).unwrap_or_default();
-        let target = if self.absolute() { String::new() } else { format!("{}:{} for {}", self.host, self.port, url.host) };
+        let target =
+            if self.absolute() { String::new() } else { format!("{}:{} for {}", self.host, self.port, url.host) };
         format!(
             "{target}|{}|{proxy}|{:?}|{}|{:?}|{:?}|{:?}|{:?}|{:?}|{:?}|{:?}",
-            self.tls, self.unix, config.insecure, config.cert, config.cacert, config.version, config.interface,
-            config.resolve, config.haproxy, config.family
+            self.tls,
+            self.unix,
+            config.insecure,
+            config.cert,
+            config.cacert,
+            config.version,
+            config.interface,
+            config.resolve,
+            config.haproxy,
+            config.family
         )
     }
 }
@@ -77,7 +86,10 @@ fn connect_to(rules: &[String], host: &str, port: u16) -> Result<(String, u16), 
                 port
             } else {
                 to_port.parse().map_err(|_| {
-                    Failure::new(Code::OptionSyntax, format!("No valid port number in connect to host string ({to_port})"))
+                    Failure::new(
+                        Code::OptionSyntax,
+                        format!("No valid port number in connect to host string ({to_port})"),
+                    )
                 })?
             };
             let bare = to_host.trim_matches(['[', ']']);
@@ -124,9 +136,9 @@ fn resolve_override(rules: &[String], host: &str, port: u16) -> Result<Override,
         }
         let parsed: Option<Vec<SocketAddr>> =
             addresses.split(',').map(|one| net::literal(one.trim().trim_matches(['[', ']']), None, port)).collect();
-        let addresses = parsed.filter(|list| !list.is_empty()).ok_or_else(|| {
-            Failure::new(Code::OptionSyntax, format!("Resolve address '{addresses}' found illegal"))
-        })?;
+        let addresses = parsed
+            .filter(|list| !list.is_empty())
+            .ok_or_else(|| Failure::new(Code::OptionSyntax, format!("Resolve address '{addresses}' found illegal")))?;
         found = Override::Addresses(addresses);
     }
     Ok(found)
@@ -143,7 +155,13 @@ impl Transfer<'_> {
     }
 
     /// The addresses of a host.
-    fn addresses(&mut self, host: &str, zone: Option<&str>, port: u16, for_proxy: bool) -> Result<Vec<SocketAddr>, Failure> {
+    fn addresses(
+        &mut self,
+        host: &str,
+        zone: Option<&str>,
+        port: u16,
+        for_proxy: bool,
+    ) -> Result<Vec<SocketAddr>, Failure> {
         let config = self.config;
         if let Some(only) = self.only_address {
             return Ok(vec![SocketAddr::new(only, port)]);
@@ -305,7 +323,8 @@ impl Transfer<'_> {
                 Event::Trying(address) => tracer.info(&format!("  Trying {address}...")),
                 Event::Failed(attempt, local) => {
                     let address = attempt.address;
-                    let from = local.map(|local| format!(" from {} port {}", local.ip(), local.port())).unwrap_or_default();
+                    let from =
+                        local.map(|local| format!(" from {} port {}", local.ip(), local.port())).unwrap_or_default();
                     let why = refusal_text(attempt.error.as_ref());
                     tracer.info(&format!("connect to {} port {}{from} failed: {why}", address.ip(), address.port()));
                 }

@@ -17,7 +17,8 @@ const MAX_REPLY: u64 = 65_535;
 
 /// Asks for both families at `doh`.
 pub(crate) fn resolve(transfer: &mut Transfer<'_>, doh: &str, host: &str, port: u16) -> Result<Found, Failure> {
-    let name = Name::parse(host).map_err(|_| Failure::new(Code::ResolveHost, format!("Could not resolve host: {host}")))?;
+    let name =
+        Name::parse(host).map_err(|_| Failure::new(Code::ResolveHost, format!("Could not resolve host: {host}")))?;
     let family = transfer.config.family;
     let mut found = Found { addresses: Vec::new(), why: format!("{doh} gave no address") };
     for (rtype, wanted) in [(RrType::AAAA, family != Family::Inet), (RrType::A, family != Family::Inet6)] {
@@ -61,6 +62,8 @@ fn ask(transfer: &mut Transfer<'_>, doh: &str, query: Vec<u8>) -> Result<Option<
     let done = inner.perform();
     let status = inner.facts.status;
     let body = inner.capture.take();
-    done.map_err(|failure| Failure::new(Code::ResolveHost, format!("Could not resolve host over {doh}: {}", failure.text)))?;
+    done.map_err(|failure| {
+        Failure::new(Code::ResolveHost, format!("Could not resolve host over {doh}: {}", failure.text))
+    })?;
     Ok(body.filter(|_| status == 200))
 }

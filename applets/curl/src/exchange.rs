@@ -22,7 +22,6 @@ const PIECE: usize = 64 * 1024;
 
 /// How an exchange ended.
 pub(crate) struct Answer {
-    pub(crate) head: Head,
     /// The connection can serve again.
     pub(crate) reusable: bool,
     /// The body of the request did not go out.
@@ -54,9 +53,10 @@ impl Transfer<'_> {
     fn receive_failure(&self, error: &std::io::Error) -> Failure {
         match error.kind() {
             ErrorKind::TimedOut => self.timed_out(),
-            ErrorKind::UnexpectedEof => {
-                Failure::new(Code::Recv, "OpenSSL SSL_read: OpenSSL/3: error:0A000126:SSL routines::unexpected eof while reading, errno 0")
-            }
+            ErrorKind::UnexpectedEof => Failure::new(
+                Code::Recv,
+                "OpenSSL SSL_read: OpenSSL/3: error:0A000126:SSL routines::unexpected eof while reading, errno 0",
+            ),
             _ => Failure::new(Code::Recv, format!("Recv failure: {}", strerror(error))),
         }
     }
@@ -72,7 +72,10 @@ impl Transfer<'_> {
         let millis = self.times.now().as_millis();
         let text = match self.expected {
             Some(total) => {
-                format!("Operation timed out after {millis} milliseconds with {} out of {total} bytes received", self.facts.down)
+                format!(
+                    "Operation timed out after {millis} milliseconds with {} out of {total} bytes received",
+                    self.facts.down
+                )
             }
             None => format!("Operation timed out after {millis} milliseconds with {} bytes received", self.facts.down),
         };
@@ -127,7 +130,10 @@ impl Transfer<'_> {
     fn exchange1(&mut self, conn: &mut Conn, request: &Request) -> Result<Answer, Broken> {
         let reused = conn.uses > 0;
         let bytes = request.head();
-        let small = !request.expect && request.has_body() && request.length.is_some_and(|length| length < 65_536) && !request.chunked;
+        let small = !request.expect
+            && request.has_body()
+            && request.length.is_some_and(|length| length < 65_536)
+            && !request.chunked;
         let mut source = request.body.open().map_err(|error| {
             self.world.say(&format!("{}: cannot open: {}\n", self.world.name, strerror(&error)));
             Failure::new(Code::Read, "Failed to open/read local data from file/application")
@@ -174,7 +180,10 @@ impl Transfer<'_> {
                     continue;
                 }
                 if ready {
-                    self.tracer.info(&format!("Done waiting for 100-continue after {} ms", self.config.expect_timeout.as_millis()));
+                    self.tracer.info(&format!(
+                        "Done waiting for 100-continue after {} ms",
+                        self.config.expect_timeout.as_millis()
+                    ));
                     waiting = false;
                     unsent = !self.send_body(conn, request, &mut source)?;
                     continue;
@@ -183,10 +192,9 @@ impl Transfer<'_> {
             let head = match self.read_head(conn, reused)? {
                 HeadOrBody::Head(head) => head,
                 HeadOrBody::Old => {
-                    let head = Head { version: 9, status: 200, ..Head::default() };
                     self.facts.version = 9;
                     self.until_close(conn, Verdict::Deliver, &mut Decoder::default())?;
-                    return Ok(Answer { head, reusable: false, unsent });
+                    return Ok(Answer { reusable: false, unsent });
                 }
             };
             if head.status == 101 {
@@ -222,7 +230,11 @@ impl Transfer<'_> {
             };
             let data = buffer.get(..count).unwrap_or_default();
             if count == 0 && left.is_some_and(|left| left > 0) {
-                return Err(Failure::new(Code::Partial, format!("client mime read EOF fail, only {} bytes sent", self.facts.up)).into());
+                return Err(Failure::new(
+                    Code::Partial,
+                    format!("client mime read EOF fail, only {} bytes sent", self.facts.up),
+                )
+                .into());
             }
             let mut wire = Vec::with_capacity(count + 16);
             if request.chunked {
@@ -244,7 +256,8 @@ impl Transfer<'_> {
             left = left.map(|left| left.saturating_sub(length));
             self.tick(false);
             self.pace(self.facts.up);
-            if count == 0 || left == Some(0) {
+            // In chunks an empty one ends the body.
+            if count == 0 || (left == Some(0) && !request.chunked) {
                 self.tracer.info(&format!("upload completely sent off: {} bytes", self.facts.up));
                 self.times.posttransfer = self.times.now();
                 return Ok(true);
@@ -325,7 +338,9 @@ impl Transfer<'_> {
                         if total == 0 {
                             return Err(Failure::new(Code::GotNothing, "Empty reply from server").into());
                         }
-                        return Err(Failure::new(Code::Recv, "Connection closed in the middle of the response head").into());
+                        return Err(
+                            Failure::new(Code::Recv, "Connection closed in the middle of the response head").into()
+                        );
                     }
                     Ok(_) => {}
                     Err(error) => {
@@ -339,7 +354,9 @@ impl Transfer<'_> {
             conn.consume(end + 1);
             total += line.len();
             if total > MAX_HEAD {
-                return Err(Failure::new(Code::TooLarge, format!("Too large response headers: {total} > {MAX_HEAD}")).into());
+                return Err(
+                    Failure::new(Code::TooLarge, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
+                );
             }
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -363,27 +380,27 @@ impl Transfer<'_> {
     }
 
     fn body1(&mut self, conn: &mut Conn, request: &Request, head: Head, unsent: bool) -> Result<Answer, Broken> {
-        let coding = head.all("transfer-encoding").flat_map(|value| value.split(',')).map(|word| word.trim().to_ascii_lowercase());
+        let coding = head
+            .all("transfer-encoding")
+            .flat_map(|value| value.split(','))
+            .map(|word| word.trim().to_ascii_lowercase());
         let codings: Vec<String> = coding.filter(|word| !word.is_empty() && word != "identity").collect();
         let chunked = codings.last().is_some_and(|word| word == "chunked");
-        let length = if chunked || self.config.ignore_length {
-            None
-        } else {
-            head::content_length(&head)?
-        };
+        let length = if chunked || self.config.ignore_length { None } else { head::content_length(&head)? };
         let keep = if head.version >= 11 {
             !head.has_token("connection", "close") && !(conn.via_proxy && head.has_token("proxy-connection", "close"))
         } else {
             head.has_token("connection", "keep-alive")
                 || (conn.via_proxy && head.has_token("proxy-connection", "keep-alive"))
         };
-        let asked_close = request.lines.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close");
+        let asked_close =
+            request.lines.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close");
         let mut reusable = keep && !unsent && !asked_close;
         let none = request.method == "HEAD" && self.is_head || matches!(head.status, 204 | 304) || self.is_head;
         let verdict = self.judge(&head, length)?;
         if none || verdict == Verdict::Stop {
             let reusable = reusable && none;
-            return Ok(Answer { head, reusable, unsent });
+            return Ok(Answer { reusable, unsent });
         }
         self.expected = length;
         let mut words: Vec<String> = Vec::new();
@@ -406,7 +423,11 @@ impl Transfer<'_> {
                     match self.fill(conn) {
                         Ok(0) => {
                             self.deliver_end(&mut decoder).ok();
-                            return Err(Failure::new(Code::Partial, format!("end of response with {left} bytes missing")).into());
+                            return Err(Failure::new(
+                                Code::Partial,
+                                format!("end of response with {left} bytes missing"),
+                            )
+                            .into());
                         }
                         Ok(_) => {}
                         Err(error) => return Err(self.body_failure(&error).into()),
@@ -429,7 +450,7 @@ impl Transfer<'_> {
             self.deliver_end(&mut decoder)?;
         }
         reusable &= conn.pending().is_empty();
-        Ok(Answer { head, reusable, unsent })
+        Ok(Answer { reusable, unsent })
     }
 
     fn body_failure(&mut self, error: &std::io::Error) -> Failure {
@@ -484,7 +505,11 @@ impl Transfer<'_> {
                 Piece::Done => return Ok(()),
                 Piece::More => match self.fill(conn) {
                     Ok(0) => {
-                        return Err(Failure::new(Code::Partial, "transfer closed with outstanding read data remaining").into());
+                        return Err(Failure::new(
+                            Code::Partial,
+                            "transfer closed with outstanding read data remaining",
+                        )
+                        .into());
                     }
                     Ok(_) => {}
                     Err(error) => return Err(self.body_failure(&error).into()),
@@ -505,7 +530,8 @@ impl Transfer<'_> {
             match name.as_str() {
                 "host" => authority = value,
                 // Fields of a connection have no place here (RFC 9113, section 8.2.2).
-                "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" | "http2-settings" => {}
+                "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
+                | "http2-settings" => {}
                 "te" if value != "trailers" => {}
                 _ => fields.push((name, value)),
             }
@@ -552,7 +578,12 @@ impl Transfer<'_> {
     }
 
     /// Sends the rest of the body as the windows allow, and reads the response.
-    fn response2(&mut self, conn: &mut Conn, body: &mut Option<(Source, Option<u64>)>, reused: u64) -> Result<Answer, Broken> {
+    fn response2(
+        &mut self,
+        conn: &mut Conn,
+        body: &mut Option<(Source, Option<u64>)>,
+        reused: u64,
+    ) -> Result<Answer, Broken> {
         let mut final_head: Option<Head> = None;
         let mut decoder = Decoder::default();
         let mut verdict = Verdict::Deliver;
@@ -571,21 +602,19 @@ impl Transfer<'_> {
             }
             conn.consume(used);
             match event {
-                None => {
-                    match self.fill(conn) {
-                        Ok(0) => {
-                            let stale = reused > 0 && final_head.is_none();
-                            let failure = if final_head.is_none() && got == 0 {
-                                Failure::new(Code::GotNothing, "Empty reply from server")
-                            } else {
-                                Failure::new(Code::Partial, format!("HTTP/2 stream {stream} was closed before its end"))
-                            };
-                            return Err(Broken { failure, stale });
-                        }
-                        Ok(_) => {}
-                        Err(error) => return Err(self.body_failure(&error).into()),
+                None => match self.fill(conn) {
+                    Ok(0) => {
+                        let stale = reused > 0 && final_head.is_none();
+                        let failure = if final_head.is_none() && got == 0 {
+                            Failure::new(Code::GotNothing, "Empty reply from server")
+                        } else {
+                            Failure::new(Code::Partial, format!("HTTP/2 stream {stream} was closed before its end"))
+                        };
+                        return Err(Broken { failure, stale });
                     }
-                }
+                    Ok(_) => {}
+                    Err(error) => return Err(self.body_failure(&error).into()),
+                },
                 Some(Event::Window) => {}
                 Some(Event::Reset(code)) => {
                     if code == 0 && final_head.is_some() {
@@ -640,7 +669,8 @@ impl Transfer<'_> {
                     }
                     let from = conn.at;
                     let input = std::mem::take(&mut conn.input);
-                    let result = self.deliver(input.get(from..from + length).unwrap_or_default(), verdict, &mut decoder);
+                    let result =
+                        self.deliver(input.get(from..from + length).unwrap_or_default(), verdict, &mut decoder);
                     conn.input = input;
                     conn.consume(length + skip);
                     result?;
@@ -651,14 +681,17 @@ impl Transfer<'_> {
         }
         let head = final_head.ok_or_else(|| gone("ended without a head"))?;
         if verdict == Verdict::Deliver {
-            if let Some(left) = expected.and_then(|expected| expected.checked_sub(got)).filter(|left| *left > 0 && !self.is_head && head.status != 304) {
+            if let Some(left) = expected
+                .and_then(|expected| expected.checked_sub(got))
+                .filter(|left| *left > 0 && !self.is_head && head.status != 304)
+            {
                 return Err(Failure::new(Code::Partial, format!("end of response with {left} bytes missing")).into());
             }
             self.deliver_end(&mut decoder)?;
         }
         let unsent = body.is_some();
         let reusable = ended && !unsent && conn.h2.as_ref().is_some_and(|session| session.is_open());
-        Ok(Answer { head, reusable, unsent })
+        Ok(Answer { reusable, unsent })
     }
 
     fn push2(&mut self, conn: &mut Conn, body: &mut Option<(Source, Option<u64>)>) -> Result<(), Broken> {
@@ -669,7 +702,8 @@ impl Transfer<'_> {
             }
             // What the server says is read before more is sent.
             let quiet = Ready { read: true, write: false };
-            if conn.input.len() > conn.at || conn.stream.wait(quiet, Some(Duration::ZERO)).is_ok_and(|ready| ready.read) {
+            if conn.input.len() > conn.at || conn.stream.wait(quiet, Some(Duration::ZERO)).is_ok_and(|ready| ready.read)
+            {
                 let mut piece = [0u8; 4096];
                 if let Ok(count) = conn.stream.read(&mut piece)
                     && count > 0
@@ -737,7 +771,9 @@ fn read_failed() -> Failure {
 
 /// Whether a status line says that the body is not wanted.
 fn refuses(bytes: &[u8]) -> bool {
-    bytes.iter().position(|byte| *byte == b'\n').and_then(|end| bytes.get(..end)).is_some_and(|line| {
-        head::status_line(line).is_ok_and(|(_, status)| status >= 400)
-    })
+    bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .and_then(|end| bytes.get(..end))
+        .is_some_and(|line| head::status_line(line).is_ok_and(|(_, status)| status >= 400))
 }

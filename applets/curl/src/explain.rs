@@ -104,7 +104,11 @@ fn who_answered(facts: &Facts) -> Option<String> {
     let flags = head.field("x-envoy-response-flags").or_else(|| head.field("x-envoy-upstream-service-time"));
     if server.contains("envoy") {
         let upstream = head.field("x-envoy-upstream-service-time").is_some();
-        let who = if upstream { "through Envoy from the application" } else { "by Envoy itself; the application behind it was not reached" };
+        let who = if upstream {
+            "through Envoy from the application"
+        } else {
+            "by Envoy itself; the application behind it was not reached"
+        };
         return Some(format!("status {} was sent {who}", head.status));
     }
     if flags.is_some() {
@@ -112,7 +116,8 @@ fn who_answered(facts: &Facts) -> Option<String> {
     }
     let proxies = ["nginx", "awselb", "haproxy", "traefik", "openresty", "cloudflare", "squid", "tinyproxy"];
     let name = proxies.iter().find(|name| server.contains(*name))?;
-    matches!(head.status, 502..=504).then(|| format!("status {} was made by {name}: the server behind it did not answer", head.status))
+    matches!(head.status, 502..=504)
+        .then(|| format!("status {} was made by {name}: the server behind it did not answer", head.status))
 }
 
 /// The hint line, where hints are wanted.
@@ -133,7 +138,12 @@ pub(crate) fn timing(world: &World, transfer: &Transfer<'_>) {
         out.push_str(&format!("request {number}: {} {} -> {}\n", hop.method, printable(&hop.url), hop.status));
         for attempt in &hop.attempts {
             let what = refusal_text(attempt.error.as_ref());
-            out.push_str(&format!("  {:>9} ms  address {}: {what}, took {} ms\n", ms(attempt.started_after), attempt.address, ms(attempt.elapsed)));
+            out.push_str(&format!(
+                "  {:>9} ms  address {}: {what}, took {} ms\n",
+                ms(attempt.started_after),
+                attempt.address,
+                ms(attempt.elapsed)
+            ));
         }
         let mut last = hop.began;
         let mut bar = |name: &str, until: Duration| {
@@ -157,12 +167,7 @@ pub(crate) fn timing(world: &World, transfer: &Transfer<'_>) {
 }
 
 /// `--all-ips`: the same request to every address of the host.
-pub(crate) fn all_ips(
-    world: &World,
-    url: &str,
-    config: &Config,
-    each: &mut dyn FnMut(IpAddr) -> Summary,
-) -> u8 {
+pub(crate) fn all_ips(world: &World, url: &str, config: &Config, each: &mut dyn FnMut(IpAddr) -> Summary) -> u8 {
     let parsed = match Url::parse(url, config.path_as_is) {
         Ok(parsed) => parsed,
         Err(failure) => {
@@ -172,25 +177,40 @@ pub(crate) fn all_ips(
     };
     let lookup = net::Lookup { from_pid: world.global.from_pid, servers: config.dns_servers.clone() };
     let rules = config.resolve.iter().filter_map(|rule| {
-        let rest = rule.trim_start_matches('+').strip_prefix(&format!("{}:{}:", parsed.host, parsed.port_or_default()))?;
-        Some(rest.split(',').filter_map(|one| net::literal(one.trim().trim_matches(['[', ']']), None, 0)).collect::<Vec<_>>())
+        let rest =
+            rule.trim_start_matches('+').strip_prefix(&format!("{}:{}:", parsed.host, parsed.port_or_default()))?;
+        Some(
+            rest.split(',')
+                .filter_map(|one| net::literal(one.trim().trim_matches(['[', ']']), None, 0))
+                .collect::<Vec<_>>(),
+        )
     });
     let mut addresses: Vec<IpAddr> = rules.flatten().map(|address| address.ip()).collect();
     if addresses.is_empty() {
-        let found = net::resolve(&parsed.host, parsed.zone.as_deref(), parsed.port_or_default(), config.family, &lookup);
+        let found =
+            net::resolve(&parsed.host, parsed.zone.as_deref(), parsed.port_or_default(), config.family, &lookup);
         addresses = found.addresses.into_iter().map(|address| address.ip()).collect();
     }
     if addresses.is_empty() {
         world.say(&format!("curl: (6) Could not resolve host: {}\n", parsed.host));
         return 6;
     }
-    let mut out = format!("{:<40} {:>6} {:>10} {:>10} {:>8} {:<18} {}\n", "address", "status", "first ms", "total ms", "bytes", "body sha256", "certificate serial");
+    let mut out = format!(
+        "{:<40} {:>6} {:>10} {:>10} {:>8} {:<18} {}\n",
+        "address", "status", "first ms", "total ms", "bytes", "body sha256", "certificate serial"
+    );
     let mut worst = 0;
     for address in addresses {
         let summary = each(address);
         worst = worst.max(summary.exit);
-        let (first, total) = summary.times.as_ref().map_or((Duration::ZERO, Duration::ZERO), |times| (times.starttransfer, times.total));
-        let serial = summary.facts.certificates.first().and_then(|der| netkit_tls::x509::Certificate::parse(der)).map(|one| one.serial);
+        let (first, total) =
+            summary.times.as_ref().map_or((Duration::ZERO, Duration::ZERO), |times| (times.starttransfer, times.total));
+        let serial = summary
+            .facts
+            .certificates
+            .first()
+            .and_then(|der| netkit_tls::x509::Certificate::parse(der))
+            .map(|one| one.serial);
         let shown = if summary.exit == 0 { summary.status.to_string() } else { format!("({})", summary.exit) };
         out.push_str(&format!(
             "{:<40} {shown:>6} {:>10} {:>10} {:>8} {:<18} {}{}\n",
@@ -211,16 +231,23 @@ pub(crate) fn all_ips(
 pub(crate) fn end(world: &World) {
     let summaries = lock(&world.summaries).clone();
     if world.global.repeat > 1 && !summaries.is_empty() {
-        let mut totals: Vec<Duration> = summaries.iter().filter(|one| one.exit == 0).filter_map(|one| Some(one.times.as_ref()?.total)).collect();
+        let mut totals: Vec<Duration> =
+            summaries.iter().filter(|one| one.exit == 0).filter_map(|one| Some(one.times.as_ref()?.total)).collect();
         totals.sort_unstable();
-        let at = |percent: usize| totals.get((totals.len() * percent / 100).min(totals.len().saturating_sub(1))).copied().unwrap_or_default();
+        let at = |percent: usize| {
+            totals.get((totals.len() * percent / 100).min(totals.len().saturating_sub(1))).copied().unwrap_or_default()
+        };
         let failed = summaries.iter().filter(|one| one.exit != 0).count();
         let new: u64 = summaries.iter().map(|one| one.facts.connects).sum();
         let mut out = format!("{} transfers, {failed} failed, {new} connections opened\n", summaries.len());
         if !totals.is_empty() {
             out.push_str(&format!(
                 "total ms: min {} p50 {} p90 {} p99 {} max {}\n",
-                ms(at(0)), ms(at(50)), ms(at(90)), ms(at(99)), ms(at(100))
+                ms(at(0)),
+                ms(at(50)),
+                ms(at(90)),
+                ms(at(99)),
+                ms(at(100))
             ));
         }
         let mut classes: Vec<(String, u64)> = Vec::new();
@@ -238,9 +265,7 @@ pub(crate) fn end(world: &World) {
     }
     if let Some(path) = &world.global.report {
         let list: Vec<Value> = summaries.iter().map(report).collect();
-        let value = Value::object()
-            .with("schema", format!("netkit-curl/{}", world.version))
-            .with("transfers", list);
+        let value = Value::object().with("schema", format!("netkit-curl/{}", world.version)).with("transfers", list);
         let written = World::sink(path, &world.out, &world.err)
             .and_then(|sink| std::io::Write::write_all(&mut *lock(&sink), value.pretty().as_bytes()));
         if written.is_err() {

@@ -117,12 +117,15 @@ fn parameters<'a>(part: &mut Part, mut rest: &'a str, files: bool) -> Result<&'a
                 }
                 None => word(value, separators),
             };
-            part.headers.extend(lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
+            part.headers
+                .extend(lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
             rest = behind;
         } else if let Some(value) = text.strip_prefix("encoder=") {
             let (name, behind) = word(value, separators);
             if !["binary", "8bit", "7bit", "base64"].contains(&name.as_str()) {
-                return Err(Problem::Other(format!("encoder {name} is not offered; binary, 8bit, 7bit and base64 are")));
+                return Err(Problem::Other(format!(
+                    "encoder {name} is not offered; binary, 8bit, 7bit and base64 are"
+                )));
             }
             part.encoder = Some(name);
             rest = behind;
@@ -177,16 +180,16 @@ pub(crate) fn boundary() -> String {
 }
 
 /// The whole form as segments to send one after the other.
-pub(crate) fn segments(parts: &[Part], boundary: &str, escape: bool) -> Result<Vec<Segment>, String> {
+pub(crate) fn segments(parts: &[Part], boundary: &str, escape: bool, place: &str) -> Result<Vec<Segment>, String> {
     let mut out = Vec::new();
-    compose(parts, boundary, escape, "form-data", &mut out)?;
+    compose(parts, boundary, escape, place, &mut out)?;
     Ok(out)
 }
 
 fn compose(parts: &[Part], boundary: &str, escape: bool, place: &str, out: &mut Vec<Segment>) -> Result<(), String> {
     for part in parts {
         let mut head = format!("--{boundary}\r\nContent-Disposition: {place}");
-        if place == "form-data" {
+        if place == "form-data" || !part.name.is_empty() {
             let _ = write!(head, "; name=\"{}\"", escaped(&part.name, escape));
         }
         if let Some(filename) = part.filename.as_ref().filter(|_| part.parts.is_empty()) {
@@ -220,13 +223,6 @@ fn compose(parts: &[Part], boundary: &str, escape: bool, place: &str, out: &mut 
         out.push(Segment::Bytes(b"\r\n".to_vec()));
     }
     out.push(Segment::Bytes(format!("--{boundary}--\r\n").into_bytes()));
-    if place != "form-data" {
-        // The line end behind an inner form is the outer form's.
-        if let Some(Segment::Bytes(bytes)) = out.last_mut() {
-            bytes.truncate(bytes.len().saturating_sub(2));
-            bytes.extend_from_slice(b"\r\n");
-        }
-    }
     Ok(())
 }
 
@@ -240,7 +236,8 @@ fn content(part: &Part) -> Result<Segment, String> {
         Content::File(path) => {
             let filename_missing = part.filename.is_none();
             if path == "-" || filename_missing || encode {
-                let bytes = crate::apply::read_file(path).map_err(|_| "Failed to open/read local data from file/application".to_owned())?;
+                let bytes = crate::apply::read_file(path)
+                    .map_err(|_| "Failed to open/read local data from file/application".to_owned())?;
                 return Ok(Segment::Bytes(if encode { base64_lines(&bytes) } else { bytes }));
             }
             Ok(Segment::File(path.clone()))
@@ -268,7 +265,7 @@ mod tests {
     use super::*;
 
     fn bytes(value: &str) -> String {
-        let segments = segments(&[part(value, true).unwrap()], "B", false).unwrap();
+        let segments = segments(&[part(value, true).unwrap()], "B", false, "form-data").unwrap();
         let mut out = Vec::new();
         for segment in segments {
             match segment {

@@ -56,7 +56,9 @@ impl Glob {
 
     /// Reads a pattern; the error tells what is wrong and at which column.
     pub(crate) fn parse(text: &str) -> Result<Glob, String> {
-        let wrong = |what: &str, at: usize| format!("{what} in URL position {at}:\n{text}\n{}^", " ".repeat(at.saturating_sub(1)));
+        let wrong = |what: &str, at: usize| {
+            format!("{what} in URL position {at}:\n{text}\n{}^", " ".repeat(at.saturating_sub(1)))
+        };
         let mut pieces = Vec::new();
         let mut fixed = String::new();
         let mut rest = text;

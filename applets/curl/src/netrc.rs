@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn entries() {
-        let text = "# c\nmachine a login x password y\nmachine b\n login u\n password \"p w\"\ndefault login d password e\n";
+        let text =
+            "# c\nmachine a login x password y\nmachine b\n login u\n password \"p w\"\ndefault login d password e\n";
         let both = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(find(text, "a", None), both("x", "y"));
         assert_eq!(find(text, "B", None), both("u", "p w"));

@@ -32,7 +32,12 @@ pub(crate) struct Output<'w> {
 
 impl<'w> Output<'w> {
     /// `None` is stdout.
-    pub(crate) fn new(world: &'w World, path: Option<PathBuf>, config: &crate::config::Config, forced: bool) -> Output<'w> {
+    pub(crate) fn new(
+        world: &'w World,
+        path: Option<PathBuf>,
+        config: &crate::config::Config,
+        forced: bool,
+    ) -> Output<'w> {
         let terminal = path.is_none() && world.stdout_is_terminal;
         Output {
             world,
@@ -162,9 +167,17 @@ fn harmless(bytes: &[u8]) -> Option<Vec<u8>> {
     let control = |text: &str| text.chars().any(|c| ('\u{80}'..='\u{9f}').contains(&c));
     if utf8 && std::str::from_utf8(bytes).is_ok_and(control) {
         let text = String::from_utf8_lossy(bytes);
-        return Some(text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { '.' } else { c }).collect::<String>().into_bytes());
+        return Some(
+            text.chars()
+                .map(|c| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { '.' } else { c })
+                .collect::<String>()
+                .into_bytes(),
+        );
     }
-    bytes.iter().any(|byte| strange(byte)).then(|| bytes.iter().map(|byte| if strange(byte) { b'.' } else { *byte }).collect())
+    bytes
+        .iter()
+        .any(|byte| strange(byte))
+        .then(|| bytes.iter().map(|byte| if strange(byte) { b'.' } else { *byte }).collect())
 }
 
 /// The name after the last slash of a path, for `-O`.

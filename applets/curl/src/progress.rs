@@ -77,14 +77,11 @@ impl Meter {
         let spent = now.duration_since(self.started);
         let (down_speed, up_speed) = (speed(counts.down, spent), speed(counts.up, spent));
         let current = match (self.history.first(), self.history.last()) {
-            (Some((from, before)), Some((to, after))) if to > from => {
-                speed(after - before, to.duration_since(*from))
-            }
+            (Some((from, before)), Some((to, after))) if to > from => speed(after - before, to.duration_since(*from)),
             _ => down_speed + up_speed,
         };
         let estimate = |total: Option<u64>, speed: u64| total.filter(|_| speed > 0).map(|total| total / speed);
-        let total_time =
-            estimate(counts.down_total, down_speed).max(estimate(counts.up_total, up_speed)).unwrap_or(0);
+        let total_time = estimate(counts.down_total, down_speed).max(estimate(counts.up_total, up_speed)).unwrap_or(0);
         let spent = spent.as_secs();
         let left = total_time.saturating_sub(spent);
         let percent = |done: u64, total: Option<u64>| match total {
@@ -166,7 +163,14 @@ mod tests {
 
     #[test]
     fn five_columns() {
-        for (bytes, text) in [(0, "    0"), (99_999, "99999"), (100_000, "  97k"), (10 << 20, "10.0M"), (5 << 30, "5120M"), (20 << 30, "20.0G")] {
+        for (bytes, text) in [
+            (0, "    0"),
+            (99_999, "99999"),
+            (100_000, "  97k"),
+            (10 << 20, "10.0M"),
+            (5 << 30, "5120M"),
+            (20 << 30, "20.0G"),
+        ] {
             assert_eq!(max5(bytes), text);
         }
         assert_eq!(clock(3725), " 1:02:05");

@@ -47,7 +47,10 @@ pub(crate) fn choose(world: &World, config: &Config, url: &Url) -> Result<Option
     });
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     if config.preproxy.is_some() && config.proxy.is_some() {
-        return Err(Failure::new(Code::NotBuiltIn, "a SOCKS proxy before another proxy is not offered; name one of them"));
+        return Err(Failure::new(
+            Code::NotBuiltIn,
+            "a SOCKS proxy before another proxy is not offered; name one of them",
+        ));
     }
     parse(&text, config).map(Some)
 }
@@ -98,12 +101,8 @@ pub(crate) fn bypasses(list: &str, host: &str) -> bool {
 fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
     let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
     match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) if bits <= 32 => {
-            bits == 0 || (a.to_bits() ^ b.to_bits()) >> (32 - bits) == 0
-        }
-        (IpAddr::V6(a), IpAddr::V6(b)) if bits <= 128 => {
-            bits == 0 || (a.to_bits() ^ b.to_bits()) >> (128 - bits) == 0
-        }
+        (IpAddr::V4(a), IpAddr::V4(b)) if bits <= 32 => bits == 0 || (a.to_bits() ^ b.to_bits()) >> (32 - bits) == 0,
+        (IpAddr::V6(a), IpAddr::V6(b)) if bits <= 128 => bits == 0 || (a.to_bits() ^ b.to_bits()) >> (128 - bits) == 0,
         _ => false,
     }
 }
@@ -214,9 +213,9 @@ pub(crate) fn socks(
         Some(address) => Some(address),
         None if remote => None,
         None => {
-            let family =
-                if four { netkit_dns::simulate::Family::Inet } else { transfer.config.family };
-            let lookup = net::Lookup { from_pid: transfer.world.global.from_pid, servers: transfer.config.dns_servers.clone() };
+            let family = if four { netkit_dns::simulate::Family::Inet } else { transfer.config.family };
+            let lookup =
+                net::Lookup { from_pid: transfer.world.global.from_pid, servers: transfer.config.dns_servers.clone() };
             let found = net::resolve(&route.host, None, route.port, family, &lookup);
             let first = found.addresses.first().copied();
             Some(first.ok_or_else(|| refuse(format!("Failed to resolve \"{}\" for SOCKS connect.", route.host)))?)
@@ -282,7 +281,8 @@ pub(crate) fn socks(
         [5, 2] if with_password => {
             let mut request = vec![1];
             for text in [&user, &password] {
-                let length = u8::try_from(text.len()).map_err(|_| refuse("Excessive user name or password length for SOCKS5 auth".to_owned()))?;
+                let length = u8::try_from(text.len())
+                    .map_err(|_| refuse("Excessive user name or password length for SOCKS5 auth".to_owned()))?;
                 request.push(length);
                 request.extend_from_slice(text.as_bytes());
             }
@@ -307,8 +307,9 @@ pub(crate) fn socks(
             request.extend_from_slice(&v6.ip().octets());
         }
         None => {
-            let length = u8::try_from(route.host.len())
-                .map_err(|_| refuse("SOCKS5: the destination hostname is too long to be resolved remotely by the proxy.".to_owned()))?;
+            let length = u8::try_from(route.host.len()).map_err(|_| {
+                refuse("SOCKS5: the destination hostname is too long to be resolved remotely by the proxy.".to_owned())
+            })?;
             request.extend_from_slice(&[3, length]);
             request.extend_from_slice(route.host.as_bytes());
         }

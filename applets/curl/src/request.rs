@@ -174,7 +174,8 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
     if let Some(value) = &shape.authorization {
         lines.push(format!("Authorization: {value}"));
     }
-    if let Some(range) = shape.range.as_ref().filter(|_| !has("Range") && matches!(shape.kind, Kind::Get | Kind::Head)) {
+    if let Some(range) = shape.range.as_ref().filter(|_| !has("Range") && matches!(shape.kind, Kind::Get | Kind::Head))
+    {
         lines.push(format!("Range: bytes={range}"));
     }
     if let Some(range) = shape.content_range.as_ref().filter(|_| !has("Content-Range")) {
@@ -191,7 +192,11 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         match custom(headers, "Connection") {
             Some(rest) => {
                 let value = rest.get(1..).unwrap_or("").trim();
-                lines.push(if value.is_empty() { "Connection: TE".to_owned() } else { format!("Connection: {value}, TE") });
+                lines.push(if value.is_empty() {
+                    "Connection: TE".to_owned()
+                } else {
+                    format!("Connection: {value}, TE")
+                });
             }
             None => lines.push("Connection: TE".to_owned()),
         }
@@ -219,10 +224,7 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         lines.push("Upgrade: h2c".to_owned());
         lines.push(format!("HTTP2-Settings: {}", netkit_http::h2::SETTINGS_BASE64));
     }
-    if let Some(cookie) = shape.cookie.as_ref().filter(|_| !has("Cookie")) {
-        lines.push(format!("Cookie: {cookie}"));
-    } else if let (Some(cookie), Some(_)) = (&shape.cookie, custom(headers, "Cookie")) {
-        // Cookies of the engine go beside those of -H.
+    if let Some(cookie) = &shape.cookie {
         lines.push(format!("Cookie: {cookie}"));
     }
     match config.time_cond {
@@ -317,13 +319,19 @@ mod tests {
 
     #[test]
     fn bytes_of_a_head() {
-        assert_eq!(head(Kind::Get, &[]), "GET /p?q HTTP/1.1\r\nHost: h:81\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n");
+        assert_eq!(
+            head(Kind::Get, &[]),
+            "GET /p?q HTTP/1.1\r\nHost: h:81\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n"
+        );
         assert_eq!(
             head(Kind::Post, &["Accept:", "X;", "User-Agent: me", "nonsense"]),
             "POST /p?q HTTP/1.1\r\nHost: h:81\r\nX:\r\nUser-Agent: me\r\nContent-Length: 3\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\r\n"
         );
-        assert!(head(Kind::Put, &["Transfer-Encoding: chunked"]).ends_with("Accept: */*\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        assert!(
+            head(Kind::Put, &["Transfer-Encoding: chunked"])
+                .ends_with("Accept: */*\r\nTransfer-Encoding: chunked\r\n\r\n")
+        );
         assert!(head(Kind::Get, &["Host: other"]).starts_with("GET /p?q HTTP/1.1\r\nHost: other\r\n"));
     }
 }

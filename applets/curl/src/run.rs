@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use netkit_http::url::percent_encode;
@@ -123,11 +123,22 @@ fn jobs<'c>(
             for index in 0..urls.count() {
                 for turn in 0..world.global.repeat.max(1) {
                     if let Some(last) = last_start {
-                        let wait = Duration::from_millis(world.global.rate_ms).max(if turn > 0 { world.global.interval } else { Duration::ZERO });
+                        let wait = Duration::from_millis(world.global.rate_ms).max(if turn > 0 {
+                            world.global.interval
+                        } else {
+                            Duration::ZERO
+                        });
                         std::thread::sleep(wait.saturating_sub(last.elapsed()));
                     }
                     last_start = Some(Instant::now());
-                    let job = Job { config, node, found: urls.at(index), upload: upload.clone(), number: *number, only: None };
+                    let job = Job {
+                        config,
+                        node,
+                        found: urls.at(index),
+                        upload: upload.clone(),
+                        number: *number,
+                        only: None,
+                    };
                     *number += 1;
                     if !each(job) {
                         return Ok(false);
@@ -190,6 +201,13 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     let mut body = Body::None;
     let mut form_type = None;
     let mut query = config.url_query.clone();
+    if let (Some(data), true) = (&config.data, config.get) {
+        let data = String::from_utf8_lossy(data).into_owned();
+        query = Some(match query {
+            Some(before) => format!("{before}&{data}"),
+            None => data,
+        });
+    }
     if config.head {
         kind = Kind::Head;
     } else if let Some(upload) = &job.upload {
@@ -198,24 +216,16 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     } else if !config.parts.is_empty() {
         kind = Kind::Form;
         let boundary = form::boundary();
-        let segments = form::segments(&config.parts, &boundary, config.form_escape)
+        let own = custom(&config.headers, "Content-Type").and_then(|rest| rest.get(1..)).map(str::trim).unwrap_or("");
+        let related = !own.is_empty() && !own.to_ascii_lowercase().starts_with("multipart/form-data");
+        let place = if related { "attachment" } else { "form-data" };
+        let segments = form::segments(&config.parts, &boundary, config.form_escape, place)
             .map_err(|text| Failure::new(Code::Read, text))?;
         body = Body::Segments(segments);
         form_type = Some(format!("multipart/form-data; boundary={boundary}"));
-    } else if let Some(data) = &config.data {
-        if config.get {
-            let data = String::from_utf8_lossy(data).into_owned();
-            query = Some(match query {
-                Some(before) => format!("{before}&{data}"),
-                None => data,
-            });
-        } else {
-            kind = Kind::Post;
-            body = Body::Segments(vec![Segment::Bytes(data.clone())]);
-        }
-    }
-    if config.get && config.head {
-        kind = Kind::Head;
+    } else if let Some(data) = config.data.as_ref().filter(|_| !config.get) {
+        kind = Kind::Post;
+        body = Body::Segments(vec![Segment::Bytes(data.clone())]);
     }
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         url.query = Some(match url.query.take().filter(|before| !before.is_empty()) {
@@ -244,7 +254,9 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     if let Some(wanted) = config.resume {
         resume = match wanted {
             Resume::At(offset) => offset,
-            Resume::FromFile => output.path().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |found| found.len()),
+            Resume::FromFile => {
+                output.path().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |found| found.len())
+            }
         };
         if kind == Kind::Put {
             if let Body::File(path, _) = &body {
@@ -275,13 +287,20 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
         }
     }
     if let Some(path) = &config.etag_compare {
-        let etag = std::fs::read_to_string(path).unwrap_or_default();
+        let etag =
+            std::fs::read_to_string(path).map_err(|_| Failure::new(Code::Read, format!("Failed to open {path}")))?;
         let etag = etag.lines().next().unwrap_or("").trim().to_owned();
         let etag = if etag.is_empty() { "\"\"".to_owned() } else { etag };
         transfer.headers.push(format!("If-None-Match: {etag}"));
     }
     if let Some(path) = &config.dump_header {
-        let sink = World::sink(path, &world.out, &world.err);
+        let again = !lock(&shared.heads).insert((path.clone(), std::ptr::from_ref(config) as usize));
+        let sink = if again && !matches!(path.as_str(), "-" | "%") {
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+            file.map(|file| Arc::new(Mutex::new(Box::new(file) as Box<dyn std::io::Write + Send>)))
+        } else {
+            World::sink(path, &world.out, &world.err)
+        };
         transfer.head_file = Some(sink.map_err(|_| {
             world.warn(&format!("Failed to open {path}"));
             Failure::new(Code::Write, format!("Failed to open {path}"))
@@ -413,14 +432,22 @@ fn retries_after(config: &Config, transfer: &Transfer<'_>, failure: Option<&Fail
     match failure.map(|failure| failure.code) {
         Some(Code::TimedOut | Code::ResolveHost | Code::ResolveProxy) => Some("timeout"),
         Some(Code::Connect) if config.retry_refused => Some("connection refused"),
-        None | Some(Code::HttpReturned) if matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 522 | 524) => Some("HTTP error"),
+        None | Some(Code::HttpReturned) if matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 522 | 524) => {
+            Some("HTTP error")
+        }
         Some(_) if config.retry_all => Some("(retrying all errors)"),
         _ => None,
     }
 }
 
 /// What is said and written once a transfer has ended.
-fn finish(world: &World, job: &Job<'_>, transfer: Transfer<'_>, failure: Option<&Failure>, quiet: bool) -> (u8, explain::Summary) {
+fn finish(
+    world: &World,
+    job: &Job<'_>,
+    transfer: Transfer<'_>,
+    failure: Option<&Failure>,
+    quiet: bool,
+) -> (u8, explain::Summary) {
     let config = job.config;
     let status = failure.map_or(0, |failure| failure.code.number());
     let summary = explain::Summary::new(&transfer, failure, &job.found.url);
@@ -441,7 +468,8 @@ fn finish(world: &World, job: &Job<'_>, transfer: Transfer<'_>, failure: Option<
         }
     }
     explain::hints(world, &transfer, failure);
-    if config.remote_time && failure.is_none()
+    if config.remote_time
+        && failure.is_none()
         && let Some(modified) = transfer.modified
     {
         transfer.output.set_time(modified);

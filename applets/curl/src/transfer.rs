@@ -29,6 +29,8 @@ use crate::world::{Kind as Shown, Shared, Tracer, World, lock};
 pub(crate) struct Common {
     pub(crate) pool: Pool,
     pub(crate) jar: Mutex<Jar>,
+    /// Files of `-D` that were begun, each with the configuration that named it.
+    pub(crate) heads: Mutex<std::collections::BTreeSet<(String, usize)>>,
     /// Cookies are kept and sent.
     pub(crate) cookies: bool,
 }
@@ -195,7 +197,9 @@ impl<'w> Transfer<'w> {
             self.facts.hops.push(hop);
             match result? {
                 Next::Done => return self.failure_after.take().map_or(Ok(()), Err),
-                Next::Again => self.tracer.info(&format!("Issue another request to this URL: '{}'", self.url.text(true, false))),
+                Next::Again => {
+                    self.tracer.info(&format!("Issue another request to this URL: '{}'", self.url.text(true, false)))
+                }
                 Next::Follow(url) => {
                     self.follow(url)?;
                     self.times.redirect = self.times.now();
@@ -220,8 +224,7 @@ impl<'w> Transfer<'w> {
             if let Some(password) = password {
                 return Some((user, password));
             }
-            let found = self.netrc(Some(&user)).map(|(_, password)| password);
-            return Some((user, found.unwrap_or_default()));
+            return Some((user, String::new()));
         }
         let own = self.url.login();
         if self.config.netrc != Netrc::Ignored
@@ -361,9 +364,10 @@ impl<'w> Transfer<'w> {
         let proxy_target = if absolute { url.text(false, false) } else { target };
         let proxy_authorization = self.proxy_authorization(route, &method, &proxy_target);
         let foreign = self.is_foreign();
-        let length = self.body.length().map_err(|_| {
-            Failure::new(Code::Read, "Failed to open/read local data from file/application")
-        })?;
+        let length = self
+            .body
+            .length()
+            .map_err(|_| Failure::new(Code::Read, "Failed to open/read local data from file/application"))?;
         let version = if conn.h2.is_some() {
             20
         } else if self.config.version == Version::V10 {
@@ -413,13 +417,15 @@ impl<'w> Transfer<'w> {
         let mut parts = Vec::new();
         if self.shared.cookies {
             let host = custom(&self.headers, "Host").and_then(|rest| rest.get(1..)).map(str::trim);
-            let host = host.filter(|host| !host.is_empty() && !foreign).map(|host| host.split(':').next().unwrap_or(host));
+            let host =
+                host.filter(|host| !host.is_empty() && !foreign).map(|host| host.split(':').next().unwrap_or(host));
             let place = self.place(url);
             let place = Place { host: host.unwrap_or(place.host), ..place };
             parts.extend(lock(&self.shared.jar).header(place));
         }
-        if !foreign && !self.config.cookies.is_empty() {
-            parts.push(self.config.cookies.join("; "));
+        // Those of -H replace those of -b, not those of the engine.
+        if !foreign && !self.config.cookies.is_empty() && custom(&self.headers, "Cookie").is_none() {
+            parts.push(self.config.cookies.join(";"));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
@@ -437,7 +443,8 @@ impl<'w> Transfer<'w> {
             let named = |name: &str| field.name.eq_ignore_ascii_case(name);
             if named("set-cookie") && self.shared.cookies {
                 let url = self.url.clone();
-                let host = custom(&self.headers, "Host").and_then(|rest| rest.get(1..)).map(|host| host.trim().to_owned());
+                let host =
+                    custom(&self.headers, "Host").and_then(|rest| rest.get(1..)).map(|host| host.trim().to_owned());
                 let place = self.place(&url);
                 let place = match host.as_deref().filter(|host| !host.is_empty() && !self.is_foreign()) {
                     Some(host) => Place { host: host.split(':').next().unwrap_or(host), ..place },
@@ -451,7 +458,11 @@ impl<'w> Transfer<'w> {
                 }
             } else if named("content-type") {
                 self.facts.content_type = Some(field.value.clone());
-            } else if named("content-disposition") && self.config.content_disposition && !self.output.is_stdout() && head.status < 300 {
+            } else if named("content-disposition")
+                && self.config.content_disposition
+                && !self.output.is_stdout()
+                && head.status < 300
+            {
                 if let Some(name) = disposition_name(&field.value) {
                     let path = match &self.config.output_dir {
                         Some(dir) => std::path::Path::new(dir).join(name),
@@ -510,7 +521,11 @@ impl<'w> Transfer<'w> {
             self.again = true;
             return Ok(Verdict::Discard);
         }
-        if status == 417 && !self.no_expect && self.body.repeats() && self.body.length().is_ok_and(|length| length != Some(0)) {
+        if status == 417
+            && !self.no_expect
+            && self.body.repeats()
+            && self.body.length().is_ok_and(|length| length != Some(0))
+        {
             self.no_expect = true;
             self.again = true;
             return Ok(Verdict::Discard);
@@ -553,7 +568,10 @@ impl<'w> Transfer<'w> {
                 range.trim_start_matches(|c: char| !c.is_ascii_digit()).split('-').next()?.parse::<u64>().ok()
             });
             if starts != Some(self.resume) && status < 300 {
-                return Err(Failure::new(Code::Range, "HTTP server does not seem to support byte ranges. Cannot resume."));
+                return Err(Failure::new(
+                    Code::Range,
+                    "HTTP server does not seem to support byte ranges. Cannot resume.",
+                ));
             }
         }
         if let (Some(condition), 200) = (self.config.time_cond, status)
@@ -561,7 +579,7 @@ impl<'w> Transfer<'w> {
         {
             let unwanted = match condition {
                 TimeCond::ModifiedSince(since) => modified <= since,
-                TimeCond::UnmodifiedSince(since) => modified > since,
+                TimeCond::UnmodifiedSince(since) => modified >= since,
             };
             if unwanted {
                 self.tracer.info("Simulate an HTTP 304 response");
@@ -590,7 +608,8 @@ impl<'w> Transfer<'w> {
             self.digest = Some((found, 0));
             return true;
         }
-        let basic = head.all("www-authenticate").flat_map(challenges).any(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+        let basic =
+            head.all("www-authenticate").flat_map(challenges).any(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
         if basic && (schemes.any || (schemes.basic && schemes.digest)) && !self.auth_tried {
             self.auth_tried = true;
             self.basic_chosen = true;
@@ -645,11 +664,14 @@ impl<'w> Transfer<'w> {
             _ => false,
         };
         // An address in the new place keeps the user of the old one only on the same host.
-        if url.user.is_none() && url.host == self.url.host && url.port == self.url.port && url.scheme == self.url.scheme {
+        if url.user.is_none() && url.host == self.url.host && url.port == self.url.port && url.scheme == self.url.scheme
+        {
             url.user.clone_from(&self.url.user);
             url.password.clone_from(&self.url.password);
         }
-        let moved = url.host != self.url.host || url.port_or_default() != self.url.port_or_default() || url.scheme != self.url.scheme;
+        let moved = url.host != self.url.host
+            || url.port_or_default() != self.url.port_or_default()
+            || url.scheme != self.url.scheme;
         if moved {
             self.digest = None;
             self.basic_chosen = false;
@@ -737,7 +759,8 @@ impl<'w> Transfer<'w> {
     /// Sleeps so that no more than the limit is moved (`--limit-rate`).
     pub(crate) fn pace(&mut self, moved: u64) {
         let Some(rate) = self.config.limit_rate else { return };
-        let due = Duration::from_micros(u64::try_from(u128::from(moved) * 1_000_000 / u128::from(rate)).unwrap_or(u64::MAX));
+        let due =
+            Duration::from_micros(u64::try_from(u128::from(moved) * 1_000_000 / u128::from(rate)).unwrap_or(u64::MAX));
         let spent = self.paced_from.elapsed();
         let mut wait = due.saturating_sub(spent);
         if let Some(deadline) = self.deadline {
@@ -805,7 +828,9 @@ impl<'w> Transfer<'w> {
                 let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
                 head.push_str(&format!("Last-Modified: {}\r\n", netkit_http::date::http(seconds)));
             }
-            head.push_str("\r\n");
+            if !self.config.head {
+                head.push_str("\r\n");
+            }
             self.output.write(head.as_bytes(), true)?;
             if self.config.head {
                 return Ok(());
@@ -821,7 +846,9 @@ impl<'w> Transfer<'w> {
             let from: u64 = from.parse().unwrap_or_else(|_| found.len().saturating_sub(to.parse().unwrap_or(0)));
             let sought = std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from));
             sought.map_err(|_| Failure::new(Code::Range, "Could not seek in the file"))?;
-            if let (Ok(to), true) = (to.parse::<u64>(), !self.config.range.as_ref().is_some_and(|range| range.starts_with('-'))) {
+            if let (Ok(to), true) =
+                (to.parse::<u64>(), !self.config.range.as_ref().is_some_and(|range| range.starts_with('-')))
+            {
                 limit = to.saturating_sub(from).saturating_add(1);
             }
         }

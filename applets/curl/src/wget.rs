@@ -186,7 +186,8 @@ impl Wanted {
         };
         let seconds = || {
             let number: f64 = value.parse().map_err(|_| Error::usage(format!("--{name}: invalid time '{value}'")))?;
-            std::time::Duration::try_from_secs_f64(number).map_err(|_| Error::usage(format!("--{name}: invalid time '{value}'")))
+            std::time::Duration::try_from_secs_f64(number)
+                .map_err(|_| Error::usage(format!("--{name}: invalid time '{value}'")))
         };
         let number = || value.parse::<u64>().map_err(|_| Error::usage(format!("--{name}: invalid number '{value}'")));
         let config = &mut self.config;
@@ -214,10 +215,12 @@ impl Wanted {
                 config.speed_time = seconds()?.as_secs().max(1);
                 config.speed_limit = 1;
             }
-            "tries" => config.retry = match number()? {
-                0 => 1000,
-                tries => tries - 1,
-            },
+            "tries" => {
+                config.retry = match number()? {
+                    0 => 1000,
+                    tries => tries - 1,
+                }
+            }
             "retry-connrefused" => config.retry_refused = true,
             "waitretry" => config.retry_delay = Some(seconds()?),
             "input-file" => {
@@ -261,8 +264,15 @@ impl Wanted {
             "inet6-only" => config.family = netkit_dns::simulate::Family::Inet6,
             "limit-rate" => {
                 let digits = value.trim_end_matches(['k', 'K', 'm', 'M']);
-                let factor = if value.ends_with(['k', 'K']) { 1024 } else if value.ends_with(['m', 'M']) { 1 << 20 } else { 1 };
-                let rate: u64 = digits.parse().map_err(|_| Error::usage(format!("--limit-rate: invalid rate '{value}'")))?;
+                let factor = if value.ends_with(['k', 'K']) {
+                    1024
+                } else if value.ends_with(['m', 'M']) {
+                    1 << 20
+                } else {
+                    1
+                };
+                let rate: u64 =
+                    digits.parse().map_err(|_| Error::usage(format!("--limit-rate: invalid rate '{value}'")))?;
                 config.limit_rate = Some(rate.saturating_mul(factor)).filter(|rate| *rate > 0);
             }
             "recursive" | "mirror" | "page-requisites" | "convert-links" => {
@@ -275,16 +285,42 @@ impl Wanted {
 }
 
 fn unknown(option: &str) -> Error {
-    Error::usage(format!("unrecognized option '{}'", netkit_core::text::printable(option))).hint("try: wget --help, or curl")
+    Error::usage(format!("unrecognized option '{}'", netkit_core::text::printable(option)))
+        .hint("try: wget --help, or curl")
 }
 
 fn takes_value(name: &str) -> bool {
     matches!(
         name,
-        "output-document" | "directory-prefix" | "timeout" | "connect-timeout" | "dns-timeout" | "read-timeout" | "tries"
-            | "waitretry" | "input-file" | "user-agent" | "header" | "referer" | "post-data" | "body-data" | "post-file"
-            | "body-file" | "method" | "ca-certificate" | "ca-directory" | "certificate" | "private-key" | "user"
-            | "http-user" | "password" | "http-password" | "max-redirect" | "limit-rate" | "proxy" | "progress"
+        "output-document"
+            | "directory-prefix"
+            | "timeout"
+            | "connect-timeout"
+            | "dns-timeout"
+            | "read-timeout"
+            | "tries"
+            | "waitretry"
+            | "input-file"
+            | "user-agent"
+            | "header"
+            | "referer"
+            | "post-data"
+            | "body-data"
+            | "post-file"
+            | "body-file"
+            | "method"
+            | "ca-certificate"
+            | "ca-directory"
+            | "certificate"
+            | "private-key"
+            | "user"
+            | "http-user"
+            | "password"
+            | "http-password"
+            | "max-redirect"
+            | "limit-rate"
+            | "proxy"
+            | "progress"
     )
 }
 

@@ -23,15 +23,72 @@ pub(crate) struct Report<'a> {
 
 /// Every variable, in the order of `%{json}`.
 const NAMES: &[&str] = &[
-    "certs", "conn_id", "content_type", "errormsg", "exitcode", "filename_effective", "ftp_entry_path", "http_code",
-    "http_connect", "http_version", "local_ip", "local_port", "method", "num_certs", "num_connects", "num_headers",
-    "num_redirects", "num_retries", "proxy_ssl_verify_result", "proxy_used", "redirect_url", "referer", "remote_ip",
-    "remote_port", "response_code", "scheme", "size_download", "size_header", "size_request", "size_upload",
-    "speed_download", "speed_upload", "ssl_verify_result", "time_appconnect", "time_connect", "time_namelookup",
-    "time_posttransfer", "time_pretransfer", "time_queue", "time_redirect", "time_starttransfer", "time_total",
-    "tls_earlydata", "url", "url.fragment", "url.host", "url.options", "url.password", "url.path", "url.port",
-    "url.query", "url.scheme", "url.user", "url.zoneid", "url_effective", "urle.fragment", "urle.host", "urle.options",
-    "urle.password", "urle.path", "urle.port", "urle.query", "urle.scheme", "urle.user", "urle.zoneid", "urlnum",
+    "certs",
+    "conn_id",
+    "content_type",
+    "errormsg",
+    "exitcode",
+    "filename_effective",
+    "ftp_entry_path",
+    "http_code",
+    "http_connect",
+    "http_version",
+    "local_ip",
+    "local_port",
+    "method",
+    "num_certs",
+    "num_connects",
+    "num_headers",
+    "num_redirects",
+    "num_retries",
+    "proxy_ssl_verify_result",
+    "proxy_used",
+    "redirect_url",
+    "referer",
+    "remote_ip",
+    "remote_port",
+    "response_code",
+    "scheme",
+    "size_download",
+    "size_header",
+    "size_request",
+    "size_upload",
+    "speed_download",
+    "speed_upload",
+    "ssl_verify_result",
+    "time_appconnect",
+    "time_connect",
+    "time_namelookup",
+    "time_posttransfer",
+    "time_pretransfer",
+    "time_queue",
+    "time_redirect",
+    "time_starttransfer",
+    "time_total",
+    "tls_earlydata",
+    "url",
+    "url.fragment",
+    "url.host",
+    "url.options",
+    "url.password",
+    "url.path",
+    "url.port",
+    "url.query",
+    "url.scheme",
+    "url.user",
+    "url.zoneid",
+    "url_effective",
+    "urle.fragment",
+    "urle.host",
+    "urle.options",
+    "urle.password",
+    "urle.path",
+    "urle.port",
+    "urle.query",
+    "urle.scheme",
+    "urle.user",
+    "urle.zoneid",
+    "urlnum",
     "xfer_id",
 ];
 
@@ -142,7 +199,7 @@ impl Report<'_> {
         object
     }
 
-    fn header_json(&self) -> Value {
+    fn header_json(&self) -> String {
         let mut object: Vec<(String, Vec<String>)> = Vec::new();
         for field in self.facts.heads.last().into_iter().flat_map(|head| &head.fields) {
             let name = field.name.to_ascii_lowercase();
@@ -151,7 +208,8 @@ impl Report<'_> {
                 None => object.push((name, vec![field.value.clone()])),
             }
         }
-        Value::Object(object.into_iter().map(|(name, values)| (name, Value::from(values))).collect())
+        let lines = object.into_iter().map(|(name, values)| format!("{}:{}", Value::Text(name), Value::from(values)));
+        format!("{{{}\n}}", lines.collect::<Vec<_>>().join(",\n"))
     }
 
     /// Prints what a format says.
@@ -207,7 +265,7 @@ impl Report<'_> {
                             target = self.world.out.clone();
                         }
                         "json" => out.push_str(&self.json().to_string()),
-                        "header_json" => out.push_str(&self.header_json().pretty().trim_end().replace("  ", "")),
+                        "header_json" => out.push_str(&self.header_json()),
                         _ => match self.value(name) {
                             Some(value) => out.push_str(&plain(name, &value)),
                             None => self.world.say(&format!("curl: unknown --write-out variable: '{name}'\n")),
@@ -244,7 +302,8 @@ impl Report<'_> {
                         Some(path) => (true, path),
                         None => (false, name),
                     };
-                    let opened = OpenOptions::new().write(true).create(true).append(append).truncate(!append).open(path);
+                    let opened =
+                        OpenOptions::new().write(true).create(true).append(append).truncate(!append).open(path);
                     match opened {
                         Ok(file) => target = std::sync::Arc::new(std::sync::Mutex::new(Box::new(file))),
                         Err(_) => self.world.warn(&format!("Failed to open the file {path} for --write-out")),

@@ -120,8 +120,7 @@ impl Challenge {
     /// The credentials that answer it.
     pub fn answer(&self, user: &str, password: &str, method: &str, uri: &str, count: u32, cnonce: &str) -> String {
         let hash = |text: &str| self.hash(text).unwrap_or_default();
-        let session =
-            self.algorithm.as_deref().is_some_and(|name| name.to_ascii_lowercase().ends_with("-sess"));
+        let session = self.algorithm.as_deref().is_some_and(|name| name.to_ascii_lowercase().ends_with("-sess"));
         let shown = if self.userhash { hash(&format!("{user}:{}", self.realm)) } else { escaped(user) };
         let mut ha1 = hash(&format!("{user}:{}:{password}", self.realm));
         if session {

@@ -85,11 +85,17 @@ impl Jar {
         );
         let shadowed = !place.secure
             && self.cookies.iter().any(|other| {
-                other.secure && other.name == cookie.name && other.domain == cookie.domain && other.live
+                other.secure
+                    && other.name == cookie.name
+                    && other.domain == cookie.domain
+                    && other.live
                     && cookie.path.starts_with(&other.path)
             });
         if shadowed {
-            return Err(format!("cookie '{}' for domain '{}' dropped, would overlay an existing cookie", cookie.name, cookie.domain));
+            return Err(format!(
+                "cookie '{}' for domain '{}' dropped, would overlay an existing cookie",
+                cookie.name, cookie.domain
+            ));
         }
         self.add(cookie, place.now);
         Ok(said)
@@ -174,7 +180,12 @@ impl Jar {
             .collect();
         fit.sort_by_key(|cookie| {
             let longer_first = |text: &str| usize::MAX - text.len();
-            (longer_first(&cookie.path), longer_first(&cookie.domain), longer_first(&cookie.name), cookie.order)
+            (
+                longer_first(&cookie.path),
+                longer_first(&cookie.domain),
+                longer_first(&cookie.name),
+                std::cmp::Reverse(cookie.order),
+            )
         });
         let mut out = String::new();
         for cookie in fit.into_iter().take(MAX_SEND) {

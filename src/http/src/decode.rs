@@ -337,7 +337,7 @@ fn block_is_whole(bytes: &[u8]) -> bool {
     let content = if header >> 1 & 3 == 1 { 1 } else { size };
     let checksum = if header & 1 == 1 { 4 } else { 0 };
     bytes.len() >= content.saturating_add(3 + checksum)
-        // Without a checksum the last block is whole sooner; waiting for more is settled when the body ends.
+    // Without a checksum the last block is whole sooner; waiting for more is settled when the body ends.
 }
 
 /// The window a frame header asks for, in bytes (RFC 8878, section 3.1.1.1).

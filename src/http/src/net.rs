@@ -350,7 +350,8 @@ pub fn connect(
 
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|address| address.is_ipv6() == first_is_v6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.iter().copied().partition(|address| address.is_ipv6() == first_is_v6);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut out = Vec::with_capacity(addresses.len());
     loop {
@@ -373,7 +374,8 @@ fn begin(address: SocketAddr, options: &Options, observe: &mut dyn FnMut(Event<'
         let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(probe).with_interval(probe));
     }
     if let Some(tos) = options.tos {
-        let _ = if address.is_ipv6() { socket.set_tclass_v6(u32::from(tos)) } else { socket.set_tos_v4(u32::from(tos)) };
+        let _ =
+            if address.is_ipv6() { socket.set_tclass_v6(u32::from(tos)) } else { socket.set_tos_v4(u32::from(tos)) };
     }
     bind(&socket, address, options, observe).map_err(|text| (Refusal::Bind(text), None))?;
     socket.set_nonblocking(true).map_err(kernel)?;
@@ -405,7 +407,9 @@ fn bind(
             },
         };
         if let Some(device) = device {
-            socket.bind_device(Some(device.as_bytes())).map_err(|_| format!("Could not bind to interface '{device}'"))?;
+            socket
+                .bind_device(Some(device.as_bytes()))
+                .map_err(|_| format!("Could not bind to interface '{device}'"))?;
             observe(Event::Bound(device));
         }
         if let Some(host) = host {
@@ -426,7 +430,9 @@ fn bind(
         let port = first.saturating_add(offset);
         match socket.bind(&SocketAddr::new(source, port).into()) {
             Ok(()) => return Ok(()),
-            Err(error) => reason = format!("bind failed with errno {}: {}", error.raw_os_error().unwrap_or(0), strerror(&error)),
+            Err(error) => {
+                reason = format!("bind failed with errno {}: {}", error.raw_os_error().unwrap_or(0), strerror(&error))
+            }
         }
     }
     Err(reason)

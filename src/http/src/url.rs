@@ -63,6 +63,8 @@ impl Url {
         if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
             return Err(rejected("Malformed input to a URL function"));
         }
+        let encoded = above_ascii(text);
+        let text = encoded.as_str();
         let mut url = Url::default();
         let (scheme, rest) = split_scheme(text);
         let rest = match scheme {
@@ -97,9 +99,9 @@ impl Url {
         let path = if path.starts_with('/') {
             path
         } else {
-            path.strip_prefix("localhost/").or_else(|| path.strip_prefix("127.0.0.1/")).map_or("", |_| {
-                path.find('/').and_then(|at| path.get(at..)).unwrap_or("")
-            })
+            path.strip_prefix("localhost/")
+                .or_else(|| path.strip_prefix("127.0.0.1/"))
+                .map_or("", |_| path.find('/').and_then(|at| path.get(at..)).unwrap_or(""))
         };
         if path.is_empty() {
             return Err(rejected("Bad file:// URL"));
@@ -164,9 +166,11 @@ impl Url {
             if !port.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(bad_port());
             }
-            self.port = Some(port.trim_start_matches('0').parse().or_else(|_| {
-                if port.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(bad_port()) }
-            })?);
+            self.port = Some(
+                port.trim_start_matches('0')
+                    .parse()
+                    .or_else(|_| if port.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(bad_port()) })?,
+            );
         } else if port.is_some() && self.guessed {
             return Err(bad_port());
         }
@@ -293,6 +297,25 @@ pub fn split_scheme(text: &str) -> (Option<&str>, &str) {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         && scheme.len() <= 40;
     if named && rest.starts_with('/') { (Some(scheme), rest) } else { (None, text) }
+}
+
+/// Path, query and fragment with bytes above ASCII as percent codes; the authority is left as it is.
+fn above_ascii(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let end = text.get(start..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(text.len(), |at| start + at);
+    let (head, tail) = text.split_at_checked(end).unwrap_or((text, ""));
+    let mut out = head.to_owned();
+    for byte in tail.bytes() {
+        if byte.is_ascii() {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02x}");
+        }
+    }
+    out
 }
 
 fn guess(host: &str) -> &'static str {

@@ -120,7 +120,9 @@ pub fn connect(
     let versions: &[&rustls::SupportedProtocolVersion] = match (settings.min, settings.max) {
         (0..=2, 2) => &[&rustls::version::TLS12],
         (3, 3..) => &[&rustls::version::TLS13],
-        (3, _) => return Err(fail(Kind::Handshake, "the oldest TLS version allowed is newer than the newest".to_owned())),
+        (3, _) => {
+            return Err(fail(Kind::Handshake, "the oldest TLS version allowed is newer than the newest".to_owned()));
+        }
         _ => &[&rustls::version::TLS13, &rustls::version::TLS12],
     };
     let builder = ClientConfig::builder_with_provider(provider)
@@ -131,9 +133,9 @@ pub fn connect(
     let mut config = match &settings.certificate {
         Some(path) => {
             let (chain, key) = own(path, settings.key.as_ref()).map_err(|text| fail(Kind::OwnCertificate, text))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| {
-                fail(Kind::OwnCertificate, format!("could not use the client certificate: {error}"))
-            })?
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| fail(Kind::OwnCertificate, format!("could not use the client certificate: {error}")))?
         }
         None => builder.with_no_client_auth(),
     };
@@ -144,8 +146,8 @@ pub fn connect(
     let bare = host.strip_suffix('.').unwrap_or(host).to_owned();
     let name = ServerName::try_from(bare.clone())
         .map_err(|_| fail(Kind::Handshake, format!("'{bare}' cannot be a server name in TLS")))?;
-    let connection = ClientConnection::new(Arc::new(config), name)
-        .map_err(|error| fail(Kind::Handshake, error.to_string()))?;
+    let connection =
+        ClientConnection::new(Arc::new(config), name).map_err(|error| fail(Kind::Handshake, error.to_string()))?;
     let mut tls = Tls { connection, inner: stream, ended: false };
     let result = tls.handshake(deadline);
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -195,9 +197,10 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 /// Our certificate chain and key.
 fn own(path: &PathBuf, key: Option<&PathBuf>) -> Result<Identity, String> {
     let shown = path.display();
-    let bytes = std::fs::read(path)
-        .map_err(|error| format!("could not load PEM client certificate from {shown}, {error}"))?;
-    let mut chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect();
+    let bytes =
+        std::fs::read(path).map_err(|error| format!("could not load PEM client certificate from {shown}, {error}"))?;
+    let mut chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect();
     if chain.is_empty() && Certificate::parse(&bytes).is_some() {
         chain.push(CertificateDer::from(bytes.clone()));
     }
@@ -264,7 +267,11 @@ fn explained(error: &io::Error, seen: Seen) -> TlsError {
                 "the server does not speak TLS on this port, or something in between answered in plain text; try http://"
                     .to_owned(),
             );
-            (Kind::Handshake, "TLS connect error: error:0A0000C6:SSL routines::packet length too long or wrong version number".to_owned())
+            (
+                Kind::Handshake,
+                "TLS connect error: error:0A0000C6:SSL routines::packet length too long or wrong version number"
+                    .to_owned(),
+            )
         }
         Some(Error::AlertReceived(alert)) => {
             let words = alert_text(*alert);
@@ -310,12 +317,18 @@ fn alert_hint(alert: AlertDescription) -> Option<String> {
         AlertDescription::HandshakeFailure => {
             "no suite in common: the server may know only CBC or RSA key exchange, which OpenSSL still speaks and this client does not"
         }
-        AlertDescription::ProtocolVersion => "the server wants another version of TLS; below 1.2 nothing is offered here",
-        AlertDescription::UnrecognisedName => "the server has no certificate for this name; check the name, or --resolve and --connect-to",
+        AlertDescription::ProtocolVersion => {
+            "the server wants another version of TLS; below 1.2 nothing is offered here"
+        }
+        AlertDescription::UnrecognisedName => {
+            "the server has no certificate for this name; check the name, or --resolve and --connect-to"
+        }
         AlertDescription::CertificateRequired | AlertDescription::BadCertificate | AlertDescription::UnknownCA => {
             "the server demands a client certificate it accepts: --cert and --key (strict mTLS in a mesh looks like this)"
         }
-        AlertDescription::NoApplicationProtocol => "the server speaks none of the protocols offered; try --http2 or --http1.1",
+        AlertDescription::NoApplicationProtocol => {
+            "the server speaks none of the protocols offered; try --http2 or --http1.1"
+        }
         _ => return None,
     };
     Some(text.to_owned())
@@ -361,7 +374,9 @@ pub fn chain_report(seen: &Seen, host: &str, now: i64) -> Vec<String> {
                 .alt_names
                 .iter()
                 .map(|name| match name {
-                    crate::x509::AltName::Dns(name) | crate::x509::AltName::Other(name) => netkit_core::text::printable(name),
+                    crate::x509::AltName::Dns(name) | crate::x509::AltName::Other(name) => {
+                        netkit_core::text::printable(name)
+                    }
                     crate::x509::AltName::Ip(address) => address.to_string(),
                 })
                 .collect();
@@ -468,7 +483,10 @@ impl Transport for Tls {
     fn wait(&mut self, wanted: Ready, limit: Option<Duration>) -> io::Result<Ready> {
         // Decrypted bytes may be waiting here although the socket is silent.
         if wanted.read {
-            let state = self.connection.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let state = self
+                .connection
+                .process_new_packets()
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             if state.plaintext_bytes_to_read() > 0 || state.peer_has_closed() {
                 return Ok(Ready { read: true, write: false });
             }

@@ -67,7 +67,9 @@ impl Trust {
         if named.iter().any(Option::is_some) {
             trust.explicit = true;
             if let Some(file) = &sources.file {
-                trust.bundle(file).map_err(|why| format!("error adding trust anchors from file: {} ({why})", file.display()))?;
+                trust
+                    .bundle(file)
+                    .map_err(|why| format!("error adding trust anchors from file: {} ({why})", file.display()))?;
             }
             if let Some(directory) = &sources.directory {
                 trust.folder(directory);
@@ -77,7 +79,9 @@ impl Trust {
         if sources.env_file.is_some() || sources.env_directory.is_some() {
             trust.explicit = true;
             if let Some(file) = &sources.env_file {
-                trust.bundle(file).map_err(|why| format!("error adding trust anchors from file: {} ({why})", file.display()))?;
+                trust
+                    .bundle(file)
+                    .map_err(|why| format!("error adding trust anchors from file: {} ({why})", file.display()))?;
             }
             if let Some(directory) = &sources.env_directory {
                 trust.folder(directory);
@@ -126,7 +130,8 @@ impl Trust {
 
     fn folder(&mut self, path: &Path) {
         let Ok(entries) = fs::read_dir(path) else { return };
-        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+        let mut files: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
         files.sort();
         for file in files.into_iter().take(MAX_ANCHORS) {
             let _ = self.bundle(&file);
@@ -140,7 +145,8 @@ impl Trust {
 
     /// The anchor that a chain ends in: its subject and its source.
     pub fn anchor_of(&self, chain: &[Certificate]) -> Option<(String, String)> {
-        let issuers: Vec<&[u8]> = chain.iter().rev().flat_map(|one| [one.issuer_der.as_slice(), one.subject_der.as_slice()]).collect();
+        let issuers: Vec<&[u8]> =
+            chain.iter().rev().flat_map(|one| [one.issuer_der.as_slice(), one.subject_der.as_slice()]).collect();
         for (der, source) in &self.certificates {
             if let Some(anchor) = Certificate::parse(der)
                 && issuers.contains(&anchor.subject_der.as_slice())
@@ -149,6 +155,7 @@ impl Trust {
             }
         }
         let built_in = self.used.iter().any(|used| used.starts_with("built-in"));
-        built_in.then(|| (chain.last().map(|one| one.issuer.clone()).unwrap_or_default(), "built-in anchors".to_owned()))
+        built_in
+            .then(|| (chain.last().map(|one| one.issuer.clone()).unwrap_or_default(), "built-in anchors".to_owned()))
     }
 }

@@ -65,7 +65,9 @@ impl Verifier {
         let named = leaf.as_ref().is_some_and(|leaf| leaf.is_for(&host));
         let name_only = matches!(
             error,
-            Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
+            Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+            )
         );
         if name_only && named {
             return Ok(Some("the name stands only in the common name; Go and webpki refuse that"));
@@ -73,7 +75,8 @@ impl Verifier {
         if self.trust.holds(end_entity) && in_time && named {
             return Ok(Some("the certificate itself was given as anchor; webpki refuses a CA as leaf"));
         }
-        let (code, reason) = explain(&error, leaf.as_ref(), intermediates, &host, seconds, self.trust.holds(end_entity));
+        let (code, reason) =
+            explain(&error, leaf.as_ref(), intermediates, &host, seconds, self.trust.holds(end_entity));
         Err((code, reason, error))
     }
 }

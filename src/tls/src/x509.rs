@@ -139,7 +139,9 @@ impl Certificate {
             // id-ce-basicConstraints
             [0x55, 0x1d, 0x13] => {
                 self.is_ca = element(value.content)
-                    .and_then(|(list, _)| children(list.content).next().map(|first| first.tag == 1 && first.content != [0]))
+                    .and_then(|(list, _)| {
+                        children(list.content).next().map(|first| first.tag == 1 && first.content != [0])
+                    })
                     .unwrap_or(false);
             }
             _ => {}
@@ -185,7 +187,9 @@ pub fn host_matches(pattern: &str, host: &str) -> bool {
     let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
     if let Some(suffix) = pattern.strip_prefix("*.") {
         return suffix.contains('.')
-            && host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(suffix));
+            && host
+                .split_once('.')
+                .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(suffix));
     }
     pattern.eq_ignore_ascii_case(host)
 }
@@ -199,7 +203,11 @@ fn name_text(content: &[u8]) -> (String, Option<String>) {
             let mut parts = children(attribute.content);
             let (Some(oid), Some(value)) = (parts.next(), parts.next()) else { continue };
             let text = if value.tag == 0x1e {
-                let units: Vec<u16> = value.content.chunks_exact(2).map(|pair| pair.iter().fold(0u16, |sum, byte| sum << 8 | u16::from(*byte))).collect();
+                let units: Vec<u16> = value
+                    .content
+                    .chunks_exact(2)
+                    .map(|pair| pair.iter().fold(0u16, |sum, byte| sum << 8 | u16::from(*byte)))
+                    .collect();
                 String::from_utf16_lossy(&units)
             } else {
                 String::from_utf8_lossy(value.content).into_owned()
@@ -245,7 +253,8 @@ fn time(element: Element<'_>) -> Option<i64> {
     let (shifted_year, shifted_month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let era = shifted_year.div_euclid(400);
     let of_era = shifted_year.rem_euclid(400);
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * shifted_month + 2) / 5 + day - 1 - 719_468;
+    let days =
+        era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * shifted_month + 2) / 5 + day - 1 - 719_468;
     Some(days * 86_400 + clock)
 }
 

@@ -302,7 +302,10 @@ mod tests {
         let sum: u64 = LENGTHS.iter().map(|length| 1u64 << (30 - length)).sum();
         assert_eq!(sum, 1 << 30);
         assert_eq!(unhuffman(&unhex("f1e3c2e5f23a6ba0ab90f4ff").unwrap()).unwrap(), b"www.example.com");
-        assert_eq!(unhuffman(&unhex("9d29ad171863c78f0b97c8e9ae82ae43d3").unwrap()).unwrap(), b"https://www.example.com");
+        assert_eq!(
+            unhuffman(&unhex("9d29ad171863c78f0b97c8e9ae82ae43d3").unwrap()).unwrap(),
+            b"https://www.example.com"
+        );
         assert!(unhuffman(&[0xff, 0xff, 0xff, 0xff]).is_err());
     }
 

@@ -316,7 +316,8 @@ impl Connection {
                 if flags & PADDED != 0 {
                     let (pad, rest) = block.split_first().ok_or_else(|| protocol("padding longer than its frame"))?;
                     let end = rest.len().checked_sub(usize::from(*pad));
-                    block = end.and_then(|end| rest.get(..end)).ok_or_else(|| protocol("padding longer than its frame"))?;
+                    block =
+                        end.and_then(|end| rest.get(..end)).ok_or_else(|| protocol("padding longer than its frame"))?;
                 }
                 if flags & PRIORITY != 0 {
                     block = block.get(5..).ok_or_else(|| protocol("frame too short"))?;
@@ -444,7 +445,10 @@ impl Connection {
                 && !value.bytes().any(|byte| matches!(byte, 0 | b'\r' | b'\n'))
         });
         if !legal {
-            return Err(Failure::new(Code::Http2Stream, "HTTP/2 stream was not closed cleanly: PROTOCOL_ERROR (err 1)"));
+            return Err(Failure::new(
+                Code::Http2Stream,
+                "HTTP/2 stream was not closed cleanly: PROTOCOL_ERROR (err 1)",
+            ));
         }
         Ok(Some(Event::Headers { fields, end }))
     }
