@@ -6,6 +6,8 @@
 #![allow(unreachable_pub, missing_docs)]
 
 mod curl_diff;
+mod curl_hostile;
+mod curl_tls;
 mod demo;
 mod dig_diff;
 mod dig_hostile;
@@ -25,6 +27,8 @@ fn main() -> std::process::ExitCode {
     let mut trials = Vec::new();
     trials.extend(front::trials());
     trials.extend(curl_diff::trials());
+    trials.extend(curl_hostile::trials());
+    trials.extend(curl_tls::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(demo::trials());

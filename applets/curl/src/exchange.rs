@@ -388,7 +388,8 @@ impl Transfer<'_> {
         let chunked = codings.last().is_some_and(|word| word == "chunked");
         let length = if chunked || self.config.ignore_length { None } else { head::content_length(&head)? };
         let keep = if head.version >= 11 {
-            !head.has_token("connection", "close") && !(conn.via_proxy && head.has_token("proxy-connection", "close"))
+            let proxy_closes = conn.via_proxy && head.has_token("proxy-connection", "close");
+            !head.has_token("connection", "close") && !proxy_closes
         } else {
             head.has_token("connection", "keep-alive")
                 || (conn.via_proxy && head.has_token("proxy-connection", "keep-alive"))
@@ -396,7 +397,7 @@ impl Transfer<'_> {
         let asked_close =
             request.lines.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close");
         let mut reusable = keep && !unsent && !asked_close;
-        let none = request.method == "HEAD" && self.is_head || matches!(head.status, 204 | 304) || self.is_head;
+        let none = self.is_head || matches!(head.status, 204 | 304);
         let verdict = self.judge(&head, length)?;
         if none || verdict == Verdict::Stop {
             let reusable = reusable && none;

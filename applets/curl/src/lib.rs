@@ -15,9 +15,11 @@ mod args;
 mod body;
 mod config;
 mod connect;
+mod credentials;
 mod doh;
 mod exchange;
 mod explain;
+mod file;
 mod form;
 mod glob;
 mod netrc;
@@ -167,7 +169,7 @@ pub(crate) fn transfer(ctx: &mut Ctx, global: Global, configs: &[Config]) -> Res
     if let Some(name) = &global.stderr {
         match World::sink(name, &out, &err) {
             Ok(sink) => err = sink,
-            Err(_) => ctx.say(&wrapped("Warning: ", &format!("Failed to open {name}")).trim_end().to_owned()),
+            Err(_) => ctx.say(wrapped("Warning: ", &format!("Failed to open {name}")).trim_end()),
         }
     }
     let trace = match &global.trace {

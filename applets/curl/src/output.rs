@@ -174,10 +174,7 @@ fn harmless(bytes: &[u8]) -> Option<Vec<u8>> {
                 .into_bytes(),
         );
     }
-    bytes
-        .iter()
-        .any(|byte| strange(byte))
-        .then(|| bytes.iter().map(|byte| if strange(byte) { b'.' } else { *byte }).collect())
+    bytes.iter().any(&strange).then(|| bytes.iter().map(|byte| if strange(byte) { b'.' } else { *byte }).collect())
 }
 
 /// The name after the last slash of a path, for `-O`.
@@ -188,11 +185,15 @@ pub(crate) fn remote_name(path: &str) -> Option<String> {
 
 /// The file name of a Content-Disposition field (RFC 6266), without any directory.
 pub(crate) fn disposition_name(value: &str) -> Option<String> {
-    let at = value.split(';').skip(1).map(str::trim_start).find_map(|parameter| {
-        let head = parameter.get(..9)?;
-        head.eq_ignore_ascii_case("filename=").then(|| parameter.as_ptr() as usize - value.as_ptr() as usize + 9)
-    })?;
-    let text = value.get(at..)?.trim();
+    let mut rest = value;
+    let text = loop {
+        let (_, after) = rest.split_once(';')?;
+        let parameter = after.trim_start();
+        match parameter.get(..9) {
+            Some(head) if head.eq_ignore_ascii_case("filename=") => break parameter.get(9..)?.trim(),
+            _ => rest = after,
+        }
+    };
     let raw = match text.strip_prefix('"') {
         Some(quoted) => {
             let mut out = String::new();

@@ -1,21 +1,19 @@
 //! One transfer from its first request to its last: redirects, credentials, conditions, and where every byte goes.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use netkit_dns::random::random_u64;
-use netkit_http::auth::{Challenge, basic, challenges};
+use netkit_http::auth::Challenge;
 use netkit_http::cookies::{Jar, Place};
 use netkit_http::decode::Decoder;
 use netkit_http::head::Head;
-use netkit_http::url::percent_decode;
 use netkit_http::{Code, Failure, Url};
 
 use crate::body::Body;
-use crate::config::{Config, Netrc, Schemes, TimeCond, Version};
-use crate::connect::{Route, decoded, split_login};
+use crate::config::{Config, TimeCond, Version};
+use crate::connect::Route;
 use crate::exchange::{Answer, Broken, Verdict};
 use crate::output::{Output, disposition_name};
 use crate::pool::{Conn, Pool};
@@ -81,11 +79,11 @@ pub(crate) struct Transfer<'w> {
     pub(crate) modified: Option<i64>,
     first: Url,
     referer: Option<String>,
-    digest: Option<(Challenge, u32)>,
-    proxy_digest: Option<(Challenge, u32)>,
-    auth_tried: bool,
-    proxy_auth_tried: bool,
-    basic_chosen: bool,
+    pub(crate) digest: Option<(Challenge, u32)>,
+    pub(crate) proxy_digest: Option<(Challenge, u32)>,
+    pub(crate) auth_tried: bool,
+    pub(crate) proxy_auth_tried: bool,
+    pub(crate) basic_chosen: bool,
     no_expect: bool,
     next: Option<Url>,
     again: bool,
@@ -176,11 +174,7 @@ impl<'w> Transfer<'w> {
         self.facts.scheme = self.url.scheme.clone();
         self.facts.filename = self.output.path().map(|path| path.display().to_string());
         self.facts.referer.clone_from(&self.referer);
-        if result.is_ok() || self.facts.down > 0 {
-            self.tick(true);
-        } else if self.meter_on {
-            self.tick(true);
-        }
+        self.tick(true);
         result
     }
 
@@ -209,92 +203,11 @@ impl<'w> Transfer<'w> {
     }
 
     /// Whether credentials of the first host may be sent here.
-    fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         !self.config.trusted
             && (!self.url.host.eq_ignore_ascii_case(&self.first.host)
                 || self.url.port_or_default() != self.first.port_or_default()
                 || self.url.scheme != self.first.scheme)
-    }
-
-    /// User and password for the present URL.
-    fn login(&self) -> Option<(String, String)> {
-        let foreign = self.is_foreign();
-        if let Some(text) = self.config.user.as_ref().filter(|_| !foreign) {
-            let (user, password) = split_login(text);
-            if let Some(password) = password {
-                return Some((user, password));
-            }
-            return Some((user, String::new()));
-        }
-        let own = self.url.login();
-        if self.config.netrc != Netrc::Ignored
-            && own.as_ref().is_none_or(|(_, password)| password.is_empty())
-            && let Some(found) = self.netrc(own.as_ref().map(|(user, _)| user.as_str()))
-        {
-            return Some(found);
-        }
-        own
-    }
-
-    fn netrc(&self, user: Option<&str>) -> Option<(String, String)> {
-        if self.config.netrc == Netrc::Ignored {
-            return None;
-        }
-        let home = self.world.var("HOME").unwrap_or("");
-        let path = self.config.netrc_file.clone().unwrap_or_else(|| format!("{home}/.netrc"));
-        let text = std::fs::read_to_string(path).ok()?;
-        crate::netrc::find(&text, &self.url.host, user)
-    }
-
-    fn schemes(&self) -> Schemes {
-        let auth = self.config.auth;
-        if auth == Schemes::default() { Schemes { basic: true, ..auth } } else { auth }
-    }
-
-    /// The Authorization field, and whether the body must wait for a challenge.
-    fn authorization(&mut self, method: &str, target: &str) -> (Option<String>, bool) {
-        if let Some(token) = self.config.bearer.as_ref().filter(|_| !self.is_foreign()) {
-            return (Some(format!("Bearer {token}")), false);
-        }
-        if custom(&self.headers, "Authorization").is_some() && !self.is_foreign() {
-            return (None, false);
-        }
-        let Some((user, password)) = self.login() else { return (None, false) };
-        let schemes = self.schemes();
-        if let Some((challenge, count)) = &mut self.digest {
-            *count += 1;
-            let answer = challenge.answer(&user, &password, method, target, *count, &cnonce());
-            self.tracer.info(&format!("Server auth using Digest with user '{user}'"));
-            return (Some(answer), false);
-        }
-        if self.basic_chosen || (schemes.basic && !schemes.any && !schemes.digest) {
-            self.tracer.info(&format!("Server auth using Basic with user '{user}'"));
-            return (Some(basic(&user, &password)), false);
-        }
-        if schemes.digest && !schemes.any && !schemes.basic {
-            self.tracer.info(&format!("Server auth using Digest with user '{user}'"));
-            return (None, !matches!(self.kind, Kind::Get | Kind::Head));
-        }
-        (None, false)
-    }
-
-    fn proxy_authorization(&mut self, route: &Route, method: &str, target: &str) -> Option<String> {
-        let proxy = route.proxy.as_ref().filter(|_| route.absolute())?;
-        let (user, password) = proxy.login.clone()?;
-        if custom(&self.config.proxy_headers, "Proxy-Authorization").is_some() {
-            return None;
-        }
-        if let Some((challenge, count)) = &mut self.proxy_digest {
-            *count += 1;
-            self.tracer.info(&format!("Proxy auth using Digest with user '{user}'"));
-            return Some(challenge.answer(&user, &password, method, target, *count, &cnonce()));
-        }
-        let schemes = self.config.proxy_auth;
-        if (schemes.digest || schemes.any) && !schemes.basic {
-            return None;
-        }
-        self.tracer.info(&format!("Proxy auth using Basic with user '{user}'"));
-        Some(basic(&user, &password))
     }
 
     fn request(&mut self) -> Result<Next, Failure> {
@@ -595,44 +508,6 @@ impl<'w> Transfer<'w> {
         Ok(Verdict::Deliver)
     }
 
-    /// A server wants credentials: whether we have some of a kind it takes.
-    fn challenge(&mut self, head: &Head) -> bool {
-        if self.login().is_none() || self.config.bearer.is_some() {
-            return false;
-        }
-        let schemes = self.schemes();
-        if let Some(found) = Challenge::find(head.all("www-authenticate")).filter(|_| schemes.digest || schemes.any) {
-            if self.digest.is_some() && !found.stale {
-                return false;
-            }
-            self.digest = Some((found, 0));
-            return true;
-        }
-        let basic =
-            head.all("www-authenticate").flat_map(challenges).any(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-        if basic && (schemes.any || (schemes.basic && schemes.digest)) && !self.auth_tried {
-            self.auth_tried = true;
-            self.basic_chosen = true;
-            return true;
-        }
-        false
-    }
-
-    fn proxy_challenge(&mut self, head: &Head) -> bool {
-        let schemes = self.config.proxy_auth;
-        if !(schemes.digest || schemes.any) || self.proxy_auth_tried {
-            return false;
-        }
-        match Challenge::find(head.all("proxy-authenticate")) {
-            Some(found) => {
-                self.proxy_auth_tried = true;
-                self.proxy_digest = Some((found, 0));
-                true
-            }
-            None => false,
-        }
-    }
-
     fn after(&mut self, answer: &Answer) -> Result<Next, Failure> {
         if self.again {
             if answer.unsent && !self.body.repeats() {
@@ -660,7 +535,8 @@ impl<'w> Transfer<'w> {
         let switch = match self.facts.status {
             301 => posts && !self.config.post301,
             302 => posts && !self.config.post302,
-            303 => !matches!(self.kind, Kind::Get | Kind::Head) && !(posts && self.config.post303),
+            303 if posts => !self.config.post303,
+            303 => self.kind == Kind::Put,
             _ => false,
         };
         // An address in the new place keeps the user of the old one only on the same host.
@@ -802,71 +678,4 @@ impl<'w> Transfer<'w> {
         };
         self.hint = Some(hint.to_owned());
     }
-
-    /// `file://`.
-    fn file(&mut self) -> Result<(), Failure> {
-        if !self.config.proto.0.contains(&"file") || self.facts.redirects > 0 {
-            return Err(Failure::new(Code::UnsupportedProtocol, "Protocol \"file\" disabled"));
-        }
-        if self.kind == Kind::Put {
-            return Err(Failure::new(Code::NotBuiltIn, "uploads to file:// are not offered; use cp"));
-        }
-        use std::os::unix::ffi::OsStringExt as _;
-        let path = std::ffi::OsString::from_vec(percent_decode(&self.url.path));
-        let shown = decoded(&self.url.path);
-        let missing = |_| Failure::new(Code::FileRead, format!("Couldn't open file {shown}"));
-        let mut file = std::fs::File::open(&path).map_err(missing)?;
-        let found = file.metadata().map_err(missing)?;
-        if found.is_dir() {
-            return Err(Failure::new(Code::FileRead, format!("Couldn't open file {shown}")));
-        }
-        self.facts.method = "GET".to_owned();
-        if self.config.head || self.config.include {
-            let mut head = format!("Content-Length: {}\r\nAccept-ranges: bytes\r\n", found.len());
-            let modified = found.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-            if let Some(since) = modified {
-                let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
-                head.push_str(&format!("Last-Modified: {}\r\n", netkit_http::date::http(seconds)));
-            }
-            if !self.config.head {
-                head.push_str("\r\n");
-            }
-            self.output.write(head.as_bytes(), true)?;
-            if self.config.head {
-                return Ok(());
-            }
-        }
-        self.expected = Some(found.len());
-        if self.resume > 0 {
-            let sought = std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(self.resume));
-            sought.map_err(|_| Failure::new(Code::Range, "Could not seek in the file"))?;
-        }
-        let mut limit = u64::MAX;
-        if let Some((from, to)) = self.config.range.as_ref().and_then(|range| range.split_once('-')) {
-            let from: u64 = from.parse().unwrap_or_else(|_| found.len().saturating_sub(to.parse().unwrap_or(0)));
-            let sought = std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from));
-            sought.map_err(|_| Failure::new(Code::Range, "Could not seek in the file"))?;
-            if let (Ok(to), true) =
-                (to.parse::<u64>(), !self.config.range.as_ref().is_some_and(|range| range.starts_with('-')))
-            {
-                limit = to.saturating_sub(from).saturating_add(1);
-            }
-        }
-        let mut file = file.take(limit);
-        let mut buffer = vec![0u8; 64 * 1024];
-        loop {
-            let count = file.read(&mut buffer).map_err(|_| Failure::new(Code::Read, "Failed to read the file"))?;
-            if count == 0 {
-                return Ok(());
-            }
-            self.deliver(buffer.get(..count).unwrap_or_default(), Verdict::Deliver, &mut Decoder::default())?;
-        }
-    }
-}
-
-/// A nonce of the client's: 32 hexadecimal digits in base64, as curl makes them.
-fn cnonce() -> String {
-    use base64::Engine as _;
-    let text = format!("{:016x}{:016x}", random_u64(), random_u64());
-    base64::engine::general_purpose::STANDARD.encode(text)
 }

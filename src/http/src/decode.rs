@@ -46,7 +46,7 @@ impl Decoder {
                 "gzip" | "x-gzip" => Layer::Deflate(Box::new(Deflate::new(Wrapping::Gzip))),
                 "deflate" => Layer::Deflate(Box::new(Deflate::new(Wrapping::Unknown))),
                 "br" => Layer::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(Vec::new(), 4096))),
-                "zstd" => Layer::Zstd(Box::new(Zstd::default())),
+                "zstd" => Layer::Zstd(Box::default()),
                 _ => {
                     return Err(Failure::new(
                         Code::ContentEncoding,

@@ -354,7 +354,7 @@ impl Connection {
                     return Err(protocol("PING of wrong size"));
                 }
                 if flags & ACK == 0 {
-                    self.frame(kind::PING, ACK, 0, &payload.to_vec());
+                    self.frame(kind::PING, ACK, 0, payload);
                 }
                 Ok(None)
             }
@@ -399,7 +399,7 @@ impl Connection {
         if flags & ACK != 0 {
             return Ok(None);
         }
-        if payload.len() % 6 != 0 {
+        if !payload.len().is_multiple_of(6) {
             return Err(protocol("SETTINGS of wrong size"));
         }
         for entry in payload.chunks_exact(6) {
