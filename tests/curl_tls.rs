@@ -254,7 +254,6 @@ fn same_as_the_peer() -> Result<(), Stop> {
         "-k -f https://@0/nosuch",
         "-k -L https://@0/r",
         "-k -d a=b https://@0/echo",
-        "-k -T big https://@0/echo",
         "-k -r 0-4 https://@0/big",
         "--http2-prior-knowledge http://@4/echo",
         "-k https://@0/echo https://@0/echo",

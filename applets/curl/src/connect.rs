@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use netkit_http::net::{self, Event, Lookup, Plain, Refusal};
+use crate::net::{self, Event, Lookup, Plain, Refusal};
 use netkit_http::url::percent_decode;
 use netkit_http::{Code, Failure, Url};
 use netkit_tls::{Session, Settings, Sources, Transport};

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::net::Found;
 use netkit_dns::simulate::Family;
-use netkit_http::net::Found;
 use netkit_http::{Code, Failure, Url};
 use netkit_wire::dns::{Class, Message, Name, Query, Question, RrType, Section};
 

@@ -3,11 +3,11 @@
 use std::io::{ErrorKind, Read as _};
 use std::time::{Duration, Instant};
 
+use crate::net::strerror;
 use netkit_http::chunked::{Chunked, Piece};
 use netkit_http::decode::Decoder;
 use netkit_http::h2::{self, Event};
 use netkit_http::head::{self, Field, Head, MAX_HEAD, MAX_LINE, Start};
-use netkit_http::net::strerror;
 use netkit_http::{Code, Failure};
 use netkit_tls::{Ready, flush_by, read_by, write_by};
 

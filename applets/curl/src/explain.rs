@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::net::{self, Attempt, Refusal};
 use netkit_core::json::Value;
 use netkit_core::text::printable;
-use netkit_http::net::{self, Attempt, Refusal};
 use netkit_http::{Code, Failure, Url};
 
 use crate::config::Config;

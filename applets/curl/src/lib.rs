@@ -22,6 +22,7 @@ mod explain;
 mod file;
 mod form;
 mod glob;
+mod net;
 mod netrc;
 mod options;
 mod output;
@@ -178,7 +179,7 @@ pub(crate) fn transfer(ctx: &mut Ctx, global: Global, configs: &[Config]) -> Res
         Trace::Off | Trace::Verbose => err.clone(),
     };
     let world = World {
-        hints: (ctx.hints_wanted() || global.explain) && !global.silent,
+        hints: global.explain || (ctx.hints_wanted() && !global.silent),
         global,
         out,
         err,

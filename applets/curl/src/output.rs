@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use netkit_http::net::strerror;
+use crate::net::strerror;
 use netkit_http::{Code, Failure};
 
 use crate::world::{World, lock};

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use crate::net;
 use netkit_http::auth::basic;
-use netkit_http::net;
 use netkit_http::{Code, Failure, Url};
 use netkit_tls::{Transport, read_by, write_by};
 

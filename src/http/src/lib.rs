@@ -1,5 +1,5 @@
 //! HTTP for every applet: the HTTP/1 codec over a stream whose bytes are all seen, HTTP/2, content codings, cookies,
-//! authentication, and connections with every attempt recorded.
+//! and authentication. No input or output of its own.
 
 pub mod auth;
 pub mod chunked;
@@ -9,7 +9,6 @@ pub mod decode;
 mod failure;
 pub mod h2;
 pub mod head;
-pub mod net;
 pub mod url;
 
 pub use failure::{Code, Failure};

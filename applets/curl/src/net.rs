@@ -16,21 +16,21 @@ use netkit_tls::{Ready, Transport};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
-use crate::url::loose_v4;
+use netkit_http::url::loose_v4;
 
 /// Addresses taken from one name at most.
 const MOST: usize = 64;
 
 /// A connected socket in non-blocking mode.
 #[derive(Debug)]
-pub struct Plain(Socket);
+pub(crate) struct Plain(Socket);
 
 impl Plain {
     /// Takes a connected socket.
     ///
     /// # Errors
     /// When it cannot be made non-blocking.
-    pub fn new(socket: Socket) -> io::Result<Plain> {
+    pub(crate) fn new(socket: Socket) -> io::Result<Plain> {
         socket.set_nonblocking(true)?;
         Ok(Plain(socket))
     }
@@ -93,24 +93,24 @@ fn wait<F: AsFd>(fd: &F, wanted: Ready, limit: Option<Duration>) -> io::Result<R
 
 /// Where names are looked up.
 #[derive(Clone, Debug, Default)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// Look files up as this process sees them.
-    pub from_pid: Option<u32>,
+    pub(crate) from_pid: Option<u32>,
     /// Name servers instead of those of resolv.conf.
-    pub servers: Vec<SocketAddr>,
+    pub(crate) servers: Vec<SocketAddr>,
 }
 
 /// What a look-up found.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// In the order to try them.
-    pub addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<SocketAddr>,
     /// One sentence of how, or why not.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// An address as inet_aton(3) or inet_pton(3) read it.
-pub fn literal(host: &str, zone: Option<&str>, port: u16) -> Option<SocketAddr> {
+pub(crate) fn literal(host: &str, zone: Option<&str>, port: u16) -> Option<SocketAddr> {
     if let Some(v4) = loose_v4(host) {
         return Some(SocketAddr::from((v4, port)));
     }
@@ -126,7 +126,7 @@ fn interface_index(name: &str) -> Option<u32> {
 }
 
 /// The addresses of a name as getaddrinfo(3) of the GNU C library would find them here.
-pub fn resolve(host: &str, zone: Option<&str>, port: u16, family: Family, lookup: &Lookup) -> Found {
+pub(crate) fn resolve(host: &str, zone: Option<&str>, port: u16, family: Family, lookup: &Lookup) -> Found {
     let fits = |address: &IpAddr| match family {
         Family::Unspecified => true,
         Family::Inet => address.is_ipv4(),
@@ -182,19 +182,19 @@ pub fn resolve(host: &str, zone: Option<&str>, port: u16, family: Family, lookup
 
 /// What is set on a socket before it connects.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Interface, address or host name to connect from, as `--interface` takes it.
-    pub interface: Option<String>,
+    pub(crate) interface: Option<String>,
     /// First port and how many to try.
-    pub local_port: Option<(u16, u16)>,
+    pub(crate) local_port: Option<(u16, u16)>,
     /// TCP_NODELAY.
-    pub nodelay: bool,
+    pub(crate) nodelay: bool,
     /// Seconds between keep-alive probes, none when off.
-    pub keepalive: Option<u64>,
+    pub(crate) keepalive: Option<u64>,
     /// TCP Fast Open is not offered; type of service.
-    pub tos: Option<u8>,
+    pub(crate) tos: Option<u8>,
     /// How long after one attempt the other family's begins.
-    pub stagger: Duration,
+    pub(crate) stagger: Duration,
 }
 
 impl Default for Options {
@@ -212,20 +212,20 @@ impl Default for Options {
 
 /// One attempt to reach one address.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// Where to.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// From the start of connecting.
-    pub started_after: Duration,
+    pub(crate) started_after: Duration,
     /// How long it took.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// `None` when connected; else the kernel's reason.
-    pub error: Option<Refusal>,
+    pub(crate) error: Option<Refusal>,
 }
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// connect(2) gave this number.
     Kernel(i32),
     /// No answer before the deadline.
@@ -238,7 +238,7 @@ pub enum Refusal {
 
 /// What is said while connecting, in the order it happens.
 #[derive(Clone, Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// An attempt begins.
     Trying(SocketAddr),
     /// An attempt failed.
@@ -251,7 +251,7 @@ pub enum Event<'a> {
 ///
 /// # Errors
 /// Nothing accepted: the attempts say why.
-pub fn connect(
+pub(crate) fn connect(
     addresses: &[SocketAddr],
     options: &Options,
     deadline: Option<Instant>,
@@ -439,7 +439,7 @@ fn bind(
 }
 
 /// The kernel's reason without the number, in the words of the C library.
-pub fn strerror(error: &io::Error) -> String {
+pub(crate) fn strerror(error: &io::Error) -> String {
     let text = match error.raw_os_error() {
         Some(nix::libc::ECONNREFUSED) => "Connection refused",
         Some(nix::libc::ENETUNREACH) => "Network is unreachable",
@@ -465,7 +465,7 @@ pub fn strerror(error: &io::Error) -> String {
 ///
 /// # Errors
 /// As connect(2).
-pub fn connect_unix(path: &str, abstract_name: bool) -> io::Result<Socket> {
+pub(crate) fn connect_unix(path: &str, abstract_name: bool) -> io::Result<Socket> {
     let address = if abstract_name { SockAddr::unix(format!("\0{path}"))? } else { SockAddr::unix(path)? };
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.connect(&address)?;
