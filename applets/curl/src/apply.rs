@@ -500,7 +500,7 @@ fn protocols(value: &str, before: &Protocols) -> Result<Protocols, Problem> {
         match action {
             '-' => set.retain(|one| !named.contains(one)),
             '=' => set = named,
-            _ => set.extend(named.into_iter().filter(|one| !before.0.contains(one))),
+            _ => set.extend(named),
         }
     }
     set.sort_unstable();

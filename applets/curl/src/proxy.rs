@@ -217,7 +217,9 @@ pub(crate) fn socks(
             let lookup =
                 net::Lookup { from_pid: transfer.world.global.from_pid, servers: transfer.config.dns_servers.clone() };
             let found = net::resolve(&route.host, None, route.port, family, &lookup);
-            let first = found.addresses.first().copied();
+            // As curl, which gives a proxy IPv4 addresses before others.
+            let v4 = found.addresses.iter().find(|address| address.is_ipv4());
+            let first = v4.or(found.addresses.first()).copied();
             Some(first.ok_or_else(|| refuse(format!("Failed to resolve \"{}\" for SOCKS connect.", route.host)))?)
         }
     };

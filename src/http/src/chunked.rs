@@ -154,7 +154,7 @@ mod tests {
                         body.extend_from_slice(&rest[..length]);
                         rest = &rest[length..];
                     }
-                    Piece::Trailer(line) => trailers.push(String::from_utf8(line).unwrap()),
+                    Piece::Trailer(line) => trailers.push(String::from_utf8_lossy(&line).into_owned()),
                     Piece::More => break,
                     Piece::Done => return Ok((body, trailers, true)),
                 }
