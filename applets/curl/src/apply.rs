@@ -419,16 +419,27 @@ pub(crate) fn number(value: &str) -> Result<u64, Problem> {
     value.parse::<u64>().ok().filter(|number| *number <= i64::MAX as u64).ok_or(Problem::TooLarge)
 }
 
+/// Whole part and millionths of a decimal number; std's own reader of floats costs 15 KB of tables.
+pub(crate) fn decimal(value: &str) -> Result<(u64, u64), Problem> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    if whole.is_empty() && fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Problem::Number);
+    }
+    let whole = if whole.is_empty() { 0 } else { number(whole)? };
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
+    Ok((whole, digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
+}
+
 /// Seconds, perhaps with decimals.
-fn seconds(value: &str) -> Result<Duration, Problem> {
+pub(crate) fn seconds(value: &str) -> Result<Duration, Problem> {
     if value.starts_with('-') {
         return Err(Problem::Negative);
     }
-    if !value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return Err(Problem::Number);
+    let (whole, micros) = decimal(value)?;
+    if whole >= 1 << 40 {
+        return Err(Problem::TooLarge);
     }
-    let number: f64 = value.parse().map_err(|_| Problem::Number)?;
-    Duration::try_from_secs_f64(number).ok().filter(|time| time.as_secs() < 1 << 40).ok_or(Problem::TooLarge)
+    Ok(Duration::from_secs(whole) + Duration::from_micros(micros))
 }
 
 /// Bytes, with k, m, g, t or p for powers of 1024.
@@ -443,14 +454,10 @@ fn size(value: &str) -> Result<u64, Problem> {
         "p" => 50,
         _ => return Err(Problem::Other("is badly used here".to_owned())),
     };
-    let factor = (1u64 << shift) as f64;
-    match number(digits) {
-        Ok(number) => number.checked_mul(1 << shift).ok_or(Problem::TooLarge),
-        Err(problem) => match digits.parse::<f64>() {
-            Ok(decimal) if digits.contains('.') && decimal >= 0.0 => Ok((decimal * factor) as u64),
-            _ => Err(problem),
-        },
-    }
+    let (whole, millionths) = decimal(digits)?;
+    let part = (millionths << 10) / 1_000_000;
+    let part = if shift >= 10 { part << (shift - 10) } else { 0 };
+    whole.checked_mul(1 << shift).and_then(|bytes| bytes.checked_add(part)).ok_or(Problem::TooLarge)
 }
 
 fn ports(value: &str) -> Result<(u16, u16), Problem> {

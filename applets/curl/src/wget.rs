@@ -184,11 +184,8 @@ impl Wanted {
         } else {
             String::new()
         };
-        let seconds = || {
-            let number: f64 = value.parse().map_err(|_| Error::usage(format!("--{name}: invalid time '{value}'")))?;
-            std::time::Duration::try_from_secs_f64(number)
-                .map_err(|_| Error::usage(format!("--{name}: invalid time '{value}'")))
-        };
+        let seconds =
+            || crate::apply::seconds(&value).map_err(|_| Error::usage(format!("--{name}: invalid time '{value}'")));
         let number = || value.parse::<u64>().map_err(|_| Error::usage(format!("--{name}: invalid number '{value}'")));
         let config = &mut self.config;
         match name {
