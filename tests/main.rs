@@ -5,6 +5,9 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod curl_diff;
+mod curl_hostile;
+mod curl_tls;
 mod demo;
 mod dig_diff;
 mod dig_hostile;
@@ -36,6 +39,9 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(curl_diff::trials());
+    trials.extend(curl_hostile::trials());
+    trials.extend(curl_tls::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(iptables::trials());

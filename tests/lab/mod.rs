@@ -5,6 +5,7 @@ pub mod firewall;
 pub mod hierarchy;
 pub mod message;
 pub mod proxy;
+pub mod origin;
 pub mod recorder;
 pub mod rogue;
 pub mod server;

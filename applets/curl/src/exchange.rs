@@ -1,0 +1,780 @@
+//! One request and its response over a connection, in HTTP/1 or HTTP/2.
+
+use std::io::{ErrorKind, Read as _};
+use std::time::{Duration, Instant};
+
+use crate::net::strerror;
+use netkit_http::chunked::{Chunked, Piece};
+use netkit_http::decode::Decoder;
+use netkit_http::h2::{self, Event};
+use netkit_http::head::{self, Field, Head, MAX_HEAD, MAX_LINE, Start};
+use netkit_http::{Code, Failure};
+use netkit_tls::{Ready, flush_by, read_by, write_by};
+
+use crate::body::Source;
+use crate::pool::Conn;
+use crate::request::Request;
+use crate::transfer::Transfer;
+use crate::world::Kind;
+
+/// Bytes read or sent at a time.
+const PIECE: usize = 64 * 1024;
+
+/// How an exchange ended.
+pub(crate) struct Answer {
+    /// The connection can serve again.
+    pub(crate) reusable: bool,
+    /// The body of the request did not go out.
+    pub(crate) unsent: bool,
+}
+
+/// What becomes of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Deliver,
+    Discard,
+    /// Do not even read it; the connection is of no more use.
+    Stop,
+}
+
+/// An exchange that failed, and whether the same request may be sent again on a new connection.
+pub(crate) struct Broken {
+    pub(crate) failure: Failure,
+    pub(crate) stale: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Broken {
+        Broken { failure, stale: false }
+    }
+}
+
+impl Transfer<'_> {
+    fn receive_failure(&self, error: &std::io::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::TimedOut => self.timed_out(),
+            ErrorKind::UnexpectedEof => Failure::new(
+                Code::Recv,
+                "OpenSSL SSL_read: OpenSSL/3: error:0A000126:SSL routines::unexpected eof while reading, errno 0",
+            ),
+            _ => Failure::new(Code::Recv, format!("Recv failure: {}", strerror(error))),
+        }
+    }
+
+    fn send_failure(&self, error: &std::io::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::TimedOut => self.timed_out(),
+            _ => Failure::new(Code::Send, format!("Send failure: {}", strerror(error))),
+        }
+    }
+
+    pub(crate) fn timed_out(&self) -> Failure {
+        let millis = self.times.now().as_millis();
+        let text = match self.expected {
+            Some(total) => {
+                format!(
+                    "Operation timed out after {millis} milliseconds with {} out of {total} bytes received",
+                    self.facts.down
+                )
+            }
+            None => format!("Operation timed out after {millis} milliseconds with {} bytes received", self.facts.down),
+        };
+        Failure::new(Code::TimedOut, text)
+    }
+
+    /// Reads more into the connection's input; 0 at its end. The meter and the speed limit are looked after meanwhile.
+    fn fill(&mut self, conn: &mut Conn) -> std::io::Result<usize> {
+        if conn.at > 0 && conn.at == conn.input.len() {
+            conn.input.clear();
+            conn.at = 0;
+        } else if conn.at > PIECE {
+            conn.input.drain(..conn.at);
+            conn.at = 0;
+        }
+        loop {
+            let mut until = self.deadline;
+            if self.meter_on || self.config.speed_time > 0 {
+                let tick = Instant::now() + Duration::from_millis(500);
+                until = Some(until.map_or(tick, |until| until.min(tick)));
+            }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            if buffer.is_empty() {
+                buffer = vec![0; PIECE];
+            }
+            let got = read_by(&mut *conn.stream, &mut buffer, until);
+            if let Ok(count) = got {
+                conn.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+            }
+            self.buffer = buffer;
+            match got {
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        return Err(error);
+                    }
+                    self.tick(false);
+                    if self.too_slow() {
+                        return Err(std::io::Error::other(SLOW));
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends the request and reads the response.
+    pub(crate) fn exchange(&mut self, conn: &mut Conn, request: &Request) -> Result<Answer, Broken> {
+        self.times.pretransfer = self.times.now();
+        if conn.h2.is_some() { self.exchange2(conn, request) } else { self.exchange1(conn, request) }
+    }
+
+    fn exchange1(&mut self, conn: &mut Conn, request: &Request) -> Result<Answer, Broken> {
+        let reused = conn.uses > 0;
+        let bytes = request.head();
+        let small = !request.expect
+            && request.has_body()
+            && request.length.is_some_and(|length| length < 65_536)
+            && !request.chunked;
+        let mut source = request.body.open().map_err(|error| {
+            self.world.say(&format!("{}: cannot open: {}\n", self.world.name, strerror(&error)));
+            Failure::new(Code::Read, "Failed to open/read local data from file/application")
+        })?;
+        let mut wire = bytes.clone();
+        let mut sent_body = Vec::new();
+        if small {
+            // Head and body leave together.
+            let most = request.length.unwrap_or(0);
+            source.by_ref().take(most).read_to_end(&mut sent_body).map_err(|_| read_failed())?;
+            wire.extend_from_slice(&sent_body);
+        }
+        if let Err(error) = write_by(&mut *conn.stream, &wire, self.deadline) {
+            // An answer may be there although the request could not be sent.
+            let answered = matches!(conn.stream.wait(Ready { read: true, write: false }, Some(Duration::ZERO)), Ok(ready) if ready.read);
+            if !answered || reused {
+                return Err(Broken { failure: self.send_failure(&error), stale: reused });
+            }
+        }
+        self.tracer.bytes(Kind::HeaderOut, &bytes);
+        self.facts.request_bytes += u64::try_from(wire.len()).unwrap_or(0);
+        if small {
+            self.tracer.bytes(Kind::DataOut, &sent_body);
+            self.facts.up += u64::try_from(sent_body.len()).unwrap_or(0);
+            self.tracer.info(&format!("upload completely sent off: {} bytes", sent_body.len()));
+        } else if !request.has_body() {
+            self.tracer.info("Request completely sent off");
+        }
+        self.hop.sent = self.times.now();
+        self.times.posttransfer = self.times.now();
+        let mut unsent = !small && request.has_body();
+        if unsent && !request.expect {
+            unsent = !self.send_body(conn, request, &mut source)?;
+        }
+        let mut waiting = request.expect && unsent;
+        let wait_until = Instant::now() + self.config.expect_timeout;
+        loop {
+            if waiting {
+                let now = Instant::now();
+                let left = wait_until.saturating_duration_since(now).max(Duration::from_millis(1));
+                let ready = conn.pending().is_empty()
+                    && !conn.stream.wait(Ready { read: true, write: false }, Some(left)).is_ok_and(|ready| ready.read);
+                if ready && Instant::now() < wait_until {
+                    continue;
+                }
+                if ready {
+                    self.tracer.info(&format!(
+                        "Done waiting for 100-continue after {} ms",
+                        self.config.expect_timeout.as_millis()
+                    ));
+                    waiting = false;
+                    unsent = !self.send_body(conn, request, &mut source)?;
+                    continue;
+                }
+            }
+            let head = match self.read_head(conn, reused)? {
+                HeadOrBody::Head(head) => head,
+                HeadOrBody::Old => {
+                    self.facts.version = 9;
+                    self.until_close(conn, Verdict::Deliver, &mut Decoder::default())?;
+                    return Ok(Answer { reusable: false, unsent });
+                }
+            };
+            if head.status == 101 {
+                if head.has_token("upgrade", "h2c") {
+                    self.tracer.info("Received 101, Switching to HTTP/2");
+                    let mut session = Box::new(h2::Connection::upgraded());
+                    write_by(&mut *conn.stream, &std::mem::take(&mut session.out), self.deadline)
+                        .map_err(|error| self.send_failure(&error))?;
+                    conn.h2 = Some(session);
+                    return self.response2(conn, &mut None, 0);
+                }
+            } else if head.status < 200 {
+                if head.status == 100 && waiting {
+                    waiting = false;
+                    unsent = !self.send_body(conn, request, &mut source)?;
+                }
+                continue;
+            }
+            return self.body1(conn, request, head, unsent);
+        }
+    }
+
+    /// Sends the body; `false` when the server answered before it was out.
+    fn send_body(&mut self, conn: &mut Conn, request: &Request, source: &mut Source) -> Result<bool, Broken> {
+        let mut buffer = vec![0u8; PIECE];
+        let mut left = request.length;
+        loop {
+            let most = left.map_or(PIECE, |left| usize::try_from(left).unwrap_or(PIECE).min(PIECE));
+            let count = if most == 0 {
+                0
+            } else {
+                source.read(buffer.get_mut(..most).unwrap_or_default()).map_err(|_| read_failed())?
+            };
+            let data = buffer.get(..count).unwrap_or_default();
+            if count == 0 && left.is_some_and(|left| left > 0) {
+                return Err(Failure::new(
+                    Code::Partial,
+                    format!("client mime read EOF fail, only {} bytes sent", self.facts.up),
+                )
+                .into());
+            }
+            let mut wire = Vec::with_capacity(count + 16);
+            if request.chunked {
+                wire.extend_from_slice(format!("{count:x}\r\n").as_bytes());
+                wire.extend_from_slice(data);
+                wire.extend_from_slice(b"\r\n");
+            } else {
+                wire.extend_from_slice(data);
+            }
+            if !wire.is_empty() {
+                self.tracer.bytes(Kind::DataOut, &wire);
+            }
+            if !self.write_or_answer(conn, &wire)? {
+                return Ok(false);
+            }
+            let length = u64::try_from(count).unwrap_or(0);
+            self.facts.up += length;
+            self.facts.request_bytes += length;
+            left = left.map(|left| left.saturating_sub(length));
+            self.tick(false);
+            self.pace(self.facts.up);
+            // In chunks an empty one ends the body.
+            if count == 0 || (left == Some(0) && !request.chunked) {
+                self.tracer.info(&format!("upload completely sent off: {} bytes", self.facts.up));
+                self.times.posttransfer = self.times.now();
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Writes everything, unless an error response arrives meanwhile.
+    fn write_or_answer(&mut self, conn: &mut Conn, mut bytes: &[u8]) -> Result<bool, Broken> {
+        let both = Ready { read: true, write: true };
+        while !bytes.is_empty() {
+            let limit = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                return Err(self.timed_out().into());
+            }
+            let ready = conn.stream.wait(both, limit).map_err(|error| self.send_failure(&error))?;
+            if ready.read {
+                let mut piece = [0u8; 4096];
+                match conn.stream.read(&mut piece) {
+                    Ok(0) => return Ok(false),
+                    Ok(count) => conn.input.extend_from_slice(piece.get(..count).unwrap_or_default()),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(self.receive_failure(&error).into()),
+                }
+                if refuses(conn.pending()) {
+                    self.tracer.info("HTTP error before end of send, stop sending");
+                    return Ok(false);
+                }
+            }
+            if ready.write || !ready.read {
+                match conn.stream.write(bytes) {
+                    Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => {
+                        if conn.pending().is_empty() {
+                            return Err(self.send_failure(&error).into());
+                        }
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        let _ = flush_by(&mut *conn.stream, self.deadline);
+        Ok(true)
+    }
+
+    /// One head, informational or final.
+    fn read_head(&mut self, conn: &mut Conn, reused: bool) -> Result<HeadOrBody, Broken> {
+        let mut head = Head::default();
+        let mut total = 0usize;
+        let mut first = true;
+        loop {
+            if first && !conn.pending().is_empty() && head::start(conn.pending()) == Start::Other {
+                if self.config.http09 {
+                    return Ok(HeadOrBody::Old);
+                }
+                self.mismatch(conn.pending());
+                return Err(Failure::new(Code::UnsupportedProtocol, "Received HTTP/0.9 when not allowed").into());
+            }
+            let end = conn.pending().iter().position(|byte| *byte == b'\n');
+            let Some(end) = end else {
+                if conn.pending().len() > MAX_LINE {
+                    return Err(Failure::new(Code::TooLarge, format!("Too long header line, {MAX_LINE} is max")).into());
+                }
+                let before = conn.pending().len();
+                let got = self.fill(conn);
+                match got {
+                    Ok(0) if before == 0 && first => {
+                        let failure = Failure::new(Code::GotNothing, "Empty reply from server");
+                        self.tracer.info(&failure.text);
+                        return Err(Broken { failure, stale: reused });
+                    }
+                    Ok(0) if first => {
+                        return Err(Failure::new(Code::GotNothing, "Empty reply from server").into());
+                    }
+                    Ok(0) => {
+                        // A head that is cut short still ends the response, as curl takes it.
+                        if total == 0 {
+                            return Err(Failure::new(Code::GotNothing, "Empty reply from server").into());
+                        }
+                        return Err(
+                            Failure::new(Code::Recv, "Connection closed in the middle of the response head").into()
+                        );
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let stale = reused && first && before == 0 && error.kind() != ErrorKind::TimedOut;
+                        return Err(Broken { failure: self.receive_failure(&error), stale });
+                    }
+                }
+                continue;
+            };
+            let line = conn.pending().get(..=end).unwrap_or_default().to_vec();
+            conn.consume(end + 1);
+            total += line.len();
+            if total > MAX_HEAD {
+                return Err(
+                    Failure::new(Code::TooLarge, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
+                );
+            }
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if first {
+                let now = self.times.now();
+                self.hop.first_byte = now;
+                self.times.starttransfer = now;
+                let (version, status) = head::status_line(text)?;
+                (head.version, head.status) = (version, status);
+                self.facts.version = version;
+                self.facts.status = status;
+                first = false;
+            } else if text.is_empty() {
+                self.head_line(&line, &head)?;
+                return Ok(HeadOrBody::Head(head));
+            } else {
+                head.add(text)?;
+            }
+            self.head_line(&line, &head)?;
+        }
+    }
+
+    fn body1(&mut self, conn: &mut Conn, request: &Request, head: Head, unsent: bool) -> Result<Answer, Broken> {
+        let coding = head
+            .all("transfer-encoding")
+            .flat_map(|value| value.split(','))
+            .map(|word| word.trim().to_ascii_lowercase());
+        let codings: Vec<String> = coding.filter(|word| !word.is_empty() && word != "identity").collect();
+        let chunked = codings.last().is_some_and(|word| word == "chunked");
+        let length = if chunked || self.config.ignore_length { None } else { head::content_length(&head)? };
+        let keep = if head.version >= 11 {
+            let proxy_closes = conn.via_proxy && head.has_token("proxy-connection", "close");
+            !head.has_token("connection", "close") && !proxy_closes
+        } else {
+            head.has_token("connection", "keep-alive")
+                || (conn.via_proxy && head.has_token("proxy-connection", "keep-alive"))
+        };
+        let asked_close =
+            request.lines.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close");
+        let mut reusable = keep && !unsent && !asked_close;
+        let none = self.is_head || matches!(head.status, 204 | 304);
+        let verdict = self.judge(&head, length)?;
+        if none || verdict == Verdict::Stop {
+            let reusable = reusable && none;
+            return Ok(Answer { reusable, unsent });
+        }
+        self.expected = length;
+        let mut words: Vec<String> = Vec::new();
+        if self.config.compressed && !self.config.raw {
+            words.extend(head.all("content-encoding").map(str::to_owned));
+        }
+        if !self.config.raw {
+            // What lies inside the chunks comes off before the content coding.
+            words.extend(codings.iter().filter(|word| *word != "chunked").cloned());
+        }
+        let mut decoder = Decoder::new(words.iter().map(String::as_str))?;
+        if verdict == Verdict::Discard {
+            self.tracer.info("Ignoring the response-body");
+        }
+        if chunked {
+            self.chunks(conn, verdict, &mut decoder)?;
+        } else if let Some(mut left) = length {
+            while left > 0 {
+                if conn.pending().is_empty() {
+                    match self.fill(conn) {
+                        Ok(0) => {
+                            self.deliver_end(&mut decoder).ok();
+                            return Err(Failure::new(
+                                Code::Partial,
+                                format!("end of response with {left} bytes missing"),
+                            )
+                            .into());
+                        }
+                        Ok(_) => {}
+                        Err(error) => return Err(self.body_failure(&error).into()),
+                    }
+                }
+                let take = conn.pending().len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let end = conn.at + take;
+                let input = std::mem::take(&mut conn.input);
+                let result = self.deliver(input.get(conn.at..end).unwrap_or_default(), verdict, &mut decoder);
+                conn.input = input;
+                conn.consume(take);
+                result?;
+                left -= u64::try_from(take).unwrap_or(0);
+            }
+        } else {
+            reusable = false;
+            self.until_close(conn, verdict, &mut decoder)?;
+        }
+        if verdict == Verdict::Deliver {
+            self.deliver_end(&mut decoder)?;
+        }
+        reusable &= conn.pending().is_empty();
+        Ok(Answer { reusable, unsent })
+    }
+
+    fn body_failure(&mut self, error: &std::io::Error) -> Failure {
+        if error.to_string() == SLOW {
+            return Failure::new(
+                Code::TimedOut,
+                format!(
+                    "Operation too slow. Less than {} bytes/sec transferred the last {} seconds",
+                    self.config.speed_limit, self.config.speed_time
+                ),
+            );
+        }
+        self.receive_failure(error)
+    }
+
+    fn until_close(&mut self, conn: &mut Conn, verdict: Verdict, decoder: &mut Decoder) -> Result<(), Broken> {
+        loop {
+            if !conn.pending().is_empty() {
+                let input = std::mem::take(&mut conn.input);
+                let result = self.deliver(input.get(conn.at..).unwrap_or_default(), verdict, decoder);
+                conn.at = 0;
+                result?;
+            }
+            match self.fill(conn) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(self.body_failure(&error).into()),
+            }
+        }
+    }
+
+    fn chunks(&mut self, conn: &mut Conn, verdict: Verdict, decoder: &mut Decoder) -> Result<(), Broken> {
+        let mut chunked = Chunked::default();
+        let raw = self.config.raw;
+        loop {
+            let before = conn.at;
+            let (used, piece) = chunked.feed(conn.pending())?;
+            let after = before + used;
+            let data = if let Piece::Data(length) = piece { length } else { 0 };
+            let input = std::mem::take(&mut conn.input);
+            let shown = if raw { input.get(before..after + data) } else { input.get(after..after + data) };
+            let result = self.deliver(shown.unwrap_or_default(), verdict, decoder);
+            conn.input = input;
+            conn.consume(used + data);
+            result?;
+            match piece {
+                Piece::Data(_) => {}
+                Piece::Trailer(line) => {
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    self.trailer(&line, text.trim_end())?;
+                }
+                Piece::Done => return Ok(()),
+                Piece::More => match self.fill(conn) {
+                    Ok(0) => {
+                        return Err(Failure::new(
+                            Code::Partial,
+                            "transfer closed with outstanding read data remaining",
+                        )
+                        .into());
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Err(self.body_failure(&error).into()),
+                },
+            }
+        }
+    }
+
+    fn exchange2(&mut self, conn: &mut Conn, request: &Request) -> Result<Answer, Broken> {
+        let reused = conn.uses > 0;
+        let secure = conn.tls.is_some();
+        let mut authority = String::new();
+        let mut fields = Vec::new();
+        for line in &request.lines {
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            let name = name.to_ascii_lowercase();
+            let value = value.trim().to_owned();
+            match name.as_str() {
+                "host" => authority = value,
+                // Fields of a connection have no place here (RFC 9113, section 8.2.2).
+                "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
+                | "http2-settings" => {}
+                "te" if value != "trailers" => {}
+                _ => fields.push((name, value)),
+            }
+        }
+        let scheme = if secure { "https" } else { "http" };
+        let mut all = vec![
+            (":method".to_owned(), request.method.clone()),
+            (":scheme".to_owned(), scheme.to_owned()),
+            (":authority".to_owned(), authority.clone()),
+            (":path".to_owned(), request.target.clone()),
+        ];
+        all.append(&mut fields);
+        let Some(session) = conn.h2.as_mut() else { return Err(Failure::new(Code::Http2, "no HTTP/2 session").into()) };
+        let has_body = request.has_body();
+        let id = session.request(&all, !has_body);
+        let out = std::mem::take(&mut session.out);
+        if self.tracer.on() {
+            self.tracer.info(&format!("[HTTP/2] [{id}] OPENED stream for {}", self.url.text(false, false)));
+            for (name, value) in &all {
+                let secret = matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization");
+                let shown = if secret && !self.world.global.secrets { "[redacted]" } else { value };
+                self.tracer.info(&format!("[HTTP/2] [{id}] [{name}: {shown}]"));
+            }
+        }
+        if let Err(error) = write_by(&mut *conn.stream, &out, self.deadline) {
+            return Err(Broken { failure: self.send_failure(&error), stale: reused });
+        }
+        // As curl shows it: the head in HTTP/1's shape.
+        let shown = format!("{} {} HTTP/2\r\n{}\r\n\r\n", request.method, request.target, request.lines.join("\r\n"));
+        self.tracer.bytes(Kind::HeaderOut, shown.as_bytes());
+        self.facts.request_bytes += u64::try_from(shown.len()).unwrap_or(0);
+        if !has_body {
+            self.tracer.info("Request completely sent off");
+        }
+        self.hop.sent = self.times.now();
+        self.times.posttransfer = self.times.now();
+        let mut body = None;
+        if has_body {
+            let source = request.body.open().map_err(|_| read_failed())?;
+            body = Some((source, request.length));
+        }
+        let answer = self.response2(conn, &mut body, u64::from(reused))?;
+        Ok(answer)
+    }
+
+    /// Sends the rest of the body as the windows allow, and reads the response.
+    fn response2(
+        &mut self,
+        conn: &mut Conn,
+        body: &mut Option<(Source, Option<u64>)>,
+        reused: u64,
+    ) -> Result<Answer, Broken> {
+        let mut final_head: Option<Head> = None;
+        let mut decoder = Decoder::default();
+        let mut verdict = Verdict::Deliver;
+        let mut got: u64 = 0;
+        let mut expected = None;
+        let mut ended = false;
+        let gone = |why: &str| Failure::new(Code::Http2Stream, format!("HTTP/2 stream {why}"));
+        while !ended {
+            self.push2(conn, body)?;
+            let Some(session) = conn.h2.as_mut() else { return Err(gone("lost").into()) };
+            let (used, event) = session.feed(conn.input.get(conn.at..).unwrap_or_default())?;
+            let stream = session.stream();
+            let out = std::mem::take(&mut session.out);
+            if !out.is_empty() {
+                write_by(&mut *conn.stream, &out, self.deadline).map_err(|error| self.send_failure(&error))?;
+            }
+            conn.consume(used);
+            match event {
+                None => match self.fill(conn) {
+                    Ok(0) => {
+                        let stale = reused > 0 && final_head.is_none();
+                        let failure = if final_head.is_none() && got == 0 {
+                            Failure::new(Code::GotNothing, "Empty reply from server")
+                        } else {
+                            Failure::new(Code::Partial, format!("HTTP/2 stream {stream} was closed before its end"))
+                        };
+                        return Err(Broken { failure, stale });
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Err(self.body_failure(&error).into()),
+                },
+                Some(Event::Window) => {}
+                Some(Event::Reset(code)) => {
+                    if code == 0 && final_head.is_some() {
+                        ended = true;
+                        continue;
+                    }
+                    let name = h2::error_name(code);
+                    let text = format!("HTTP/2 stream {stream} was not closed cleanly: {name} (err {code})");
+                    return Err(Failure::new(Code::Http2Stream, text).into());
+                }
+                Some(Event::GoAway { code, served }) => {
+                    if !served {
+                        let failure = gone(&format!("{stream} was refused: {} (err {code})", h2::error_name(code)));
+                        return Err(Broken { failure, stale: reused > 0 });
+                    }
+                }
+                Some(Event::Headers { fields, end }) => {
+                    ended |= end;
+                    if final_head.is_some() {
+                        for (name, value) in fields {
+                            self.trailer(format!("{name}: {value}\r\n").as_bytes(), &format!("{name}: {value}"))?;
+                        }
+                        continue;
+                    }
+                    let head = self.head2(&fields)?;
+                    if head.status < 200 && head.status != 101 {
+                        continue;
+                    }
+                    expected = head::content_length(&head)?;
+                    verdict = self.judge(&head, expected)?;
+                    self.expected = expected;
+                    if self.config.compressed && !self.config.raw {
+                        let words: Vec<String> = head.all("content-encoding").map(str::to_owned).collect();
+                        decoder = Decoder::new(words.iter().map(String::as_str))?;
+                    }
+                    if verdict == Verdict::Discard && !ended {
+                        self.tracer.info("Ignoring the response-body");
+                    }
+                    final_head = Some(head);
+                    if verdict == Verdict::Stop && !ended {
+                        if let Some(session) = conn.h2.as_mut() {
+                            session.cancel();
+                            let out = std::mem::take(&mut session.out);
+                            let _ = write_by(&mut *conn.stream, &out, self.deadline);
+                        }
+                        break;
+                    }
+                }
+                Some(Event::Data { length, skip, end }) => {
+                    if final_head.is_none() && length > 0 {
+                        return Err(Failure::new(Code::Http2, "HTTP/2 data before the head of the response").into());
+                    }
+                    let from = conn.at;
+                    let input = std::mem::take(&mut conn.input);
+                    let result =
+                        self.deliver(input.get(from..from + length).unwrap_or_default(), verdict, &mut decoder);
+                    conn.input = input;
+                    conn.consume(length + skip);
+                    result?;
+                    got += u64::try_from(length).unwrap_or(0);
+                    ended |= end;
+                }
+            }
+        }
+        let head = final_head.ok_or_else(|| gone("ended without a head"))?;
+        if verdict == Verdict::Deliver {
+            if let Some(left) = expected
+                .and_then(|expected| expected.checked_sub(got))
+                .filter(|left| *left > 0 && !self.is_head && head.status != 304)
+            {
+                return Err(Failure::new(Code::Partial, format!("end of response with {left} bytes missing")).into());
+            }
+            self.deliver_end(&mut decoder)?;
+        }
+        let unsent = body.is_some();
+        let reusable = ended && !unsent && conn.h2.as_ref().is_some_and(|session| session.is_open());
+        Ok(Answer { reusable, unsent })
+    }
+
+    fn push2(&mut self, conn: &mut Conn, body: &mut Option<(Source, Option<u64>)>) -> Result<(), Broken> {
+        while let (Some((source, left)), Some(session)) = (body.as_mut(), conn.h2.as_mut()) {
+            let room = session.room();
+            if room == 0 {
+                return Ok(());
+            }
+            // What the server says is read before more is sent.
+            let quiet = Ready { read: true, write: false };
+            if conn.input.len() > conn.at || conn.stream.wait(quiet, Some(Duration::ZERO)).is_ok_and(|ready| ready.read)
+            {
+                let mut piece = [0u8; 4096];
+                if let Ok(count) = conn.stream.read(&mut piece)
+                    && count > 0
+                {
+                    conn.input.extend_from_slice(piece.get(..count).unwrap_or_default());
+                    return Ok(());
+                }
+            }
+            let mut buffer = vec![0u8; room.min(16_384)];
+            let count = source.read(&mut buffer).map_err(|_| read_failed())?;
+            let data = buffer.get(..count).unwrap_or_default();
+            let length = u64::try_from(count).unwrap_or(0);
+            *left = left.map(|left| left.saturating_sub(length));
+            let end = count == 0 || *left == Some(0);
+            session.data(data, end);
+            let out = std::mem::take(&mut session.out);
+            if count > 0 {
+                self.tracer.bytes(Kind::DataOut, data);
+            }
+            write_by(&mut *conn.stream, &out, self.deadline).map_err(|error| self.send_failure(&error))?;
+            self.facts.up += length;
+            self.facts.request_bytes += length;
+            self.tick(false);
+            if end {
+                self.tracer.info(&format!("upload completely sent off: {} bytes", self.facts.up));
+                *body = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// A head in HTTP/2, shown as lines.
+    fn head2(&mut self, fields: &[(String, String)]) -> Result<Head, Failure> {
+        let status = fields.iter().find(|(name, _)| name == ":status").and_then(|(_, value)| value.parse::<u16>().ok());
+        let status = status.filter(|status| (100..1000).contains(status));
+        let status = status.ok_or_else(|| Failure::new(Code::Http2, "HTTP/2 response without a status"))?;
+        let now = self.times.now();
+        self.hop.first_byte = now;
+        self.times.starttransfer = now;
+        self.facts.version = 20;
+        self.facts.status = status;
+        let mut head = Head { version: 20, status, fields: Vec::new() };
+        self.head_line(format!("HTTP/2 {status} \r\n").as_bytes(), &head)?;
+        for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with(':')) {
+            head.fields.push(Field { name: name.clone(), value: value.trim().to_owned() });
+            self.head_line(format!("{name}: {value}\r\n").as_bytes(), &head)?;
+        }
+        self.head_line(b"\r\n", &head)?;
+        Ok(head)
+    }
+}
+
+enum HeadOrBody {
+    Head(Head),
+    /// HTTP/0.9: everything is body.
+    Old,
+}
+
+/// Marks an I/O error that is the speed limit.
+const SLOW: &str = "too slow";
+
+fn read_failed() -> Failure {
+    Failure::new(Code::Read, "Failed to open/read local data from file/application")
+}
+
+/// Whether a status line says that the body is not wanted.
+fn refuses(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .and_then(|end| bytes.get(..end))
+        .is_some_and(|line| head::status_line(line).is_ok_and(|(_, status)| status >= 400))
+}

@@ -1,0 +1,356 @@
+//! Proxies: which one, whether at all, and how it is asked for a connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use crate::net;
+use netkit_http::auth::basic;
+use netkit_http::{Code, Failure, Url};
+use netkit_tls::{Transport, read_by, write_by};
+
+use crate::config::Config;
+use crate::connect::{Route, decoded, split_login};
+use crate::request::{custom, custom_lines};
+use crate::transfer::Transfer;
+use crate::world::{Kind, World};
+
+/// Most bytes of a reply to CONNECT.
+const MAX_REPLY: usize = 256 * 1024;
+
+/// A proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    /// `http`, `https`, `socks4`, `socks4a`, `socks5`, `socks5h`.
+    pub(crate) scheme: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) login: Option<(String, String)>,
+}
+
+impl Proxy {
+    pub(crate) fn is_http(&self) -> bool {
+        self.scheme.starts_with("http")
+    }
+}
+
+/// The proxy for a URL, from the command line or the environment.
+pub(crate) fn choose(world: &World, config: &Config, url: &Url) -> Result<Option<Proxy>, Failure> {
+    let env = |names: &[&str]| names.iter().find_map(|name| world.var(name)).map(str::to_owned);
+    let no_proxy = config.noproxy.clone().or_else(|| env(&["no_proxy", "NO_PROXY"]));
+    if no_proxy.is_some_and(|list| bypasses(&list, &url.host)) {
+        return Ok(None);
+    }
+    let text = config.preproxy.clone().or_else(|| config.proxy.clone()).or_else(|| {
+        // HTTP_PROXY in capitals is what a CGI program gets from a Proxy request header.
+        let own: &[&str] = if url.scheme == "https" { &["https_proxy", "HTTPS_PROXY"] } else { &["http_proxy"] };
+        env(own).or_else(|| env(&["all_proxy", "ALL_PROXY"]))
+    });
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if config.preproxy.is_some() && config.proxy.is_some() {
+        return Err(Failure::new(
+            Code::NotBuiltIn,
+            "a SOCKS proxy before another proxy is not offered; name one of them",
+        ));
+    }
+    parse(&text, config).map(Some)
+}
+
+fn parse(text: &str, config: &Config) -> Result<Proxy, Failure> {
+    let bad = || Failure::new(Code::ResolveProxy, format!("Unsupported proxy syntax in '{text}': URL rejected"));
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" | "socks4a" | "socks5h" => scheme.to_ascii_lowercase(),
+        "socks4" => "socks4".to_owned(),
+        "socks5" | "socks" => "socks5".to_owned(),
+        _ => {
+            return Err(Failure::new(Code::Connect, format!("Unsupported proxy scheme for '{text}'")));
+        }
+    };
+    let url = Url::parse(&format!("http://{}", rest.trim_end_matches('/')), true).map_err(|_| bad())?;
+    let port = url.port.unwrap_or(if scheme == "https" { 443 } else { 1080 });
+    let login = match &config.proxy_user {
+        Some(user) => {
+            let (user, password) = split_login(user);
+            Some((decoded(&user), decoded(&password.unwrap_or_default())))
+        }
+        None => url.login(),
+    };
+    Ok(Proxy { scheme, host: url.host.clone(), port, login })
+}
+
+/// Whether a list of names, domains and networks holds the host.
+pub(crate) fn bypasses(list: &str, host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let address: Option<IpAddr> = host.parse().ok();
+    list.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty()).any(|word| {
+        if word == "*" {
+            return true;
+        }
+        if let Some(address) = address {
+            let word = word.trim_matches(['[', ']']);
+            return match word.split_once('/') {
+                Some((network, bits)) => in_network(address, network.trim_matches(['[', ']']), bits),
+                None => word.parse::<IpAddr>() == Ok(address),
+            };
+        }
+        let word = word.trim_end_matches('.').trim_start_matches('.').to_ascii_lowercase();
+        host == word || host.strip_suffix(&word).is_some_and(|head| head.ends_with('.') && !word.is_empty())
+    })
+}
+
+fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
+    let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(b)) if bits <= 32 => bits == 0 || (a.to_bits() ^ b.to_bits()) >> (32 - bits) == 0,
+        (IpAddr::V6(a), IpAddr::V6(b)) if bits <= 128 => bits == 0 || (a.to_bits() ^ b.to_bits()) >> (128 - bits) == 0,
+        _ => false,
+    }
+}
+
+impl Transfer<'_> {
+    /// Asks an HTTP proxy for a tunnel.
+    pub(crate) fn tunnel(
+        &mut self,
+        mut stream: Box<dyn Transport>,
+        route: &Route,
+        proxy: &Proxy,
+        deadline: Option<Instant>,
+    ) -> Result<Box<dyn Transport>, Failure> {
+        let host = if route.host.contains(':') { format!("[{}]", route.host) } else { route.host.clone() };
+        let target = format!("{host}:{}", route.port);
+        self.tracer.info("CONNECT tunnel: HTTP/1.1 negotiated");
+        self.tracer.info(&format!("Establish HTTP proxy tunnel to {target}"));
+        let headers = &self.config.proxy_headers;
+        let version = if self.config.proxy_10 { "1.0" } else { "1.1" };
+        let mut head = format!("CONNECT {target} HTTP/{version}\r\n");
+        if custom(headers, "Host").is_none() {
+            head.push_str(&format!("Host: {target}\r\n"));
+        }
+        if let (Some((user, password)), None) = (&proxy.login, custom(headers, "Proxy-Authorization")) {
+            self.tracer.info(&format!("Proxy auth using Basic with user '{user}'"));
+            head.push_str(&format!("Proxy-Authorization: {}\r\n", basic(user, password)));
+        }
+        let agent = self.agent();
+        if !agent.is_empty() && custom(headers, "User-Agent").is_none() {
+            head.push_str(&format!("User-Agent: {agent}\r\n"));
+        }
+        if custom(headers, "Proxy-Connection").is_none() {
+            head.push_str("Proxy-Connection: Keep-Alive\r\n");
+        }
+        for line in custom_lines(headers, &|_| false) {
+            head.push_str(&line);
+            head.push_str("\r\n");
+        }
+        head.push_str("\r\n");
+        let sent = write_by(&mut *stream, head.as_bytes(), deadline);
+        sent.map_err(|error| Failure::new(Code::Send, format!("Send failure: {}", net::strerror(&error))))?;
+        self.tracer.bytes(Kind::HeaderOut, head.as_bytes());
+        self.facts.request_bytes += u64::try_from(head.len()).unwrap_or(0);
+        let mut line = Vec::new();
+        let mut status = 0u16;
+        let mut total = 0usize;
+        // One byte at a time, so that nothing behind the reply is taken.
+        loop {
+            let mut byte = [0u8; 1];
+            match read_by(&mut *stream, &mut byte, deadline) {
+                Ok(0) => return Err(Failure::new(Code::Recv, "Proxy CONNECT aborted")),
+                Ok(_) => line.extend_from_slice(&byte),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                    return Err(Failure::new(Code::TimedOut, "Proxy CONNECT aborted due to timeout"));
+                }
+                Err(error) => return Err(Failure::new(Code::Recv, format!("Recv failure: {}", net::strerror(&error)))),
+            }
+            total += 1;
+            if total > MAX_REPLY {
+                return Err(Failure::new(Code::Recv, "Too large response headers: CONNECT"));
+            }
+            if !line.ends_with(b"\n") {
+                continue;
+            }
+            self.tracer.bytes(Kind::HeaderIn, &line);
+            if !self.config.suppress_connect {
+                self.header_out(&line)?;
+            }
+            self.facts.header_bytes += u64::try_from(line.len()).unwrap_or(0);
+            let blank = line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            if status == 0 {
+                let (_, code) = netkit_http::head::status_line(&line)
+                    .map_err(|_| Failure::new(Code::Recv, "Invalid response header from the proxy"))?;
+                status = code;
+            } else if blank {
+                if (100..200).contains(&status) {
+                    status = 0;
+                } else {
+                    break;
+                }
+            }
+            line.clear();
+        }
+        self.facts.connect_status = status;
+        if !(200..300).contains(&status) {
+            self.tracer.info(&format!("CONNECT tunnel failed, response {status}"));
+            return Err(Failure::new(Code::Recv, format!("CONNECT tunnel failed, response {status}")));
+        }
+        self.tracer.info("CONNECT phase completed");
+        self.tracer.info(&format!("CONNECT tunnel established, response {status}"));
+        Ok(stream)
+    }
+}
+
+/// Asks a SOCKS proxy (RFC 1928, RFC 1929; SOCKS4 and 4a) for a connection.
+pub(crate) fn socks(
+    transfer: &mut Transfer<'_>,
+    stream: &mut dyn Transport,
+    proxy: &Proxy,
+    route: &Route,
+    deadline: Option<Instant>,
+) -> Result<(), Failure> {
+    let refuse = |text: String| Failure::new(Code::Proxy, text);
+    let four = proxy.scheme.starts_with("socks4");
+    let remote = matches!(proxy.scheme.as_str(), "socks4a" | "socks5h");
+    let literal = net::literal(&route.host, route.zone.as_deref(), route.port);
+    let address: Option<SocketAddr> = match literal {
+        Some(address) => Some(address),
+        None if remote => None,
+        None => {
+            let family = if four { netkit_dns::simulate::Family::Inet } else { transfer.config.family };
+            let lookup =
+                net::Lookup { from_pid: transfer.world.global.from_pid, servers: transfer.config.dns_servers.clone() };
+            let found = net::resolve(&route.host, None, route.port, family, &lookup);
+            // As curl, which gives a proxy IPv4 addresses before others.
+            let v4 = found.addresses.iter().find(|address| address.is_ipv4());
+            let first = v4.or(found.addresses.first()).copied();
+            Some(first.ok_or_else(|| refuse(format!("Failed to resolve \"{}\" for SOCKS connect.", route.host)))?)
+        }
+    };
+    let (user, password) = proxy.login.clone().unwrap_or_default();
+    let mut exchange = |request: &[u8], reply: &mut [u8]| -> Result<(), Failure> {
+        let io = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::TimedOut => Failure::new(Code::TimedOut, "SOCKS negotiation timed out"),
+            _ => refuse(format!("connection to proxy closed ({})", net::strerror(&error))),
+        };
+        write_by(stream, request, deadline).map_err(io)?;
+        let mut at = 0;
+        while at < reply.len() {
+            let rest = reply.get_mut(at..).unwrap_or_default();
+            match read_by(stream, rest, deadline).map_err(io)? {
+                0 => return Err(refuse("connection to proxy closed".to_owned())),
+                count => at += count,
+            }
+        }
+        Ok(())
+    };
+    if four {
+        let ip = match address {
+            Some(SocketAddr::V4(v4)) => v4.ip().octets(),
+            Some(SocketAddr::V6(_)) => {
+                return Err(refuse(format!("SOCKS4 connection to {} not supported", route.host)));
+            }
+            None => [0, 0, 0, 1],
+        };
+        let mut request = vec![4, 1];
+        request.extend_from_slice(&route.port.to_be_bytes());
+        request.extend_from_slice(&ip);
+        if user.len() > 255 || route.host.len() > 255 {
+            return Err(refuse("SOCKS4: too long username or hostname".to_owned()));
+        }
+        request.extend_from_slice(user.as_bytes());
+        request.push(0);
+        if address.is_none() {
+            request.extend_from_slice(route.host.as_bytes());
+            request.push(0);
+        }
+        let mut reply = [0u8; 8];
+        exchange(&request, &mut reply)?;
+        let [version, code, ..] = reply;
+        if version != 0 {
+            return Err(refuse("SOCKS4 reply has wrong version, version should be 0.".to_owned()));
+        }
+        if code != 90 {
+            return Err(refuse(format!(
+                "[SOCKS] cannot complete SOCKS4 connection to {}:{}. ({code}), request rejected or failed.",
+                route.host, route.port
+            )));
+        }
+        return Ok(());
+    }
+    let with_password = proxy.login.is_some();
+    let greeting: &[u8] = if with_password { &[5, 2, 0, 2] } else { &[5, 1, 0] };
+    let mut chosen = [0u8; 2];
+    exchange(greeting, &mut chosen)?;
+    match chosen {
+        [5, 0] => {}
+        [5, 2] if with_password => {
+            let mut request = vec![1];
+            for text in [&user, &password] {
+                let length = u8::try_from(text.len())
+                    .map_err(|_| refuse("Excessive user name or password length for SOCKS5 auth".to_owned()))?;
+                request.push(length);
+                request.extend_from_slice(text.as_bytes());
+            }
+            let mut reply = [0u8; 2];
+            exchange(&request, &mut reply)?;
+            let [_, status] = reply;
+            if status != 0 {
+                return Err(refuse(format!("User was rejected by the SOCKS5 server ({} {status}).", reply[0])));
+            }
+        }
+        [5, _] => return Err(refuse("No authentication method was acceptable.".to_owned())),
+        _ => return Err(refuse("Received invalid version in initial SOCKS5 response.".to_owned())),
+    }
+    let mut request = vec![5, 1, 0];
+    match address {
+        Some(SocketAddr::V4(v4)) => {
+            request.push(1);
+            request.extend_from_slice(&v4.ip().octets());
+        }
+        Some(SocketAddr::V6(v6)) => {
+            request.push(4);
+            request.extend_from_slice(&v6.ip().octets());
+        }
+        None => {
+            let length = u8::try_from(route.host.len()).map_err(|_| {
+                refuse("SOCKS5: the destination hostname is too long to be resolved remotely by the proxy.".to_owned())
+            })?;
+            request.extend_from_slice(&[3, length]);
+            request.extend_from_slice(route.host.as_bytes());
+        }
+    }
+    request.extend_from_slice(&route.port.to_be_bytes());
+    let mut head = [0u8; 4];
+    exchange(&request, &mut head)?;
+    let [version, code, _, kind] = head;
+    if version != 5 {
+        return Err(refuse("SOCKS5 reply has wrong version, version should be 5.".to_owned()));
+    }
+    if code != 0 {
+        return Err(refuse(format!("cannot complete SOCKS5 connection to {}. ({code})", route.host)));
+    }
+    let length = match kind {
+        1 => 4,
+        4 => 16,
+        3 => {
+            let mut one = [0u8; 1];
+            exchange(&[], &mut one)?;
+            usize::from(one[0])
+        }
+        _ => return Err(refuse("SOCKS5 reply has wrong address type.".to_owned())),
+    };
+    let mut bound = vec![0u8; length + 2];
+    exchange(&[], &mut bound)?;
+    transfer.tracer.info("SOCKS request granted.");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_without() {
+        assert!(bypasses("a.b,.c.d", "x.c.d") && bypasses("b", "a.b") && bypasses("*", "x"));
+        assert!(!bypasses("b", "ab") && !bypasses("", "a"));
+        assert!(bypasses("10.0.0.0/8", "10.1.2.3") && !bypasses("10.0.0.0/8", "11.1.2.3"));
+        assert!(bypasses("::1", "[::1]"));
+    }
+}

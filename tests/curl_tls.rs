@@ -1,0 +1,273 @@
+//! curl over TLS and HTTP/2 from nginx, and what every kind of bad certificate does.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::lab::{Stop, TempDir, netkit, run, tool, trial};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("curl_tls::trust", trust),
+        trial("curl_tls::http2", http2),
+        trial("curl_tls::same_as_the_peer", same_as_the_peer),
+    ]
+}
+
+/// nginx with several certificates; it ends with the value.
+struct Nginx {
+    child: Child,
+    dir: TempDir,
+    /// TLS with h2, TLS self-signed, TLS version 1 certificate, TLS that wants a client's, h2 without TLS, plain.
+    ports: [u16; 6],
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn openssl(dir: &Path, line: &str) -> Result<(), Stop> {
+    let openssl = tool("openssl", "openssl")?;
+    let output = run(Command::new(openssl).args(line.split(' ')).current_dir(dir), LIMIT)?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
+}
+
+impl Nginx {
+    fn start() -> Result<Nginx, Stop> {
+        let nginx = tool("nginx", "nginx-light")?;
+        let dir = TempDir::new("curl-tls")?;
+        let d = &dir.0;
+        openssl(d, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=LabCA -days 30")?;
+        openssl(d, "req -newkey rsa:2048 -nodes -keyout s.key -out s.csr -subj /CN=localhost")?;
+        fs::write(d.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1")?;
+        openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out s.pem -days 30 -extfile names")?;
+        openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out v1.pem -days 30")?;
+        openssl(
+            d,
+            "req -x509 -newkey rsa:2048 -nodes -keyout self.key -out self.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost -days 30",
+        )?;
+        fs::write(d.join("index.html"), "index\n")?;
+        fs::write(
+            d.join("big"),
+            (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(),
+        )?;
+        let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+        let mut ports = [0; 6];
+        for (port, listener) in ports.iter_mut().zip(&held) {
+            *port = listener.local_addr()?.port();
+        }
+        drop(held);
+        let root = d.display();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {root}/t-{name};\n"))
+            .concat();
+        let server = |listen: String, cert: &str, key: &str, more: &str| {
+            let tls = if cert.is_empty() {
+                String::new()
+            } else {
+                format!("ssl_certificate {root}/{cert}; ssl_certificate_key {root}/{key};")
+            };
+            format!(
+                "server {{ listen 127.0.0.1:{listen}; {tls} {more} root {root}; \
+                 location /echo {{ return 200 \"$request_method $content_length $server_protocol\\n\"; }} location /r {{ return 302 /index.html; }} }}\n"
+            )
+        };
+        let conf = [
+            format!(
+                "daemon off; pid {root}/pid; error_log {root}/log; worker_processes 1; events {{ worker_connections 64; }}\nhttp {{ access_log off; client_max_body_size 100m; gzip on; gzip_types text/plain; gzip_min_length 1;\n{temporary}"
+            ),
+            server(format!("{} ssl http2", ports[0]), "s.pem", "s.key", ""),
+            server(format!("{} ssl", ports[1]), "self.pem", "self.key", ""),
+            server(format!("{} ssl", ports[2]), "v1.pem", "s.key", ""),
+            server(
+                format!("{} ssl", ports[3]),
+                "s.pem",
+                "s.key",
+                &format!("ssl_client_certificate {root}/ca.pem; ssl_verify_client on;"),
+            ),
+            server(format!("{} http2", ports[4]), "", "", ""),
+            server(format!("{}", ports[5]), "", "", ""),
+            "}\n".to_owned(),
+        ];
+        fs::write(d.join("conf"), conf.concat())?;
+        let child = Command::new(nginx)
+            .arg("-p")
+            .arg(d)
+            .arg("-c")
+            .arg(d.join("conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let nginx = Nginx { child, dir, ports };
+        let until = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", ports[5])).is_err() {
+            if Instant::now() > until {
+                return Err(format!(
+                    "nginx did not start: {}",
+                    fs::read_to_string(nginx.dir.0.join("log")).unwrap_or_default()
+                )
+                .into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(nginx)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.0.join(name)
+    }
+
+    /// Words in which `@N` is the origin of server N and `+FILE` a file.
+    fn curl(&self, binary: &Path, line: &str) -> Result<Output, Stop> {
+        let mut command = Command::new(binary);
+        if binary == netkit() {
+            command.arg("curl");
+        }
+        command.args(["-q", "-sS"]).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.dir.0);
+        for word in line.split(' ') {
+            let mut word = word.to_owned();
+            for (number, port) in self.ports.iter().enumerate() {
+                word = word.replace(&format!("@{number}"), &format!("localhost:{port}"));
+            }
+            match word.strip_prefix('+') {
+                Some(file) => command.arg(self.path(file)),
+                None => command.arg(word),
+            };
+        }
+        run(command.current_dir(&self.dir.0), LIMIT)
+    }
+}
+
+fn expect(nginx: &Nginx, line: &str, status: i32, out: &str, err: &str) -> Result<(), Stop> {
+    let output = nginx.curl(&netkit(), line)?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.code() == Some(status) && stdout.contains(out) && stderr.contains(err) {
+        return Ok(());
+    }
+    Err(format!("{line}: wanted status {status}, `{out}`, `{err}`\n{:?}\n{stdout}\n{stderr}", output.status).into())
+}
+
+fn trust() -> Result<(), Stop> {
+    let nginx = Nginx::start()?;
+    expect(&nginx, "--cacert +ca.pem https://@0/", 0, "index", "")?;
+    expect(&nginx, "-v --cacert +ca.pem https://@0/", 0, "index", "anchor: CN=LabCA from ")?;
+    expect(&nginx, "https://@0/", 60, "", "unable to get local issuer certificate")?;
+    expect(&nginx, "https://@0/", 60, "", "<-- ")?;
+    expect(&nginx, "https://@1/", 60, "", "self-signed certificate")?;
+    // A self-signed leaf as its own anchor, which webpki refuses and OpenSSL takes.
+    expect(&nginx, "--cacert +self.pem https://@1/", 0, "index", "")?;
+    expect(
+        &nginx,
+        &format!("--cacert +self.pem https://127.0.0.1:{}/", nginx.ports[1]),
+        60,
+        "",
+        "no alternative certificate subject name matches target ipv4 address '127.0.0.1'",
+    )?;
+    expect(&nginx, &format!("--cacert +ca.pem https://127.0.0.1:{}/", nginx.ports[0]), 0, "index", "")?;
+    expect(
+        &nginx,
+        &format!("--cacert +ca.pem --resolve other.test:{0}:127.0.0.1 https://other.test:{0}/", nginx.ports[0]),
+        60,
+        "",
+        "target host name 'other.test'",
+    )?;
+    expect(
+        &nginx,
+        &format!("--cacert +ca.pem --connect-to localhost:443:127.0.0.1:{} https://localhost/", nginx.ports[0]),
+        0,
+        "index",
+        "",
+    )?;
+    for server in ["@0", "@1", "@2"] {
+        expect(&nginx, &format!("-k https://{server}/"), 0, "index", "")?;
+    }
+    expect(&nginx, "-k -w %{ssl_verify_result} https://@1/", 0, "18", "")?;
+    expect(&nginx, "--cacert +ca.pem https://@3/", 0, "No required SSL certificate", "")?;
+    expect(&nginx, "--cacert +ca.pem --cert +s.pem --key +s.key https://@3/", 0, "index", "")?;
+    expect(&nginx, "--cacert +ca.pem --cert +none.pem https://@3/", 58, "", "client certificate")?;
+    expect(&nginx, "--cacert +none.pem https://@0/", 77, "", "none.pem")?;
+    expect(&nginx, "--explain https://@5/", 35, "", "does not speak TLS")?;
+    expect(&nginx, "--cacert +ca.pem --pinnedpubkey sha256//AAAA https://@0/", 90, "", "pinned")?;
+    expect(&nginx, "--tlsv1.3 --tls-max 1.2 -k https://@0/", 35, "", "")?;
+    Ok(())
+}
+
+fn http2() -> Result<(), Stop> {
+    let nginx = Nginx::start()?;
+    expect(&nginx, "-k https://@0/echo -w %{http_version}", 0, "HTTP/2.0\n2", "")?;
+    expect(&nginx, "-k --http1.1 https://@0/echo -w %{http_version}", 0, "HTTP/1.1\n1.1", "")?;
+    expect(&nginx, "--http2-prior-knowledge http://@4/echo", 0, "HTTP/2.0", "")?;
+    expect(&nginx, "--http2 http://@5/echo", 0, "HTTP/1.1", "")?;
+    expect(&nginx, "-k -T big https://@0/echo", 0, "PUT 3000000 HTTP/2.0", "")?;
+    expect(&nginx, "-k -d a=b https://@0/echo", 0, "POST 3 HTTP/2.0", "")?;
+    expect(&nginx, "-k -I https://@0/", 0, "HTTP/2 200", "")?;
+    expect(&nginx, "-k -L https://@0/r -w %{num_redirects}%{num_connects}", 0, "index\n11", "")?;
+    expect(&nginx, "-k --compressed -i https://@0/echo", 0, "content-encoding: gzip", "")?;
+    expect(&nginx, "-k -o got https://@0/big", 0, "", "")?;
+    if fs::read(nginx.path("got"))? != fs::read(nginx.path("big"))? {
+        return Err("the large file differs".into());
+    }
+    expect(&nginx, "-k -Z -o a https://@0/big -o b https://@0/big -o c http://@5/big", 0, "", "")?;
+    for name in ["a", "b", "c"] {
+        if fs::read(nginx.path(name))? != fs::read(nginx.path("big"))? {
+            return Err(format!("the file {name} fetched in parallel differs").into());
+        }
+    }
+    Ok(())
+}
+
+/// Body and status over TLS and h2 are the peer's.
+fn same_as_the_peer() -> Result<(), Stop> {
+    let peer = tool("curl", "curl")?;
+    let nginx = Nginx::start()?;
+    for line in [
+        "--cacert +ca.pem https://@0/",
+        "https://@0/",
+        "https://@1/",
+        "-k https://@1/",
+        "--cacert +self.pem https://@1/",
+        "-k https://@2/",
+        "-k https://@3/",
+        "-k --cert +s.pem --key +s.key https://@3/",
+        "--cacert +none.pem https://@0/",
+        "-k --cert +none.pem https://@3/",
+        "https://@5/",
+        "http://@0/",
+        "-k -i --http1.1 https://@0/nosuch",
+        "-k -f https://@0/nosuch",
+        "-k -L https://@0/r",
+        "-k -d a=b https://@0/echo",
+        "-k -r 0-4 https://@0/big",
+        "--http2-prior-knowledge http://@4/echo",
+        "-k https://@0/echo https://@0/echo",
+        "-k --tlsv1.2 --tls-max 1.2 https://@0/",
+        "-k -w %{http_code}|%{http_version}|%{ssl_verify_result}|%{num_connects} https://@1/",
+    ] {
+        let (theirs, ours) = (nginx.curl(&peer, line)?, nginx.curl(&netkit(), line)?);
+        let text = |output: &Output| {
+            let body = String::from_utf8_lossy(&output.stdout).into_owned();
+            let dated: Vec<&str> =
+                body.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect();
+            format!("{:?}\n{}", output.status.code(), dated.join("\n"))
+        };
+        crate::lab::same(line, &text(&theirs), &text(&ours))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! An HTTP origin that records every request byte for byte, and answers by path.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Stop;
+
+/// What is sent back for a request head; `true` closes the connection afterwards.
+pub type Script = dyn Fn(&str) -> (Vec<u8>, bool) + Send + Sync;
+
+/// A running origin; dropping it stops its threads.
+pub struct Origin {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    record: Arc<Mutex<Vec<Vec<u8>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Origin {
+    /// Listens on an ephemeral port of loopback.
+    pub fn start(script: Arc<Script>) -> Result<Origin, Stop> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let record = Arc::new(Mutex::new(Vec::new()));
+        let thread = {
+            let (stop, record) = (stop.clone(), record.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    match listener.accept() {
+                        Ok((stream, _)) => {
+                            let (stop, record, script) = (stop.clone(), record.clone(), script.clone());
+                            std::thread::spawn(move || {
+                                let _ = serve(&stream, &stop, &record, &*script);
+                            });
+                        }
+                        Err(_) => std::thread::sleep(Duration::from_millis(2)),
+                    }
+                }
+            })
+        };
+        Ok(Origin { address, stop, record, thread: Some(thread) })
+    }
+
+    /// The requests since the last call, heads with their bodies.
+    pub fn take(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut *self.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, stop: &AtomicBool, record: &Mutex<Vec<Vec<u8>>>, script: &Script) -> std::io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_nodelay(true)?;
+    let mut input = BufReader::new(stream.try_clone()?);
+    let mut output = stream.try_clone()?;
+    while !stop.load(Ordering::Relaxed) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if input.read_until(b'\n', &mut head)? == 0 {
+                return Ok(());
+            }
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let lower = text.to_ascii_lowercase();
+        if lower.contains("expect: 100-continue") {
+            output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let length = lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        let mut request = head;
+        if lower.contains("transfer-encoding: chunked") {
+            loop {
+                let mut line = Vec::new();
+                input.read_until(b'\n', &mut line)?;
+                let size = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).unwrap_or(0);
+                request.extend_from_slice(&line);
+                let mut data = vec![0; size + 2];
+                input.read_exact(&mut data)?;
+                request.extend_from_slice(&data);
+                if size == 0 {
+                    break;
+                }
+            }
+        } else if let Some(length) = length {
+            let mut body = vec![0; length];
+            input.read_exact(&mut body)?;
+            request.extend_from_slice(&body);
+        }
+        record.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        let (answer, close) = script(&text);
+        output.write_all(&answer)?;
+        if close {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
