@@ -9,7 +9,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use crate::lab::origin::Origin;
-use crate::lab::{Stop, netkit, run, trial};
+use crate::lab::{Stop, netkit, run, tool, trial};
 
 /// Far above what any case takes; reaching it means a hang.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,7 +53,9 @@ fn mutated(seed: &[u8], number: usize) -> Vec<u8> {
 }
 
 fn curl(origin: &Origin, more: &[&str], dir: &Path) -> Result<(i32, usize), Stop> {
-    let mut command = Command::new(netkit());
+    // 400 MB of address space: a flood kept whole does not fit beside the program.
+    let mut command = Command::new(tool("prlimit", "util-linux")?);
+    command.arg("--as=400000000").arg(netkit());
     command.args([
         "curl",
         "-q",
@@ -103,7 +105,6 @@ fn floods() -> Result<(), Stop> {
     let one = |answer: Vec<u8>, more: &[&str], wanted: &[i32]| -> Result<(), Stop> {
         let shown = String::from_utf8_lossy(&answer[..answer.len().min(60)]).into_owned();
         let origin = Origin::start(Arc::new(move |_| (answer.clone(), true)))?;
-        // 200 MB of address space: a body or head kept whole does not fit.
         let (status, _) = curl(&origin, more, &dir.0)?;
         if wanted.contains(&status) {
             Ok(())
