@@ -90,4 +90,22 @@ fn build_facts(root: &Path) {
     let epoch = env::var("SOURCE_DATE_EPOCH").unwrap_or_default();
     println!("cargo:rustc-env=NETKIT_BUILD_EPOCH={epoch}");
     println!("cargo:rustc-env=NETKIT_BUILD_TARGET={}", env::var("TARGET").unwrap_or_default());
+    println!("cargo:rustc-env=NETKIT_TRUST_ROOTS={}", trust_roots(root));
+}
+
+/// The crate of the built-in trust roots with the day on which that version was published; the crate itself has no date.
+/// A new version in Cargo.lock is an error here until its day is known.
+fn trust_roots(root: &Path) -> String {
+    const VERSION: &str = "1.0.10";
+    const DAY: &str = "2026-10-19";
+    let lock = root.join("Cargo.lock");
+    println!("cargo:rerun-if-changed={}", lock.display());
+    let text = fs::read_to_string(&lock).expect("Cargo.lock is readable");
+    let locked = text.split("\n\n").find(|package| package.contains("name = \"webpki-roots\""));
+    let version = locked.and_then(|package| package.split("version = \"").nth(1)?.split('"').next());
+    assert!(
+        version == Some(VERSION),
+        "webpki-roots is {version:?} in Cargo.lock: write its version and day into build.rs"
+    );
+    format!("webpki-roots {VERSION} of {DAY}")
 }

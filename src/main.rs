@@ -13,6 +13,7 @@ static BUILD: Build = Build {
     commit: env!("NETKIT_BUILD_COMMIT"),
     epoch: env!("NETKIT_BUILD_EPOCH"),
     target: env!("NETKIT_BUILD_TARGET"),
+    trust_roots: env!("NETKIT_TRUST_ROOTS"),
 };
 
 fn main() -> std::process::ExitCode {

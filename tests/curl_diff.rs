@@ -4,6 +4,8 @@
 //! `NETKIT_DIFF=PATTERN` shows the differences of the cases that contain it. Lines that differ for a known reason stand in
 //! `tests/golden/curl/known_differences.txt`, `case <TAB> reason`; one that no longer differs is a failure too.
 
+#![allow(clippy::print_stderr)]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs;

@@ -1,6 +1,8 @@
 //! A hostile origin: responses cut, repeated, swollen and scrambled. Whatever comes, curl ends by itself with a status,
 //! and its memory stays small.
 
+#![allow(clippy::indexing_slicing)]
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

@@ -109,7 +109,7 @@ fn list_help_version() -> Result<(), Stop> {
 
     let out = stdout(&call(&lab::netkit(), &["--version"])?);
     let keys: Vec<&str> = out.lines().map(|line| line.split([':', ' ']).next().unwrap_or("")).collect();
-    same("lines of --version", &keys.join(" "), "netkit commit built target")?;
+    same("lines of --version", &keys.join(" "), "netkit commit built target roots")?;
     contains("--version", &out, concat!("netkit ", env!("CARGO_PKG_VERSION"), "\n"))
 }
 

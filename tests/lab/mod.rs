@@ -4,8 +4,8 @@
 pub mod firewall;
 pub mod hierarchy;
 pub mod message;
-pub mod proxy;
 pub mod origin;
+pub mod proxy;
 pub mod recorder;
 pub mod rogue;
 pub mod server;

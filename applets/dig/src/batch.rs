@@ -374,7 +374,7 @@ mod tests {
     use super::*;
     use crate::lookup::Family;
 
-    static BUILD: Build = Build { version: "1", commit: "c", epoch: "", target: "t" };
+    static BUILD: Build = Build { version: "1", commit: "c", epoch: "", target: "t", trust_roots: "r" };
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

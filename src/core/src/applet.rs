@@ -79,6 +79,8 @@ pub struct Build {
     pub epoch: &'static str,
     /// Target triple.
     pub target: &'static str,
+    /// The built-in trust roots: crate, version and its date.
+    pub trust_roots: &'static str,
 }
 
 /// The applet of exactly this name or alias.

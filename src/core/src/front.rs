@@ -161,8 +161,8 @@ fn version(ctx: &mut Ctx) -> Result<Exit, Error> {
     };
     writeln!(
         ctx.stdout,
-        "netkit {}\ncommit: {}\nbuilt: {built}\ntarget: {}",
-        build.version, build.commit, build.target
+        "netkit {}\ncommit: {}\nbuilt: {built}\ntarget: {}\nroots: {}",
+        build.version, build.commit, build.target, build.trust_roots
     )?;
     Ok(Exit::OK)
 }
@@ -229,7 +229,7 @@ mod tests {
     use crate::ctx::testing;
     use crate::{Build, Flag};
 
-    static BUILD: Build = Build { version: "1.2.3", commit: "abc", epoch: "86400", target: "t" };
+    static BUILD: Build = Build { version: "1.2.3", commit: "abc", epoch: "86400", target: "t", trust_roots: "r" };
     static FLAGS: &[Flag] = &[
         Flag { spelling: "-x", value: "ADDR", help: "reverse" },
         Flag { spelling: "+time=", value: "N", help: "seconds" },
@@ -283,7 +283,10 @@ mod tests {
         assert_eq!(call(&["netkit", "--list"]).1, "shell:\n  echo-args, ea          prints its arguments\n");
         let page = call(&["netkit", "--help", "ea"]).1;
         assert!(page.contains("  -x ADDR  ") && page.contains("  +time=N  "), "{page}");
-        assert_eq!(call(&["netkit", "--version"]).1, "netkit 1.2.3\ncommit: abc\nbuilt: 1970-01-02\ntarget: t\n");
+        assert_eq!(
+            call(&["netkit", "--version"]).1,
+            "netkit 1.2.3\ncommit: abc\nbuilt: 1970-01-02\ntarget: t\nroots: r\n"
+        );
         assert_eq!(call(&["netkit", "--version", "x"]).0, 2);
         assert!(call(&["netkit", "completion", "bash"]).1.contains("echo-args|ea) words='-x +time='"));
         assert_eq!(call(&["netkit", "completion", "fish"]).0, 2);

@@ -63,7 +63,7 @@ fn compile(text: &str, _: &Settings) -> Result<Box<dyn Filter>, Vec<String>> {
 
 /// Status, standard output and standard error of a run.
 fn jq(words: &[&str], input: &str) -> (u8, String, String) {
-    static BUILD: Build = Build { version: "0", commit: "c", epoch: "", target: "t" };
+    static BUILD: Build = Build { version: "0", commit: "c", epoch: "", target: "t", trust_roots: "r" };
     let (out, err) = (Shared::default(), Shared::default());
     let mut ctx = Ctx {
         name: "jq".to_owned(),
