@@ -14,8 +14,9 @@ use crate::{Result, audit, rootfs};
 
 pub(crate) const USAGE: &str = "[--std auto|rustup|prebuilt|rust-src|rustc-web]";
 
-/// More bytes of unwind tables than the start files of gcc bring along mean that some code was built with them.
-const UNWIND_LIMIT: usize = 1024;
+/// More bytes of unwind tables than the start files of gcc and ring's assembly (4 KB, written into its sources) bring
+/// along mean that some code was built with them: a megabyte of Rust has some 150 KB of them.
+const UNWIND_LIMIT: usize = 8 * 1024;
 
 /// What a build left below `dist/`.
 #[derive(Debug)]
