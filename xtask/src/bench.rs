@@ -25,9 +25,11 @@ use crate::workspace::root;
 
 pub(crate) const USAGE: &str = "[dig|jq|nc|ss] [--binary NETKIT]";
 
+/// Measures one subject on a binary.
+type Measure = fn(&Path) -> Result<()>;
+
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, fn(&Path) -> Result<()>); 4] =
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows)];
+const SUBJECTS: [(&str, Measure); 4] = [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows)];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
