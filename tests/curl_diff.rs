@@ -577,8 +577,11 @@ fn furnish(dir: &Path, origin: &Origin) -> Result<(), Stop> {
         "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\ts\n127.0.0.1\tFALSE\t/deep\tFALSE\t4000000000\tdeep\td\n\
          example.com\tFALSE\t/\tFALSE\t0\tother\to\n",
     )?;
+    // Every file has one fixed day: `file://` shows it, and the two programs may run in different seconds.
     let old = std::time::UNIX_EPOCH + Duration::from_secs(784_111_777);
-    fs::File::options().write(true).open(dir.join("up.txt"))?.set_modified(old)?;
+    for entry in fs::read_dir(dir)? {
+        fs::File::options().write(true).open(entry?.path())?.set_modified(old)?;
+    }
     Ok(())
 }
 
