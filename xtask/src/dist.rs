@@ -68,6 +68,9 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
         Some(sysroot) => flags.push(format!("--sysroot={}", sysroot.display())),
         None => flags.push(format!("-Clink-arg=-Wl,-T,{}", discard_script(&target_dir)?.display())),
     }
+    if toolchain.packs_relocations()? {
+        flags.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
+    }
     flags.push(format!("--remap-path-prefix={}=/netkit", root.display()));
     flags.extend(remap_cargo_home());
 

@@ -29,7 +29,7 @@ const STD_FLAGS: &[&str] = &[
     "-Ccodegen-units=1",
 ];
 /// Raised whenever the way a sysroot is made changes, so that older ones are not reused.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 /// The start files and libc that a self-contained musl target links.
 const MUSL_PARTS: &[&str] = &["crt1.o", "rcrt1.o", "Scrt1.o", "crti.o", "crtn.o", "libc.a"];
 const GCC_PARTS: &[&str] = &["crtbegin.o", "crtbeginS.o", "crtbeginT.o", "crtend.o", "crtendS.o"];
@@ -75,6 +75,18 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
+    /// Whether the start code of its libc applies packed relative relocations (`DT_RELR`): musl does since 1.2.4. They
+    /// are a hundredth of the size of plain ones, 188 KB less; an older start code would skip them and crash.
+    pub(crate) fn packs_relocations(&self) -> Result<bool> {
+        let lib = match &self.sysroot {
+            Some(sysroot) => sysroot.join("lib/rustlib").join(TARGET).join("lib"),
+            None => Compiler::new(self.cargo.clone(), self.rustc.clone())?.target_dir(),
+        };
+        let libc = lib.join("self-contained/libc.a");
+        let bytes = fs::read(&libc).map_err(at("read", &libc))?;
+        Ok(musl_version(&bytes).is_some_and(|version| version >= [1, 2, 4]))
+    }
+
     /// This toolchain's cargo, told to use its own compiler.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = command(&self.cargo);
@@ -304,6 +316,9 @@ impl Recipe<'_> {
             .env("__CARGO_DEFAULT_LIB_METADATA", "netkit")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
             .args(["build", "--quiet", "--locked", "--release", "--package", "std", "--no-default-features"])
+            // 131 KB in a netkit of 4 MB, most of it one short sort for each type instead of two long ones; `jq sort_by`
+            // takes a fifth longer, numbers sort faster.
+            .args(["--features", "optimize_for_size"])
             .args(["--target", TARGET, "--manifest-path"])
             .arg(self.library.join("Cargo.toml"))
             .arg("--target-dir")
@@ -340,6 +355,18 @@ fn cache() -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// musl's version as its libc.a holds it: a text of three numbers, ended by a zero byte.
+fn musl_version(libc: &[u8]) -> Option<[u32; 3]> {
+    libc.split(|byte| *byte == 0).find_map(|text| {
+        // What stands before the text in the archive need not end with a zero byte.
+        let start = text.len() - text.iter().rev().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+        let text = std::str::from_utf8(text.get(start..)?).ok()?;
+        let mut numbers = text.split('.').map(|number| number.parse().ok());
+        let version = [numbers.next()??, numbers.next()??, numbers.next()??];
+        (version[0] == 1 && numbers.next().is_none()).then_some(version)
+    })
+}
+
 fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = fs::read_dir(dir)
         .map_err(at("list", dir))?
@@ -370,6 +397,13 @@ mod tests {
         // http://www.isthe.com/chongo/src/fnv/test_fnv.c: "" and "foobar".
         assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn version_of_a_libc() {
+        assert_eq!(musl_version(b"!<arch>\nx\0\x011.2.5\0more"), Some([1, 2, 5]));
+        assert_eq!(musl_version(b"10.2.5\x002.0\x001.2\0"), None);
+        assert!([1, 2, 3] < [1, 2, 4] && [1, 10, 0] > [1, 2, 4]);
     }
 
     #[test]
