@@ -4,4 +4,5 @@ pub mod allocator;
 pub mod ipset;
 pub mod netlink;
 pub mod netns;
+pub mod process;
 pub mod xtables;
