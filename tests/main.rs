@@ -28,6 +28,7 @@ mod nc_own;
 mod nc_stress;
 mod readme;
 mod resolvers;
+mod sh;
 mod ss_diff;
 mod ss_modes;
 
@@ -61,6 +62,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_own::trials());
     trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
+    trials.extend(sh::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

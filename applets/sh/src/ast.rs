@@ -36,16 +36,39 @@ pub(crate) struct Parameter {
 pub(crate) enum Operation {
     Plain,
     Length,
-    Default { colon: bool, word: Word },
-    Assign { colon: bool, word: Word },
-    Error { colon: bool, word: Word },
-    Alternate { colon: bool, word: Word },
+    Default {
+        colon: bool,
+        word: Word,
+    },
+    Assign {
+        colon: bool,
+        word: Word,
+    },
+    Error {
+        colon: bool,
+        word: Word,
+    },
+    Alternate {
+        colon: bool,
+        word: Word,
+    },
     /// `#`, `##` at the start, `%`, `%%` at the end.
-    Remove { end: bool, longest: bool, pattern: Word },
+    Remove {
+        end: bool,
+        longest: bool,
+        pattern: Word,
+    },
     /// `${name:offset:length}`, as busybox ash and bash have it.
-    Slice { offset: Word, length: Option<Word> },
+    Slice {
+        offset: Word,
+        length: Option<Word>,
+    },
     /// `${name/pattern/text}`, `//` for all, as busybox ash and bash have it.
-    Replace { all: bool, pattern: Word, text: Word },
+    Replace {
+        all: bool,
+        pattern: Word,
+        text: Word,
+    },
     /// Something that is no operation: an error when it is expanded, as in dash.
     Bad,
 }
@@ -90,14 +113,34 @@ pub(crate) struct Command {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Simple { assignments: Vec<(Bytes, Word)>, words: Vec<Word> },
+    Simple {
+        assignments: Vec<(Bytes, Word)>,
+        words: Vec<Word>,
+    },
     Subshell(List),
     Group(List),
-    If { branches: Vec<(List, List)>, otherwise: Option<List> },
-    Loop { until: bool, condition: List, body: List },
-    For { name: Bytes, words: Option<Vec<Word>>, body: List },
-    Case { word: Word, arms: Vec<(Vec<Word>, List)> },
-    Function { name: Bytes, body: Rc<Command> },
+    If {
+        branches: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    Loop {
+        until: bool,
+        condition: List,
+        body: List,
+    },
+    For {
+        name: Bytes,
+        words: Option<Vec<Word>>,
+        body: List,
+    },
+    Case {
+        word: Word,
+        arms: Vec<(Vec<Word>, List)>,
+    },
+    Function {
+        name: Bytes,
+        body: Rc<Command>,
+    },
     /// `[[ ... ]]`: its words; operators among them are unquoted text.
     Test(Vec<Word>),
 }
@@ -111,13 +154,19 @@ pub(crate) struct Redirect {
 #[derive(Debug)]
 pub(crate) enum Action {
     Read(Word),
-    Write { word: Word, clobber: bool },
+    Write {
+        word: Word,
+        clobber: bool,
+    },
     Append(Word),
     ReadWrite(Word),
     /// `<&`, `>&`: a number, or `-` to close.
     Duplicate(Word),
     /// `&>`, `&>>`: stdout and stderr.
-    Both { word: Word, append: bool },
+    Both {
+        word: Word,
+        append: bool,
+    },
     /// A here-document or here-string; filled in when its lines have been read.
     Here(Rc<std::cell::RefCell<Word>>),
 }

@@ -37,7 +37,11 @@ pub(crate) fn candidates(shell: &Shell, line: &str) -> Candidates {
                 offer(applet.name);
                 applet.aliases.iter().for_each(|alias| offer(alias));
             }
-            shell.functions.keys().chain(shell.aliases.borrow().keys()).for_each(|name| offer(&String::from_utf8_lossy(name)));
+            shell
+                .functions
+                .keys()
+                .chain(shell.aliases.borrow().keys())
+                .for_each(|name| offer(&String::from_utf8_lossy(name)));
             let path = shell.variable(b"PATH").unwrap_or_default();
             for dir in String::from_utf8_lossy(&path).split(':').filter(|dir| !dir.is_empty()) {
                 for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -52,7 +56,8 @@ pub(crate) fn candidates(shell: &Shell, line: &str) -> Candidates {
             }
         }
         command => {
-            let network = command.and_then(|name| find(shell.table, name)).is_some_and(|applet| applet.group != Group::Shell);
+            let network =
+                command.and_then(|name| find(shell.table, name)).is_some_and(|applet| applet.group != Group::Shell);
             if network && !word.contains('/') {
                 hosts().iter().for_each(|host| offer(host));
             }
@@ -64,7 +69,8 @@ pub(crate) fn candidates(shell: &Shell, line: &str) -> Candidates {
 
 /// Names of the hosts file, and the search list's domains.
 fn hosts() -> Vec<String> {
-    let read = |path: &str| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+    let read =
+        |path: &str| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
     let mut names = Vec::new();
     for line in read("/etc/hosts").lines() {
         let line = line.split('#').next().unwrap_or_default();

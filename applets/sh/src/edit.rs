@@ -33,9 +33,13 @@ impl Lines {
     pub(crate) fn new(shell: &mut Shell) -> Lines {
         let dumb = shell.variable(b"TERM").is_none_or(|term| term.is_empty() || term == b"dumb");
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
-        let home = shell.variable(b"HOME").and_then(|home| String::from_utf8(home).ok()).filter(|home| !home.is_empty() && home != "/");
+        let home = shell
+            .variable(b"HOME")
+            .and_then(|home| String::from_utf8(home).ok())
+            .filter(|home| !home.is_empty() && home != "/");
         let file = home.map(|home| std::path::Path::new(&home).join(".netkit_history"));
-        if let Some(text) = file.as_ref().and_then(|file| std::fs::read(file).ok()).filter(|text| text.len() < 1 << 20) {
+        if let Some(text) = file.as_ref().and_then(|file| std::fs::read(file).ok()).filter(|text| text.len() < 1 << 20)
+        {
             shell.history = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
         }
         Lines { plain: dumb || !terminal, ended: false, warned: false, file }
@@ -76,7 +80,8 @@ impl Source for LineSource<'_> {
         }
         let prompt = self.shell.prompt(if continued { b"PS2" } else { b"PS1" }).unwrap_or_default();
         let prompt = shown_prompt(&prompt, self.shell);
-        let line = if self.lines.plain { plain_line(&prompt, self.shell) } else { Editor::new(&prompt, self.shell).line() };
+        let line =
+            if self.lines.plain { plain_line(&prompt, self.shell) } else { Editor::new(&prompt, self.shell).line() };
         match line {
             Line::Text(text) => {
                 if !text.trim().is_empty() {
@@ -127,12 +132,15 @@ fn shown_prompt(prompt: &[u8], shell: &Shell) -> String {
                 let home = shell.variable(b"HOME").unwrap_or_default();
                 let here = String::from_utf8_lossy(&here).into_owned();
                 let home = String::from_utf8_lossy(&home).into_owned();
-                match here.strip_prefix(&home).filter(|rest| home.len() > 1 && (rest.is_empty() || rest.starts_with('/'))) {
+                match here
+                    .strip_prefix(&home)
+                    .filter(|rest| home.len() > 1 && (rest.is_empty() || rest.starts_with('/')))
+                {
                     Some(rest) => out.push_str(&format!("~{rest}")),
                     None => out.push_str(&here),
                 }
             }
-            Some('h') => out.push_str(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()),
+            Some('h') => out.push_str(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()),
             Some('u') => out.push_str(&nix::unistd::geteuid().to_string()),
             Some('$') => out.push(if nix::unistd::geteuid().is_root() { '#' } else { '$' }),
             Some('n') => out.push('\n'),
@@ -325,27 +333,24 @@ impl<'a> Editor<'a> {
         }
     }
 
+    /// A byte from the terminal; 0 at its end, `None` when a signal came first.
     fn byte(&mut self) -> Option<u8> {
-        loop {
-            let mut byte = [0];
-            match process::read(0, &mut byte) {
-                Ok(1) => return Some(byte[0]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return None,
-                _ => return Some(0),
-            }
+        let mut byte = [0];
+        match process::read(0, &mut byte) {
+            Ok(1) => Some(byte[0]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
+            _ => Some(0),
         }
     }
 
     fn key(&mut self) -> Key {
-        let first = loop {
-            match self.byte() {
-                None => {
-                    self.shell.pending_trap();
-                    return Key::Resized;
-                }
-                Some(0) => return Key::Ended,
-                Some(byte) => break byte,
+        let first = match self.byte() {
+            None => {
+                self.shell.pending_trap();
+                return Key::Resized;
             }
+            Some(0) => return Key::Ended,
+            Some(byte) => byte,
         };
         match first {
             27 => self.escape(),
@@ -451,7 +456,9 @@ impl<'a> Editor<'a> {
     }
 
     fn history(&mut self, step: isize) {
-        let Some(place) = self.place.checked_add_signed(step).filter(|place| *place <= self.shell.history.len()) else { return };
+        let Some(place) = self.place.checked_add_signed(step).filter(|place| *place <= self.shell.history.len()) else {
+            return;
+        };
         if self.place == self.shell.history.len() {
             self.typed = std::mem::take(&mut self.text);
         }
@@ -469,7 +476,14 @@ impl<'a> Editor<'a> {
         let mut skip = 0;
         let prompt = std::mem::take(&mut self.prompt);
         loop {
-            let found = self.shell.history.iter().rev().filter(|line| !wanted.is_empty() && line.contains(&wanted)).nth(skip).cloned();
+            let found = self
+                .shell
+                .history
+                .iter()
+                .rev()
+                .filter(|line| !wanted.is_empty() && line.contains(&wanted))
+                .nth(skip)
+                .cloned();
             if let Some(line) = &found {
                 self.text = line.chars().collect();
                 self.at = self.text.len();
@@ -549,7 +563,7 @@ impl<'a> Editor<'a> {
         let end = prompt_width + self.text.len();
         let cursor = prompt_width + self.at;
         // A full last column leaves the cursor on it: a blank moves it on.
-        if end % width == 0 && end > 0 {
+        if end.is_multiple_of(width) && end > 0 {
             out.push_str(" \r");
         }
         let up = end / width - cursor / width;
@@ -557,7 +571,7 @@ impl<'a> Editor<'a> {
             out.push_str(&format!("\x1b[{up}A"));
         }
         out.push('\r');
-        if cursor % width > 0 {
+        if !cursor.is_multiple_of(width) {
             out.push_str(&format!("\x1b[{}C", cursor % width));
         }
         self.row = cursor / width;

@@ -1,17 +1,15 @@
 //! Running commands (POSIX.1-2024, Shell 2.9).
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 
 use netkit_sys::process;
 use nix::libc;
 
 use crate::ast::{Bytes, Command, Item, Join, Kind, List, Pipeline, Word};
-use crate::builtins::{self, Builtin};
+use crate::builtins::Builtin;
 use crate::parse::{Parser, Source, Stop, Text};
-use crate::shell::{DEEPEST_CALL, Shell, Unwind};
+use crate::program::{quote, reason};
+use crate::shell::{DEEPEST_CALL, Shell, Trap, Unwind};
 
 /// The most bytes a command substitution may take: a runaway command must not fill the memory.
 const MOST_OUTPUT: usize = 256 << 20;
@@ -74,7 +72,23 @@ impl Shell {
         Ok(())
     }
 
+    /// The last list of this process: its last command may replace it.
+    pub(crate) fn run_last_list(&mut self, list: &List) -> Result<(), Unwind> {
+        let Some((last, before)) = list.items.split_last() else { return Ok(()) };
+        for item in before {
+            if item.background { self.start_background(item)? } else { self.run_item(item)? }
+        }
+        match only_command(last) {
+            Some(command) if !self.options.noexec => self.run_last(command),
+            _ if last.background => self.start_background(last),
+            _ => self.run_item(last),
+        }
+    }
+
     fn run_item(&mut self, item: &Item) -> Result<(), Unwind> {
+        if self.options.noexec {
+            return Ok(());
+        }
         let last = item.rest.len();
         self.run_pipeline(&item.first, last > 0)?;
         for (index, (join, pipeline)) in item.rest.iter().enumerate() {
@@ -229,6 +243,7 @@ impl Shell {
             }
             self.child_signals(asynchronous);
             self.enter_subshell();
+            // How far it got is in the status.
             let _ = inner(self);
             self.finish()
         });
@@ -282,7 +297,7 @@ impl Shell {
             let _ = process::duplicate(to, 1);
             process::close(to);
             process::close(from);
-            shell.run_list(list)
+            shell.run_last_list(list)
         });
         self.options.monitor = monitor;
         process::close(to);
@@ -332,7 +347,7 @@ impl Shell {
                     if !shell.redirect_for_good(&command.redirects)? {
                         return Ok(());
                     }
-                    shell.run_list(list)
+                    shell.run_last_list(list)
                 })?;
                 self.check_error()
             }
@@ -362,7 +377,7 @@ impl Shell {
                 if !self.redirect_for_good(&command.redirects)? {
                     return Ok(());
                 }
-                self.run_list(list)
+                self.run_last_list(list)
             }
             _ => self.run_command(command, &"".into()),
         }
@@ -377,8 +392,13 @@ impl Shell {
                         return self.run_list(body);
                     }
                 }
-                self.status = 0;
-                otherwise.as_ref().map_or(Ok(()), |list| self.run_list(list))
+                match otherwise {
+                    Some(list) => self.run_list(list),
+                    None => {
+                        self.status = 0;
+                        Ok(())
+                    }
+                }
             }
             Kind::Loop { until, condition, body } => {
                 let mut status = 0;
@@ -471,7 +491,9 @@ impl Shell {
         // `command NAME` runs what it names, but no function, and without the strictness of special builtins.
         let mut found = self.find(&name, true);
         while matches!(found, Found::Builtin(_)) && words.first().is_some_and(|word| word == b"command") {
-            let Some(next) = words.get(1).filter(|next| next.first() != Some(&b'-') || *next == b"--").cloned() else { break };
+            let Some(next) = words.get(1).filter(|next| next.first() != Some(&b'-') || *next == b"--").cloned() else {
+                break;
+            };
             words.remove(0);
             if next == b"--" {
                 words.remove(0);
@@ -492,20 +514,27 @@ impl Shell {
                 let name = words.first().cloned().unwrap_or_default();
                 let keeps = !special_allowed && name == b"exec";
                 let Some(saved) = self.redirect(&command.redirects)? else { return Ok(()) };
-                let before = self.assign_for_now(assignments, true);
-                let result = before.and_then(|before| {
-                    let result = builtin(self, &words);
-                    self.put_back(before);
-                    result
-                });
-                if keeps { self.keep(saved) } else { self.restore(saved) }
+                let before = match self.assign_for_now(assignments, true) {
+                    Ok(before) => before,
+                    Err(unwind) => {
+                        self.restore(saved);
+                        return Err(unwind);
+                    }
+                };
+                let result = builtin(self, &words);
+                self.put_back(before);
+                if keeps {
+                    self.keep(saved)
+                } else {
+                    self.restore(saved)
+                }
                 match result {
                     Ok(status) => {
                         self.status = status;
                         Ok(())
                     }
-                    // An error of `command special-builtin` does not end the shell.
-                    Err(Unwind::Fatal) if !special_allowed => Ok(()),
+                    // Only errors of special builtins end the shell (2.8.1); the status is set.
+                    Err(Unwind::Fatal) => Ok(()),
                     Err(unwind) => Err(unwind),
                 }
             }
@@ -521,7 +550,9 @@ impl Shell {
                 result
             }
             found => {
-                if last {
+                // A trap that must run here, or children to reap, keep this process.
+                let stays = self.traps.values().any(|trap| matches!(trap, Trap::Run(_)));
+                if last && !stays {
                     return self.become_program(&found, command, assignments, &words);
                 }
                 self.subshell(text, |shell| shell.become_program(&found, command, assignments, &words))
@@ -531,9 +562,10 @@ impl Shell {
 
     /// Expands the words of a command. After `export` and its like, assignments are not split (2.9.1.1).
     fn expand_command(&mut self, words: &[Word]) -> Result<Vec<Bytes>, Unwind> {
-        let declares = words.first().and_then(|word| crate::parse::plain(word)).is_some_and(|name| {
-            matches!(name, b"export" | b"readonly" | b"local")
-        });
+        let declares = words
+            .first()
+            .and_then(|word| crate::parse::plain(word))
+            .is_some_and(|name| matches!(name, b"export" | b"readonly" | b"local"));
         if !declares {
             return self.expand_words(words);
         }
@@ -593,20 +625,25 @@ impl Shell {
                 result = Err(unwind);
                 break;
             }
-            if is_exec && words.len() > 1
+            if is_exec
+                && words.len() > 1
                 && let Some(variable) = self.variables.get_mut(name)
             {
                 variable.exported = true;
             }
         }
         let result = result.and_then(|_| builtin(self, words));
-        if is_exec && result.is_ok() { self.keep(saved) } else { self.restore(saved) }
+        if is_exec && result.is_ok() {
+            self.keep(saved)
+        } else {
+            self.restore(saved)
+        }
         self.status = result?;
         Ok(())
     }
 
     /// Assigns for the time of one command and returns what was there before.
-    fn assign_for_now(&mut self, assignments: &[(Bytes, Word)], export: bool) -> Result<Before, Unwind> {
+    pub(crate) fn assign_for_now(&mut self, assignments: &[(Bytes, Word)], export: bool) -> Result<Before, Unwind> {
         let mut before = Vec::new();
         for (name, word) in assignments {
             let value = match self.expand_assignment(word) {
@@ -665,175 +702,18 @@ impl Shell {
             other => other,
         }
     }
+}
 
-    // ---- programs
-
-    /// What a name stands for: special builtins, functions, builtins, applets, then PATH.
-    pub(crate) fn find(&self, name: &[u8], functions: bool) -> Found {
-        if name.contains(&b'/') {
-            return Found::File(name.to_vec());
-        }
-        if let Some(builtin) = builtins::special(name) {
-            return Found::Special(builtin);
-        }
-        if functions && let Some(body) = self.functions.get(name) {
-            return Found::Function(Rc::clone(body));
-        }
-        if let Some(builtin) = builtins::regular(name) {
-            return Found::Builtin(builtin);
-        }
-        if self.is_applet(name) && self.own.is_some() {
-            return Found::Applet;
-        }
-        self.in_path(name).map_or(Found::Missing, Found::File)
+/// The simple command that an item is, if it is nothing else.
+pub(crate) fn only_command(item: &Item) -> Option<&Rc<Command>> {
+    if item.background || !item.rest.is_empty() || item.first.negated {
+        return None;
     }
-
-    /// The file that PATH has for a name: an executable one if there is one.
-    pub(crate) fn in_path(&self, name: &[u8]) -> Option<Bytes> {
-        let path = self.variable(b"PATH").unwrap_or_else(|| b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_vec());
-        let mut fallback = None;
-        for dir in path.split(|byte| *byte == b':') {
-            let file = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
-            let Ok(data) = std::fs::metadata(OsStr::from_bytes(&file)) else { continue };
-            if !data.is_file() {
-                continue;
-            }
-            if data.permissions().mode() & 0o111 != 0 {
-                return Some(file);
-            }
-            fallback.get_or_insert(file);
-        }
-        fallback
-    }
-
-    /// Replaces this process by a program; returns with a status when that is not possible.
-    fn become_program(
-        &mut self,
-        found: &Found,
-        command: &Rc<Command>,
-        assignments: &[(Bytes, Word)],
-        words: &[Bytes],
-    ) -> Result<(), Unwind> {
-        if !self.redirect_for_good(&command.redirects)? {
-            return Ok(());
-        }
-        self.assign_for_now(assignments, true)?;
-        self.status = self.exec_program(found, words);
-        Ok(())
-    }
-
-    /// execve(2) of what was found; the status when it fails: 126 or 127 (2.8.2).
-    pub(crate) fn exec_program(&mut self, found: &Found, words: &[Bytes]) -> u8 {
-        let name = words.first().cloned().unwrap_or_default();
-        let shown = String::from_utf8_lossy(&name).into_owned();
-        let environment = self.environment();
-        let (path, what) = match found {
-            Found::Applet => (self.own.clone().unwrap_or_default(), "applet"),
-            Found::File(path) => (path.clone(), "file"),
-            _ => {
-                self.say(&format!("{shown}: not found"));
-                return 127;
-            }
-        };
-        let error = process::exec(&path, words, &environment);
-        match error.raw_os_error() {
-            Some(libc::ENOEXEC) if what == "file" => self.run_script(&path, words),
-            Some(libc::ENOENT | libc::ENOTDIR) => {
-                self.say(&format!("{shown}: not found"));
-                127
-            }
-            _ => {
-                self.say(&format!("{shown}: {}", reason(&error)));
-                126
-            }
-        }
-    }
-
-    /// A text file without `#!`: a script for this shell.
-    fn run_script(&mut self, path: &[u8], words: &[Bytes]) -> u8 {
-        let Some(own) = self.own.clone() else {
-            self.say("this program's own file cannot be found");
-            return 126;
-        };
-        let mut arguments = vec![b"sh".to_vec(), path.to_vec()];
-        arguments.extend(words.get(1..).unwrap_or_default().iter().cloned());
-        let error = process::exec(&own, &arguments, &self.environment());
-        self.say(&format!("{}: {}", String::from_utf8_lossy(path), reason(&error)));
-        126
-    }
-
-    // ---- set -x
-
-    fn trace(&mut self, assignments: &[(Bytes, Word)], words: &[Bytes]) -> Result<(), Unwind> {
-        let mut shown = Vec::new();
-        for (name, word) in assignments {
-            let value = self.expand_assignment(word)?;
-            shown.push([name.as_slice(), b"=", &quote(&value)].concat());
-        }
-        shown.extend(words.iter().map(|word| quote(word)));
-        self.trace_line(&shown.join(&b' '))
-    }
-
-    fn trace_line(&mut self, line: &[u8]) -> Result<(), Unwind> {
-        let prefix = self.prompt(b"PS4")?;
-        let text = [prefix.as_slice(), line, b"\n"].concat();
-        let _ = process::write_all(2, &text);
-        Ok(())
-    }
-
-    /// A prompt variable with its expansions done.
-    pub(crate) fn prompt(&mut self, name: &[u8]) -> Result<Bytes, Unwind> {
-        let text = self.variable(name).unwrap_or_default();
-        if self.tracing || !text.contains(&b'$') && !text.contains(&b'`') {
-            return Ok(text);
-        }
-        self.tracing = true;
-        let (xtrace, status) = (std::mem::take(&mut self.options.xtrace), self.status);
-        let mut source = Text::new([b"\"".as_slice(), &text, b"\""].concat());
-        let word = Parser::new(&mut source, Rc::clone(&self.aliases)).next();
-        let expanded = match word {
-            Ok(Some(list)) => match list.items.first().and_then(|item| item.first.commands.first()).map(|command| &command.kind) {
-                Some(Kind::Simple { words, .. }) => match words.first() {
-                    Some(word) => self.expand_text(word),
-                    None => Ok(text),
-                },
-                _ => Ok(text),
-            },
-            _ => Ok(text),
-        };
-        self.tracing = false;
-        (self.options.xtrace, self.status) = (xtrace, status);
-        expanded
+    match item.first.commands.as_slice() {
+        [command] if matches!(command.kind, Kind::Simple { .. } | Kind::Subshell(_)) => Some(command),
+        _ => None,
     }
 }
 
 /// Variables as they were before a command's own assignments.
 type Before = Vec<(Bytes, Option<crate::shell::Variable>)>;
-
-/// A word as the shell would read it again.
-pub(crate) fn quote(text: &[u8]) -> Bytes {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(byte);
-    if !text.is_empty() && text.iter().all(plain) {
-        return text.to_vec();
-    }
-    single_quoted(text)
-}
-
-pub(crate) fn single_quoted(text: &[u8]) -> Bytes {
-    let mut out = b"'".to_vec();
-    for byte in text {
-        if *byte == b'\'' {
-            out.extend_from_slice(b"'\"'\"'");
-        } else {
-            out.push(*byte);
-        }
-    }
-    out.push(b'\'');
-    out
-}
-
-/// An errno in the words of strerror(3).
-pub(crate) fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}

@@ -238,18 +238,17 @@ impl Shell {
         match operation {
             Operation::Plain => self.plain(name, value, quoted, fields),
             Operation::Length => {
-                let length = match name.as_slice() {
-                    b"@" | b"*" => self.positional.len(),
-                    _ => {
-                        self.refuse_unset(name, value.is_none())?;
-                        value.map_or(0, |value| value.len())
-                    }
-                };
+                self.refuse_unset(name, value.is_none())?;
+                let length = value.map_or(0, |value| value.len());
                 put(fields, length.to_string().as_bytes(), quoted);
                 Ok(())
             }
             Operation::Default { colon, word } => {
-                if unusable(*colon) { self.word(word, quoted, fields) } else { self.plain(name, value, quoted, fields) }
+                if unusable(*colon) {
+                    self.word(word, quoted, fields)
+                } else {
+                    self.plain(name, value, quoted, fields)
+                }
             }
             Operation::Alternate { colon, word } => {
                 if !unusable(*colon) {
@@ -360,7 +359,9 @@ impl Shell {
         }
         for (index, part) in word.iter().enumerate() {
             match part {
-                Part::Text { text, quoted: false } if !(index == 0 && text.first() == Some(&b'~')) => fields.result(text),
+                Part::Text { text, quoted: false } if !(index == 0 && text.first() == Some(&b'~')) => {
+                    fields.result(text)
+                }
                 Part::Text { text, quoted: false } => self.text(text, index, word.len(), fields, false),
                 other => self.expand_part(other, fields)?,
             }

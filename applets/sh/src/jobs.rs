@@ -29,11 +29,19 @@ impl Job {
 
     /// The status of its last member, with `pipefail` of the last one that failed.
     fn status(&self, pipefail: bool) -> u8 {
-        let statuses = self.members.iter().filter_map(|(_, change)| change.map(status_of));
+        let mut statuses = self.members.iter().filter_map(|(_, change)| change.map(status_of));
         if self.stopped {
-            return self.members.iter().find_map(|(_, change)| change.filter(|c| matches!(c, Change::Stopped(_))).map(status_of)).unwrap_or(0);
+            return self
+                .members
+                .iter()
+                .find_map(|(_, change)| change.filter(|c| matches!(c, Change::Stopped(_))).map(status_of))
+                .unwrap_or(0);
         }
-        if pipefail { statuses.rev().find(|status| *status != 0).unwrap_or(0) } else { statuses.last().unwrap_or(0) }
+        if pipefail {
+            statuses.rev().find(|status| *status != 0).unwrap_or(0)
+        } else {
+            statuses.next_back().unwrap_or(0)
+        }
     }
 
     fn state(&self) -> String {
@@ -65,6 +73,16 @@ pub(crate) fn status_of(change: Change) -> u8 {
         Change::Exited(status) => status,
         Change::Killed { signal, .. } | Change::Stopped(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         Change::Continued => 0,
+    }
+}
+
+/// Says what ended a child, unless it is what the user did or what a reader's end does.
+fn tell_killed(change: Change) {
+    if let Change::Killed { signal, core } = change
+        && signal != libc::SIGINT
+        && signal != libc::SIGPIPE
+    {
+        let _ = process::write_all(2, format!("{}\n", killed_text(signal, core)).as_bytes());
     }
 }
 
@@ -115,7 +133,9 @@ impl Jobs {
                 }
                 let (inside, text) = rest.strip_prefix(b"?").map_or((false, rest), |text| (true, text));
                 let text = String::from_utf8_lossy(text).into_owned();
-                self.list.iter().position(|job| if inside { job.text.contains(&text) } else { job.text.starts_with(&text) })
+                self.list
+                    .iter()
+                    .position(|job| if inside { job.text.contains(&text) } else { job.text.starts_with(&text) })
             }
         }
     }
@@ -174,10 +194,8 @@ impl Shell {
                 Some((libc::SIGINT, _)) if self.options.interactive && !self.subshell => {
                     let _ = process::write_all(2, b"\n");
                 }
-                Some((signal, core)) if signal != libc::SIGINT && signal != libc::SIGPIPE => {
-                    let _ = process::write_all(2, format!("{}\n", killed_text(signal, core)).as_bytes());
-                }
-                _ => {}
+                Some((signal, core)) => tell_killed(Change::Killed { signal, core }),
+                None => {}
             }
         }
         status
@@ -267,6 +285,7 @@ impl Shell {
             if let Some(change) = change.filter(|change| !matches!(change, Change::Continued)) {
                 let done = job.is_done();
                 let number = job.number;
+                tell_killed(change);
                 if done {
                     self.jobs.list.retain(|job| job.number != number);
                 }

@@ -21,6 +21,7 @@ mod jobs;
 mod parse;
 mod pattern;
 mod printf;
+mod program;
 mod read;
 mod redirect;
 mod shell;
@@ -36,7 +37,7 @@ use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group};
 use netkit_sys::process::{self, Disposition};
 use nix::libc;
 
-use crate::ast::{Bytes, Kind};
+use crate::ast::Bytes;
 use crate::parse::{Parser, Source, Stop};
 use crate::shell::{Shell, Unwind};
 
@@ -111,15 +112,18 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         Script::Text(text) => command_string(&mut shell, text),
         Script::Stdin => shell.run_source(&mut Stdin { ended: false, echo: shell.options.verbose }),
         Script::File(path) => match std::fs::read(std::ffi::OsStr::from_bytes(&path)) {
-            Ok(text) => shell.run_source(&mut parse::Text::new(text)),
+            Ok(text) => {
+                shell.name = path;
+                shell.run_source(&mut parse::Text::new(text))
+            }
             Err(error) => {
                 shell.line = 0;
                 let why = match error.kind() {
                     std::io::ErrorKind::NotFound => "No such file".to_owned(),
-                    _ => exec::reason(&error),
+                    _ => program::reason(&error),
                 };
                 shell.say(&format!("cannot open {}: {why}", String::from_utf8_lossy(&path)));
-                return Ok(Exit(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }));
+                return Ok(Exit(2));
             }
         },
     };
@@ -148,7 +152,8 @@ fn options(shell: &mut Shell, arguments: &[Bytes]) -> Result<Script, String> {
                 // A login shell would read profiles, of which there are none.
                 b'l' => {}
                 b'o' => {
-                    let name = String::from_utf8_lossy(arguments.get(at).map(Vec::as_slice).unwrap_or_default()).into_owned();
+                    let name =
+                        String::from_utf8_lossy(arguments.get(at).map(Vec::as_slice).unwrap_or_default()).into_owned();
                     at += 1;
                     match shell.options.by_name(&name) {
                         Some(option) => *option = *sign == b'-',
@@ -181,7 +186,6 @@ fn options(shell: &mut Shell, arguments: &[Bytes]) -> Result<Script, String> {
             Ok(Script::Stdin)
         }
         Some(file) => {
-            shell.name.clone_from(&file);
             shell.positional = rest.collect();
             Ok(Script::File(file))
         }
@@ -192,30 +196,20 @@ fn options(shell: &mut Shell, arguments: &[Bytes]) -> Result<Script, String> {
 fn command_string(shell: &mut Shell, text: Bytes) -> Result<(), Unwind> {
     let mut source = parse::Text::new(text);
     let mut parser = Parser::new(&mut source, Rc::clone(&shell.aliases));
-    let mut next = parser.next();
     loop {
-        match next {
+        let list = match parser.next() {
             Ok(None) => return Ok(()),
             Err(stop) => return Err(shell.syntax_error(stop)),
-            Ok(Some(list)) => {
-                next = parser.next();
-                if shell.options.noexec {
-                    continue;
-                }
-                let only = match list.items.as_slice() {
-                    [item] if !item.background && item.rest.is_empty() && !item.first.negated => match item.first.commands.as_slice() {
-                        [command] if matches!(command.kind, Kind::Simple { .. }) => Some(command),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                match only {
-                    Some(command) if matches!(next, Ok(None)) && shell.traps.is_empty() && shell.jobs.list.is_empty() => {
-                        return shell.run_last(command);
-                    }
-                    _ => shell.run_list(&list)?,
-                }
+            Ok(Some(list)) => list,
+        };
+        if shell.options.noexec {
+            continue;
+        }
+        match list.items.as_slice() {
+            [.., last] if shell.jobs.list.is_empty() && !last.background && parser.is_at_end() == Ok(true) => {
+                return shell.run_last_list(&list);
             }
+            _ => shell.run_list(&list)?,
         }
     }
 }

@@ -120,7 +120,11 @@ impl Pattern {
         let mut done = false;
         while at < text.len() {
             let rest = text.get(at..).unwrap_or_default();
-            let length = if done { None } else { (1..=rest.len()).rev().find(|length| rest.get(..*length).is_some_and(|part| self.matches(part))) };
+            let length = if done {
+                None
+            } else {
+                (1..=rest.len()).rev().find(|length| rest.get(..*length).is_some_and(|part| self.matches(part)))
+            };
             match length {
                 Some(length) => {
                     out.extend_from_slice(with);
@@ -167,7 +171,8 @@ fn class(text: &[u8], special: &dyn Fn(usize) -> bool, mut at: usize) -> Option<
         if byte == b']' && special(at) && at > first {
             return Some((Piece::Class { negated, items }, at + 1));
         }
-        if byte == b'[' && text.get(at + 1) == Some(&b':')
+        if byte == b'['
+            && text.get(at + 1) == Some(&b':')
             && let Some(length) = text.get(at + 2..)?.windows(2).position(|pair| pair == b":]")
         {
             items.push(Item::Named(named(text.get(at + 2..at + 2 + length)?)?));
@@ -176,7 +181,9 @@ fn class(text: &[u8], special: &dyn Fn(usize) -> bool, mut at: usize) -> Option<
         }
         let (low, next) = class_byte(text, special, at)?;
         at = next;
-        let is_range = text.get(at) == Some(&b'-') && special(at) && text.get(at + 1).is_some_and(|byte| *byte != b']' || !special(at + 1));
+        let is_range = text.get(at) == Some(&b'-')
+            && special(at)
+            && text.get(at + 1).is_some_and(|byte| *byte != b']' || !special(at + 1));
         if is_range {
             let (high, next) = class_byte(text, special, at + 1)?;
             at = next;
@@ -309,7 +316,8 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::new(&Field { text: pattern.into(), quoted: vec![false; pattern.len()], kept: false }).matches(text.as_bytes())
+        Pattern::new(&Field { text: pattern.into(), quoted: vec![false; pattern.len()], kept: false })
+            .matches(text.as_bytes())
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) fn escape(rest: &[u8], kind: Escapes) -> (Bytes, usize) {
         b't' => one(b'\t'),
         b'v' => one(11),
         b'\\' => one(b'\\'),
-        b'e' | b'E' if kind == Escapes::Dollar => one(27),
+        b'e' => one(27),
         b'\'' | b'"' | b'?' if kind == Escapes::Dollar => one(byte),
         b'x' if kind == Escapes::Dollar => {
             let (value, count) = digits(rest.get(1..).unwrap_or_default(), 16, 2);
@@ -40,7 +40,7 @@ pub(crate) fn escape(rest: &[u8], kind: Escapes) -> (Bytes, usize) {
             let (value, count) = digits(rest.get(1..).unwrap_or_default(), 8, 3);
             (vec![value], count + 1)
         }
-        b'0'..=b'7' if kind != Escapes::Text => {
+        b'0'..=b'7' => {
             let (value, count) = digits(rest, 8, 3);
             (vec![value], count)
         }
@@ -80,17 +80,12 @@ pub(crate) fn unescape(text: &[u8]) -> (Bytes, bool) {
     (out, false)
 }
 
-/// What echo(1) prints: dash replaces escapes, `-n` leaves the newline out; busybox takes `-e` as well.
+/// What echo(1) prints: dash replaces escapes, `-n` leaves the newline out.
 pub(crate) fn echo(arguments: &[Bytes]) -> Bytes {
-    let mut rest = arguments;
-    let mut newline = true;
-    while let Some((first, tail)) = rest.split_first() {
-        if first.as_slice() != b"-n" {
-            break;
-        }
-        newline = false;
-        rest = tail;
-    }
+    let (newline, rest) = match arguments {
+        [first, rest @ ..] if first == b"-n" => (false, rest),
+        all => (true, all),
+    };
     let (mut out, ended) = unescape(&rest.join(&b' '));
     if newline && !ended {
         out.push(b'\n');
@@ -232,9 +227,8 @@ impl Job<'_> {
             }
             b'c' => {
                 let text = self.argument().unwrap_or_default();
-                // Without a character dash writes a zero byte.
-                let first = text.first().copied().map_or_else(Vec::new, |byte| vec![byte]);
-                self.pad(spec, b"", &first, false);
+                // Without a character it is a zero byte, as dash and ash have it.
+                self.pad(spec, b"", &[text.first().copied().unwrap_or(0)], false);
             }
             b'd' | b'i' => {
                 let value = self.integer();
@@ -266,7 +260,12 @@ impl Job<'_> {
                     false => b"",
                 };
                 let zero = spec.zero && value.is_finite();
-                self.pad(&Spec { zero, ..Spec { left: spec.left, width: spec.width, ..Spec::default() } }, sign, text.as_bytes(), zero);
+                self.pad(
+                    &Spec { zero, ..Spec { left: spec.left, width: spec.width, ..Spec::default() } },
+                    sign,
+                    text.as_bytes(),
+                    zero,
+                );
             }
             _ => return false,
         }
@@ -341,7 +340,14 @@ impl Job<'_> {
             if large || negative {
                 self.complaints.push(format!("{shown}: Numerical result out of range"));
             }
-            return if negative { i64::MIN } else if large { -1 } else { value.cast_signed() };
+            // `%u` and `%x` print what only fits without a sign.
+            return if negative {
+                i64::MIN
+            } else if large {
+                i64::MAX
+            } else {
+                value.cast_signed()
+            };
         }
         if negative { value.cast_signed().wrapping_neg() } else { value.cast_signed() }
     }
@@ -354,7 +360,8 @@ impl Job<'_> {
         let text = String::from_utf8_lossy(&argument).into_owned();
         let trimmed = text.trim_start();
         // The longest beginning that is a number.
-        let found = (1..=trimmed.len().min(400)).rev().find_map(|end| Some((trimmed.get(..end)?.parse::<f64>().ok()?, end)));
+        let found =
+            (1..=trimmed.len().min(400)).rev().find_map(|end| Some((trimmed.get(..end)?.parse::<f64>().ok()?, end)));
         match found {
             Some((value, end)) => {
                 if end < trimmed.len() {
@@ -405,7 +412,11 @@ fn float(value: f64, letter: u8, precision: usize, alternate: bool) -> String {
             let precision = precision.max(1);
             let (digits, exponent) = exponential(precision - 1);
             let trim = |text: String| {
-                if alternate || !text.contains('.') { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+                if alternate || !text.contains('.') {
+                    text
+                } else {
+                    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+                }
             };
             match usize::try_from(exponent) {
                 Ok(exponent) if exponent < precision => trim(format!("{value:.*}", precision - 1 - exponent)),

@@ -87,7 +87,7 @@ pub(crate) fn read(shell: &mut Shell, words: &[Bytes]) -> Result<u8, Unwind> {
     if !options.prompt.is_empty() && is_terminal() {
         let _ = process::write_all(2, &options.prompt);
     }
-    let echo = options.silent.then(|| crate::terminal::silence()).flatten();
+    let echo = options.silent.then(crate::terminal::silence).flatten();
     let (line, status) = line(shell, &options);
     if let Some(before) = echo {
         crate::terminal::restore(&before);
@@ -180,23 +180,23 @@ fn assign(shell: &mut Shell, names: &[Bytes], line: &Line) -> Result<(), Unwind>
     skip(&mut rest);
     for (index, name) in names.iter().enumerate() {
         if index + 1 < names.len() {
-            let length = rest.iter().position(|item| separates(item)).unwrap_or(rest.len());
+            let length = rest.iter().position(&separates).unwrap_or(rest.len());
             let (field, after) = rest.split_at(length);
             shell.assign(name, text(field))?;
             rest = after;
             skip(&mut rest);
-            if rest.first().is_some_and(|item| separates(item)) {
+            if rest.first().is_some_and(&separates) {
                 rest = rest.get(1..).unwrap_or_default();
                 skip(&mut rest);
             }
             continue;
         }
         let mut last = rest;
-        while last.last().is_some_and(|item| blank(item)) {
+        while last.last().is_some_and(&blank) {
             last = last.get(..last.len() - 1).unwrap_or_default();
         }
         // A single separator at the end belongs to the field before it.
-        if last.last().is_some_and(|item| separates(item)) && last.iter().filter(|item| separates(item)).count() == 1 {
+        if last.last().is_some_and(&separates) && last.iter().filter(|item| separates(item)).count() == 1 {
             last = last.get(..last.len() - 1).unwrap_or_default();
         }
         shell.assign(name, text(last))?;

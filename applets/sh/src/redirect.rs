@@ -7,7 +7,7 @@ use netkit_sys::process::{self, FIRST_PRIVATE, Fd};
 use nix::libc;
 
 use crate::ast::{Action, Bytes, Redirect};
-use crate::exec::reason;
+use crate::program::reason;
 use crate::shell::{Shell, Unwind};
 
 /// What a descriptor was before: a copy of it, or `None` where it was closed.
@@ -173,7 +173,8 @@ fn duplicate(text: &[u8], fd: Fd, saved: Option<&mut Saved>) -> Result<(), Strin
         process::close(fd);
         return Ok(());
     }
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Fd>().ok()).filter(|from| *from < FIRST_PRIVATE);
+    let number =
+        std::str::from_utf8(text).ok().and_then(|text| text.parse::<Fd>().ok()).filter(|from| *from < FIRST_PRIVATE);
     let Some(from) = number else { return Err(format!("{}: Bad fd number", String::from_utf8_lossy(text))) };
     if !process::is_open(from) {
         return Err(format!("{from}: Bad file descriptor"));

@@ -62,7 +62,6 @@ pub(crate) struct Options {
 
 /// Every option: its letter (or a space) and name.
 pub(crate) const OPTION_NAMES: &[(u8, &str)] = &[
-    (b'a', "allexport"),
     (b'e', "errexit"),
     (b'f', "noglob"),
     (b'I', "ignoreeof"),
@@ -73,8 +72,9 @@ pub(crate) const OPTION_NAMES: &[(u8, &str)] = &[
     (b'x', "xtrace"),
     (b'v', "verbose"),
     (b'C', "noclobber"),
-    (b'u', "nounset"),
+    (b'a', "allexport"),
     (b'b', "notify"),
+    (b'u', "nounset"),
     (b' ', "pipefail"),
 ];
 
@@ -104,10 +104,15 @@ impl Options {
         self.by_name(name)
     }
 
-    /// `$-`.
+    /// `$-`, in dash's order.
     fn letters(&self) -> Bytes {
         let mut copy = self.clone();
-        OPTION_NAMES.iter().filter(|(letter, name)| *letter != b' ' && copy.by_name(name).is_some_and(|on| *on)).map(|(letter, _)| *letter).collect()
+        OPTION_NAMES
+            .iter()
+            .rev()
+            .filter(|(letter, name)| *letter != b' ' && copy.by_name(name).is_some_and(|on| *on))
+            .map(|(letter, _)| *letter)
+            .collect()
     }
 }
 
@@ -129,6 +134,8 @@ pub(crate) struct Shell {
     pub(crate) aliases: Rc<RefCell<Aliases>>,
     pub(crate) positional: Vec<Bytes>,
     pub(crate) name: Bytes,
+    /// The working directory as `cd` got there; `$PWD` may be set to anything.
+    pub(crate) here: Bytes,
     pub(crate) status: u8,
     pub(crate) options: Options,
     /// `$!`.
@@ -176,6 +183,7 @@ impl Shell {
             aliases: Rc::default(),
             positional: Vec::new(),
             name: b"sh".to_vec(),
+            here: Bytes::new(),
             status: 0,
             options: Options::default(),
             background: None,
@@ -217,7 +225,9 @@ impl Shell {
         shell.preset("PPID", std::os::unix::process::parent_id().to_string().as_bytes());
         let here = std::env::current_dir().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
         let logical = shell.variable(b"PWD").filter(|pwd| same_place(pwd, &here));
-        shell.preset("PWD", &logical.unwrap_or(here));
+        shell.here = logical.unwrap_or(here);
+        let here = shell.here.clone();
+        shell.preset("PWD", &here);
         shell
     }
 
@@ -350,7 +360,8 @@ impl arith::Variables for Shell {
 /// Whether two paths name one directory.
 fn same_place(logical: &[u8], physical: &[u8]) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let place = |path: &[u8]| std::fs::metadata(std::ffi::OsStr::from_bytes(path)).ok().map(|data| (data.dev(), data.ino()));
+    let place =
+        |path: &[u8]| std::fs::metadata(std::ffi::OsStr::from_bytes(path)).ok().map(|data| (data.dev(), data.ino()));
     logical.first() == Some(&b'/') && place(logical).is_some_and(|one| Some(one) == place(physical))
 }
 
@@ -358,7 +369,9 @@ fn same_place(logical: &[u8], physical: &[u8]) -> bool {
 fn own_path() -> Option<Bytes> {
     if let Ok(path) = std::fs::read_link("/proc/self/exe") {
         // A file that was replaced is still there under this name.
-        if path.exists() { return Some(path.into_os_string().into_vec()) }
+        if path.exists() {
+            return Some(path.into_os_string().into_vec());
+        }
         return Some(b"/proc/self/exe".to_vec());
     }
     let started = OsString::from_vec(process::started_as()?);

@@ -67,7 +67,10 @@ pub(crate) fn parse(text: &str) -> Option<i32> {
 
 /// What strsignal(3) says.
 pub(crate) fn description(signal: i32) -> String {
-    NAMES.iter().find(|(_, number, _)| *number == signal).map_or_else(|| format!("Signal {signal}"), |(.., text)| (*text).to_owned())
+    NAMES
+        .iter()
+        .find(|(_, number, _)| *number == signal)
+        .map_or_else(|| format!("Signal {signal}"), |(.., text)| (*text).to_owned())
 }
 
 impl Shell {
@@ -94,7 +97,15 @@ impl Shell {
             }
         }
         if self.options.interactive && !self.subshell {
-            let own = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP, libc::SIGTTOU, libc::SIGTTIN, libc::SIGWINCH];
+            let own = [
+                libc::SIGINT,
+                libc::SIGQUIT,
+                libc::SIGTERM,
+                libc::SIGTSTP,
+                libc::SIGTTOU,
+                libc::SIGTTIN,
+                libc::SIGWINCH,
+            ];
             for signal in own.into_iter().filter(|signal| !self.traps.contains_key(signal)) {
                 let _ = process::set_signal(signal, Disposition::Default);
             }
@@ -180,6 +191,8 @@ impl Shell {
     /// Runs the EXIT trap, once, and returns the status to end with.
     pub(crate) fn finish(&mut self) -> u8 {
         if !self.exiting {
+            // A trap whose signal came during the last command.
+            let _ = self.run_traps();
             self.exiting = true;
             if let Some(Trap::Run(text)) = self.traps.remove(&EXIT_TRAP) {
                 let status = self.status;

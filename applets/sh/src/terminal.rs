@@ -23,7 +23,9 @@ pub(crate) fn raw() -> Option<Before> {
     let before = tcgetattr(stdin.as_fd()).ok()?;
     let mut raw = before.clone();
     raw.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN);
-    raw.input_modes.remove(rustix::termios::InputModes::ICRNL | rustix::termios::InputModes::IXON | rustix::termios::InputModes::INLCR);
+    raw.input_modes.remove(
+        rustix::termios::InputModes::ICRNL | rustix::termios::InputModes::IXON | rustix::termios::InputModes::INLCR,
+    );
     raw.special_codes[SpecialCodeIndex::VMIN] = 1;
     raw.special_codes[SpecialCodeIndex::VTIME] = 0;
     tcsetattr(stdin.as_fd(), OptionalActions::Drain, &raw).ok()?;

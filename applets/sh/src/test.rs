@@ -27,7 +27,9 @@ pub(crate) fn evaluate(arguments: &[Bytes]) -> Result<bool, String> {
         [one] => return Ok(!one.is_empty()),
         [not, one] if not == b"!" => return Ok(one.is_empty()),
         [left, operator, right] if is_binary(operator) => return binary(left, operator, right),
-        [not, operator, operand] if not == b"!" && is_unary(operator) => return unary(operator, operand).map(|value| !value),
+        [not, operator, operand] if not == b"!" && is_unary(operator) => {
+            return unary(operator, operand).map(|value| !value);
+        }
         [open, one, close] if open == b"(" && close == b")" => return Ok(!one.is_empty()),
         [not, left, operator, right] if not == b"!" && is_binary(operator) => {
             return binary(left, operator, right).map(|value| !value);
@@ -338,7 +340,10 @@ impl Brackets<'_> {
             operator if is_binary(operator) => {
                 self.at += 1;
                 let right = self.text()?;
-                if operator.first() == Some(&b'-') && operator.len() == 3 && !matches!(operator, b"-nt" | b"-ot" | b"-ef") {
+                if operator.first() == Some(&b'-')
+                    && operator.len() == 3
+                    && !matches!(operator, b"-nt" | b"-ot" | b"-ef")
+                {
                     // Operands of -eq and its like are expressions.
                     let (left, right) = (self.shell.compute(&left)?, self.shell.compute(&right)?);
                     return Ok(binary(&left.to_string().into_bytes(), operator, &right.to_string().into_bytes())?);
