@@ -11,6 +11,7 @@ pub mod header;
 pub mod key;
 pub mod object;
 mod reduce;
+pub mod ruleset;
 pub mod set;
 mod symbols;
 pub mod text;
