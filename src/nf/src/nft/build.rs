@@ -84,6 +84,9 @@ fn slot(register: u32) -> Option<usize> {
 
 impl<'a> Builder<'_, 'a> {
     pub(super) fn push(&mut self, statement: Stmt<'a>) {
+        if !matches!(statement, Stmt::Match { .. } | Stmt::Flags { .. }) {
+            self.context.settle();
+        }
         self.statements.push(Some(statement));
     }
 

@@ -50,7 +50,7 @@ impl Shape {
 
     /// One key.
     pub fn key(&self, data: &[u8]) -> Expr {
-        split(&self.parts, data, self.shift)
+        split(&self.parts, data)
     }
 }
 
@@ -88,13 +88,9 @@ fn by_number(number: u32, octets: u32, order: Option<Order>) -> Vec<Expr> {
 }
 
 /// A constant for each part; parts begin at multiples of four octets.
-pub fn split(parts: &[Expr], data: &[u8], shift: u32) -> Expr {
+pub fn split(parts: &[Expr], data: &[u8]) -> Expr {
     if let [part] = parts {
-        let mut expr = constant(data, part.ty, part.order);
-        if let Kind::Value(value) = &mut expr.kind {
-            *value = value.checked_shr(shift).unwrap_or(0);
-        }
-        return expr;
+        return constant(data, part.ty, part.order);
     }
     let mut rest = data;
     let mut values = Vec::with_capacity(parts.len());
@@ -150,12 +146,12 @@ pub fn data(set: &NftSet, found: &Data<'_>) -> Expr {
         let (low, high) = bytes.split_at(bytes.len() / 2);
         return between(&parts, low, high);
     }
-    split(&parts, bytes, 0)
+    split(&parts, bytes)
 }
 
 /// Each part's range.
 fn between(parts: &[Expr], low: &[u8], high: &[u8]) -> Expr {
-    let (low, high) = (split(parts, low, 0), split(parts, high, 0));
+    let (low, high) = (split(parts, low), split(parts, high));
     match (low.kind, high.kind) {
         (Kind::Concat(lows), Kind::Concat(highs)) => {
             let parts = lows.into_iter().zip(highs).map(|(low, high)| pair(&low, &high)).collect();
@@ -276,8 +272,8 @@ impl<'s> Collector<'s> {
     pub fn finish(mut self) -> Vec<Elem> {
         let concat = self.shape.parts.len() > 1;
         let ranges = self.set.has(flag::INTERVAL);
-        // An end comes before the beginning that has the same key. The sort is stable, as nft's, which leaves ranges of
-        // concatenations as they are.
+        // An end comes before the beginning that has the same key. Ranges of concatenations
+        // stay as they are.
         if !(ranges && concat) {
             self.sort();
         }
@@ -297,12 +293,32 @@ impl<'s> Collector<'s> {
         } else {
             elems.extend(self.found.into_iter().filter(|found| !found.end).map(|found| found.elem));
         }
+        if self.shape.shift > 0 {
+            elems.iter_mut().for_each(|elem| shift(&mut elem.key, self.shape.shift));
+        }
         elems.extend(self.all);
         elems
     }
 
+    /// By key; of those that rank the same, the last one first.
     fn sort(&mut self) {
+        self.found.reverse();
         self.found.sort_by(|left, right| left.rank.cmp(&right.rank).then_with(|| right.end.cmp(&left.end)));
+    }
+}
+
+/// Moves a field of a few bits from where it lies in its octets to their end.
+fn shift(key: &mut Expr, by: u32) {
+    let moved = |value: u128| value.checked_shr(by).unwrap_or(0);
+    match &mut key.kind {
+        Kind::Value(value) => *value = moved(*value),
+        Kind::Range(low, high) => {
+            (*low, *high) = (moved(*low), moved(*high));
+            if low == high {
+                key.kind = Kind::Value(*low);
+            }
+        }
+        _ => {}
     }
 }
 

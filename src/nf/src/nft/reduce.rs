@@ -38,6 +38,11 @@ impl Context {
         context
     }
 
+    /// Conditions before a statement that does something stay, whatever follows.
+    pub(super) fn settle(&mut self) {
+        self.dependency = [None; 5];
+    }
+
     fn at(&self, layer: u32) -> Option<&'static Protocol> {
         self.protocol.get(usize::try_from(layer).ok()?).copied().flatten()
     }
@@ -72,6 +77,7 @@ impl<'a> Builder<'_, 'a> {
     /// Finds out which fields are loaded, and drops the conditions that they imply.
     pub(super) fn complete(&mut self, expr: &mut Expr) {
         self.trim(expr);
+        self.unshift(expr);
         match &mut expr.kind {
             Kind::Payload { .. } => {
                 self.identify(expr);
@@ -140,6 +146,17 @@ impl<'a> Builder<'_, 'a> {
         };
         *expr = new;
         Some(low)
+    }
+
+    /// A field of a few bits that was moved to the end of its octet is the field.
+    fn unshift(&self, expr: &mut Expr) {
+        let Kind::Binary(Op::Right, inner, by) = &expr.kind else { return };
+        let mut field = (**inner).clone();
+        if let (Some(low), Kind::Value(by)) = (self.trim(&mut field), &by.kind)
+            && *by == u128::from(low)
+        {
+            *expr = field;
+        }
     }
 
     fn statement(&self, at: usize) -> Option<&Stmt<'a>> {
@@ -351,7 +368,7 @@ impl<'a> Builder<'_, 'a> {
             && matches!(relation, Relation::Equal | Relation::NotEqual)
         {
             // One flag out of itself is left as it is.
-            let same = relation == Relation::Equal && bits == value && bits.count_ones() == 1;
+            let same = bits == value && bits.count_ones() == 1;
             if inner.ty.is_flags() && !same {
                 return self.flags(relation, inner, mask, *value, &right);
             }
@@ -540,5 +557,5 @@ fn value(expr: &Expr) -> Option<u128> {
 /// A constant for each part.
 fn concat(parts: &[Expr], data: &[u8]) -> Expr {
     let shapes: Vec<Expr> = parts.iter().map(typed).collect();
-    elements::split(&shapes, data, 0)
+    elements::split(&shapes, data)
 }

@@ -452,8 +452,8 @@ impl Text<'_, '_> {
             Stmt::Set { left, right } => {
                 self.expr(left);
                 self.word(" set ");
-                match right.kind {
-                    Kind::Value(value) if right.ty.is_flags() && value != 0 => self.list(right),
+                match left.kind {
+                    Kind::Keyed { what: Keyed::Ct, .. } => self.list(right),
                     _ => self.expr(right),
                 }
             }
@@ -542,7 +542,10 @@ impl Text<'_, '_> {
     fn relation(&mut self, relation: Relation, left: &Expr, right: &Expr) {
         self.expr(left);
         let flags = right.ty.is_flags() && match right.kind {
-            Kind::Value(value) => value.count_ones() <= 1 && right.ty != Type::CT_LABEL,
+            Kind::Value(value) => {
+                let single = value.count_ones() <= 1 || matches!(left.kind, Kind::Payload { .. });
+                single && right.ty != Type::CT_LABEL
+            }
             _ => false,
         };
         let computed = matches!(left.kind, Kind::Binary(..));
@@ -553,7 +556,14 @@ impl Text<'_, '_> {
                 let _ = write!(self.out, " {} ", other.sign());
             }
         }
-        if matches!(relation, Relation::Any | Relation::None) { self.list(right) } else { self.expr(right) }
+        match (&left.kind, &right.kind) {
+            _ if matches!(relation, Relation::Any | Relation::None) => self.list(right),
+            // Several flags of a header are a number.
+            (Kind::Payload { .. }, Kind::Value(value)) if right.ty.is_flags() => {
+                self.value(right.ty, *value, right.bits);
+            }
+            _ => self.expr(right),
+        }
     }
 
     fn family(&mut self, family: u32) {
