@@ -74,7 +74,13 @@ const VERBS: [(&str, &str); 11] = [
 impl Request {
     /// How `-L` shows rules.
     pub(crate) fn format(&self) -> Format {
-        Format { numeric: self.numeric, verbose: self.verbose, exact: self.exact, line_numbers: self.line_numbers }
+        Format {
+            numeric: self.numeric,
+            verbose: self.verbose,
+            exact: self.exact,
+            line_numbers: self.line_numbers,
+            names: Some(crate::names::lookup),
+        }
     }
 
     /// What the name it was called by says.

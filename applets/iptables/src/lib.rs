@@ -11,6 +11,7 @@
 
 mod args;
 mod backend;
+mod names;
 mod run;
 
 use netkit_core::privilege::Capability;

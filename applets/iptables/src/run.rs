@@ -12,6 +12,7 @@ use netkit_nf::{Family, Policy, Rule, save};
 use netkit_sys::{ipset, xtables};
 
 use crate::args::{self, Action, Backend, Request, Selection};
+use crate::names;
 use crate::backend::{self, Head, Nft, Trouble, View};
 
 /// The version whose output is followed.
@@ -160,14 +161,14 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
         match (rule, &action) {
             (Ok(rule), Action::List(_)) => list::rule(out, family, rule, number, format, &set_name),
             (Ok(rule), Action::Spec(_)) => {
-                save::rule(out, family, chain, rule, verbose, &set_name);
+                save::rule_with(out, family, chain, rule, verbose, &set_name, Some(names::lookup));
                 out.push('\n');
             }
             (Ok(rule), _) => {
                 if counters {
                     let _ = write!(out, "[{}:{}] ", rule.counters.packets, rule.counters.bytes);
                 }
-                save::rule(out, family, chain, rule, false, &set_name);
+                save::rule_with(out, family, chain, rule, false, &set_name, Some(names::lookup));
                 out.push('\n');
             }
             (Err(why), _) => {

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Context;
+use super::names::Kind;
+use super::packet::push_named;
 use super::text::not;
 use crate::bytes::Fields;
 
@@ -61,7 +63,7 @@ pub(super) fn string_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>)
     if found.from != 0 {
         let _ = write!(out, " --from {}", found.from);
     }
-    if found.to != 0 && found.to != u16::MAX {
+    if found.to != u16::MAX {
         let _ = write!(out, " --to {}", found.to);
     }
     if found.ignore_case {
@@ -78,7 +80,7 @@ pub(super) fn string_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>)
     if found.from != 0 {
         let _ = write!(out, " FROM {}", found.from);
     }
-    if found.to != 0 && found.to != u16::MAX {
+    if found.to != u16::MAX {
         let _ = write!(out, " TO {}", found.to);
     }
     if found.ignore_case {
@@ -193,24 +195,24 @@ pub(super) fn bpf1_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -
 }
 
 /// struct xt_devgroup_info
-fn devgroup(out: &mut String, fields: Fields<'_>, words: [&str; 2]) -> Option<()> {
+fn devgroup(out: &mut String, fields: Fields<'_>, context: &Context<'_>, words: [&str; 2]) -> Option<()> {
     let flags = fields.u32(0)?;
     for (word, (bit, inverted, at)) in words.into_iter().zip([(1, 2, 4), (4, 8, 12)]) {
         if flags & bit != 0 {
             let (group, mask) = (fields.u32(at)?, fields.u32(at + 4)?);
-            let _ = write!(out, "{} {word}", not(flags & inverted != 0));
-            let _ = if mask == u32::MAX { write!(out, " 0x{group:x}") } else { write!(out, " 0x{group:x}/0x{mask:x}") };
+            let _ = write!(out, "{} {word} ", not(flags & inverted != 0));
+            push_named(out, Kind::Devices, group, mask, context);
         }
     }
     Some(())
 }
 
-pub(super) fn devgroup_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    devgroup(out, fields, ["--src-group", "--dst-group"])
+pub(super) fn devgroup_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    devgroup(out, fields, context, ["--src-group", "--dst-group"])
 }
 
-pub(super) fn devgroup_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    devgroup(out, fields, ["src-group", "dst-group"])
+pub(super) fn devgroup_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    devgroup(out, fields, context, ["src-group", "dst-group"])
 }
 
 /// struct xt_cgroup_info_v0

@@ -139,7 +139,7 @@ impl<'a> State<'a> {
                 let mut data = vec![0; 76];
                 put(&mut data, 0, &snaplen.unwrap_or(0).to_ne_bytes());
                 put(&mut data, 4, &group.to_ne_bytes());
-                put(&mut data, 6, &threshold.unwrap_or(1).to_ne_bytes());
+                put(&mut data, 6, &threshold.unwrap_or(0).to_ne_bytes());
                 put(&mut data, 8, &u16::from(snaplen.is_some()).to_ne_bytes());
                 put(
                     &mut data,
