@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
 use netkit_nf::ext::names::Kind;
@@ -73,6 +74,32 @@ fn pairs(path: &str) -> BTreeMap<u32, String> {
         }
     }
     names
+}
+
+/// The name of an address in hosts(5), or of a network in networks(5). No server is asked.
+pub(crate) fn host(address: IpAddr) -> Option<String> {
+    static HOSTS: OnceLock<BTreeMap<IpAddr, String>> = OnceLock::new();
+    let known = HOSTS.get_or_init(|| {
+        let mut names = BTreeMap::new();
+        for line in text("/etc/hosts").lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            if let (Some(address), Some(name)) = (words.next(), words.next())
+                && let Ok(address) = address.parse()
+            {
+                names.entry(address).or_insert_with(|| name.to_owned());
+            }
+        }
+        for line in text("/etc/networks").lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            if let (Some(name), Some(network)) = (words.next(), words.next())
+                && let Ok(network) = network.parse::<Ipv4Addr>()
+            {
+                names.entry(network.into()).or_insert_with(|| name.to_owned());
+            }
+        }
+        names
+    });
+    known.get(&address).cloned()
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Format {
     pub line_numbers: bool,
     /// Names from files of the system.
     pub names: Option<ext::names::Lookup>,
+    /// Names of addresses, wanted without `-n`.
+    pub hosts: Option<ext::names::Hosts>,
 }
 
 /// What stands above a chain's rules.
@@ -182,10 +184,15 @@ fn address_text(found: Option<&Not<Masked>>, family: Family, format: Format) -> 
     };
     let Some(Not { value: Masked { address, mask }, .. }) = found else { return any() };
     let bits = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 };
+    let unspecified = address.is_unspecified();
+    let name = || format.hosts.filter(|_| !format.numeric).and_then(|find| find(*address));
+    let address = name().unwrap_or_else(|| Shown(*address).to_string());
     match prefix_length(*mask) {
         Some(0) => any(),
-        Some(length) if length == bits => Shown(*address).to_string(),
-        Some(length) => format!("{}/{length}", Shown(*address)),
-        None => format!("{}/{}", Shown(*address), Shown(*mask)),
+        // By name the unspecified address of IPv6 is any, whatever its mask.
+        _ if !format.numeric && family == Family::Ipv6 && unspecified => any(),
+        Some(length) if length == bits => address,
+        Some(length) => format!("{address}/{length}"),
+        None => format!("{address}/{}", Shown(*mask)),
     }
 }

@@ -243,33 +243,35 @@ pub(super) fn hmark(out: &mut String, fields: Fields<'_>, context: &Context<'_>)
                 Family::Ipv4 => fields.be32(at)?.leading_ones(),
                 Family::Ipv6 => u128::from_be_bytes(mask).leading_ones(),
             };
-            let _ = write!(out, "{ones}");
+            // The peer's list of IPv6 leaves out the length of a whole address.
+            if save || ones < 128 {
+                let _ = write!(out, "{ones}");
+            }
             end(out);
         }
     }
     let ports = [(6, "sport-mask", 32), (7, "dport-mask", 34)];
     let sets = [(4, "sport", 36), (5, "dport", 38)];
-    let hexadecimal = |out: &mut String, (bit, name, value): (u32, &str, u32)| {
+    let hexadecimal = |out: &mut String, digits: usize, (bit, name, value): (u32, &str, u32)| {
         if has(bit) {
             begin(out, name);
-            let _ = write!(out, "0x{value:x}");
+            let _ = {
+                let digits = if save { digits } else { 0 };
+                write!(out, "0x{value:0digits$x}")
+            };
             end(out);
         }
     };
     for (bit, name, at) in ports {
-        hexadecimal(out, (bit, name, fields.be16(at)?.into()));
+        hexadecimal(out, 4, (bit, name, fields.be16(at)?.into()));
     }
-    hexadecimal(out, (3, "spi-mask", fields.be32(32)?));
+    hexadecimal(out, 8, (3, "spi-mask", fields.be32(32)?));
     for (bit, name, at) in sets {
-        hexadecimal(out, (bit, name, fields.be16(at)?.into()));
+        hexadecimal(out, 4, (bit, name, fields.be16(at)?.into()));
     }
-    hexadecimal(out, (2, "spi", fields.be32(36)?));
-    hexadecimal(out, (8, "proto-mask", fields.u16(44)?.into()));
-    if has(9) {
-        begin(out, "rnd");
-        let _ = write!(out, "0x{random:08x}");
-        end(out);
-    }
+    hexadecimal(out, 8, (2, "spi", fields.be32(36)?));
+    hexadecimal(out, 2, (8, "proto-mask", fields.u16(44)?.into()));
+    hexadecimal(out, 8, (9, "rnd", random));
     if save {
         if has(10) {
             let _ = write!(out, " --hmark-mod {modulus}");

@@ -196,7 +196,7 @@ pub(super) fn srh1(out: &mut String, fields: Fields<'_>, context: &Context<'_>) 
 /// It has no options.
 pub(super) fn eui64(out: &mut String, _: Fields<'_>, context: &Context<'_>) -> Option<()> {
     if !context.save {
-        out.push_str(" eui64");
+        out.push_str("eui64 ");
     }
     Some(())
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::text::{flag, not, push_mark, push_quoted};
 use super::names::{self, Icmp, Kind};
+use super::text::{flag, list_range, not, push_mark, push_quoted, save_range};
 use super::{Context, Definition, Writer, conntrack, content, ipv6, packet, ports, sets, stateful};
 use crate::bytes::{Fields, Shown};
 use crate::model::Family;
@@ -182,7 +182,12 @@ fn statistic(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
         }
         1 => {
             let every = u64::from(fields.u32(4)?) + 1;
-            write!(out, " {dashes}mode nth{not} {dashes}every {every} {dashes}packet {}", fields.u32(8)?)
+            {
+                let packet = fields.u32(8)?;
+                let _ = write!(out, " {dashes}mode nth{not} {dashes}every {every}");
+                // A list leaves out the first packet.
+                if packet == 0 && dashes.is_empty() { Ok(()) } else { write!(out, " {dashes}packet {packet}") }
+            }
         }
         _ => return None,
     };
@@ -280,7 +285,13 @@ fn icmp_options(out: &mut String, fields: Fields<'_>, option: &str, any: &str) -
     Some(())
 }
 
-fn icmp_words(out: &mut String, fields: Fields<'_>, context: &Context<'_>, protocol: &str, table: &[Icmp]) -> Option<()> {
+fn icmp_words(
+    out: &mut String,
+    fields: Fields<'_>,
+    context: &Context<'_>,
+    protocol: &str,
+    table: &[Icmp],
+) -> Option<()> {
     let (kind, low, high) = (fields.u8(0)?, fields.u8(1)?, fields.u8(2)?);
     let not = if fields.u8(3)? & 1 != 0 { " !" } else { "" };
     if !context.numeric
@@ -347,12 +358,7 @@ fn owner_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Op
 }
 
 fn owner_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    owner(
-        out,
-        fields,
-        context,
-        ["owner socket exists", "owner UID match", "owner GID match", "incl. suppl. groups"],
-    )
+    owner(out, fields, context, ["owner socket exists", "owner UID match", "owner GID match", "incl. suppl. groups"])
 }
 
 /// struct xt_pkttype_info; PACKET_* of linux/if_packet.h
@@ -407,7 +413,7 @@ fn mac_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 }
 
 fn mac_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " MAC{}{}", if fields.i32(8)? != 0 { " !" } else { " " }, mac(fields)?);
+    let _ = write!(out, " MAC{} {}", not(fields.i32(8)? != 0), mac(fields)?);
     Some(())
 }
 
@@ -587,25 +593,12 @@ fn cpu_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 
 /// struct xt_esp, struct ipt_ah: a range of security parameter indexes.
 fn spis(out: &mut String, fields: Fields<'_>, option: &str) -> Option<()> {
-    let (low, high) = (fields.u32(0)?, fields.u32(4)?);
-    if (low, high) != (0, u32::MAX) {
-        let _ = write!(out, "{} {option} {low}", not(fields.u8(8)? & 1 != 0));
-        if low != high {
-            let _ = write!(out, ":{high}");
-        }
-    }
+    save_range(out, option, (fields.u32(0)?, fields.u32(4)?), (0, u32::MAX), fields.u8(8)? & 1 != 0);
     Some(())
 }
 
-fn spi_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()> {
-    let (low, high) = (fields.u32(0)?, fields.u32(4)?);
-    let not = if fields.u8(8)? & 1 != 0 { "!" } else { "" };
-    let _ = write!(out, " {protocol}");
-    let _ = match (low, high) {
-        (0, u32::MAX) => Ok(()),
-        (low, high) if low == high => write!(out, " spi:{not}{low}"),
-        (low, high) => write!(out, " spis:{not}{low}:{high}"),
-    };
+fn spi_words(out: &mut String, fields: Fields<'_>, word: &str) -> Option<()> {
+    list_range(out, word, (fields.u32(0)?, fields.u32(4)?), (0, u32::MAX), fields.u8(8)? & 1 != 0);
     Some(())
 }
 
@@ -614,7 +607,8 @@ fn esp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 }
 
 fn esp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    spi_words(out, fields, "esp")
+    out.push_str(" esp");
+    spi_words(out, fields, " spi")
 }
 
 fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
@@ -622,5 +616,6 @@ fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> 
 }
 
 fn ah_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    spi_words(out, fields, "ah")
+    out.push_str(" ah ");
+    spi_words(out, fields, "spi")
 }

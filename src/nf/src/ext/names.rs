@@ -22,6 +22,9 @@ pub enum Kind {
 /// Finds the name of a number; it is given by whoever may read files.
 pub type Lookup = fn(Kind, u32) -> Option<String>;
 
+/// Finds the name of an address, or of a network, without asking the network.
+pub type Hosts = fn(std::net::IpAddr) -> Option<String>;
+
 pub(super) fn name_of(context: &Context<'_>, kind: Kind, number: u32) -> Option<String> {
     context.names.and_then(|lookup| lookup(kind, number))
 }

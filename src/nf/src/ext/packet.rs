@@ -49,6 +49,11 @@ pub(super) fn time(out: &mut String, fields: Fields<'_>, context: &Context<'_>) 
         out.push_str(if save { " --timestop" } else { " to" });
         push_clock(out, stop);
     }
+    // A list names the days of the week first, the options those of the month.
+    if !save && weekdays != ALL_WEEKDAYS {
+        out.push_str(" on ");
+        push_list(out, weekdays.into(), &WEEKDAYS, ",");
+    }
     if monthdays != ALL_MONTHDAYS {
         out.push_str(if save { " --monthdays " } else { " on " });
         let mut comma = "";
@@ -64,8 +69,8 @@ pub(super) fn time(out: &mut String, fields: Fields<'_>, context: &Context<'_>) 
             comma = ",";
         }
     }
-    if weekdays != ALL_WEEKDAYS {
-        out.push_str(if save { " --weekdays " } else { " on " });
+    if save && weekdays != ALL_WEEKDAYS {
+        out.push_str(" --weekdays ");
         push_list(out, weekdays.into(), &WEEKDAYS, ",");
     }
     if save && from != 0 {
@@ -160,8 +165,7 @@ pub(super) fn policy(out: &mut String, fields: Fields<'_>, context: &Context<'_>
         }
         for (bit, name, at) in [(0x02, "tunnel-dst", 32), (0x01, "tunnel-src", 0)] {
             if word(out, bit, name) {
-                let (address, mask) =
-                    (element.address(at, context.family)?, element.address(at + 16, context.family)?);
+                let (address, mask) = (element.address(at, context.family)?, element.address(at + 16, context.family)?);
                 push_network(out, &Masked { address, mask });
             }
         }
@@ -238,8 +242,6 @@ pub(super) fn connbytes(out: &mut String, fields: Fields<'_>, context: &Context<
     let _ = write!(out, "{} {dashes}connbytes {low}", not(negated));
     if high != u64::MAX {
         let _ = write!(out, ":{high}");
-    } else if !context.save && !negated {
-        out.push(':');
     }
     let mode = ["packets", "bytes", "avgpkt"].get(usize::from(fields.u8(16)?)).copied()?;
     let direction = ["original", "reply", "both"].get(usize::from(fields.u8(17)?)).copied()?;
@@ -292,8 +294,8 @@ pub(super) fn ipcomp(out: &mut String, fields: Fields<'_>, context: &Context<'_>
     if context.save {
         super::text::save_range(out, "--ipcompspi", (low, high), (0, u32::MAX), negated);
     } else {
-        out.push_str(" comp");
-        super::text::list_range(out, " spi", (low, high), (0, u32::MAX), negated);
+        out.push_str(" comp ");
+        super::text::list_range(out, "spi", (low, high), (0, u32::MAX), negated);
     }
     if reserved {
         out.push_str(if context.save { " --compres" } else { " reserved" });

@@ -24,8 +24,20 @@ fn push_ranges(
     source: ((u16, u16), bool),
     destination: ((u16, u16), bool),
 ) {
-    for (name, ((low, high), negated)) in [('s', source), ('d', destination)] {
-        if (low, high) == ANY && !negated {
+    let hidden = |(range, negated): ((u16, u16), bool)| range == ANY && !negated;
+    push_wanted(out, context, protocol, [source, destination], [!hidden(source), !hidden(destination)]);
+}
+
+/// The same, with the side's own word on whether it is there.
+fn push_wanted(
+    out: &mut String,
+    context: &Context<'_>,
+    protocol: u16,
+    sides: [((u16, u16), bool); 2],
+    wanted: [bool; 2],
+) {
+    for (name, (((low, high), negated), wanted)) in ['s', 'd'].into_iter().zip(sides.into_iter().zip(wanted)) {
+        if !wanted {
             continue;
         }
         if context.save {
@@ -190,11 +202,11 @@ pub(super) fn sctp(out: &mut String, fields: Fields<'_>, context: &Context<'_>) 
     if !context.save {
         out.push_str(" sctp");
     }
-    let side = |at: usize, bit: u32| -> Option<((u16, u16), bool)> {
-        let wanted = flags & bit != 0;
-        Some((if wanted { range(fields, at)? } else { ANY }, wanted && inverted & bit != 0))
-    };
-    push_ranges(out, context, 132, side(4, 1)?, side(0, 2)?);
+    let sides = [(range(fields, 4)?, inverted & 1 != 0), (range(fields, 0)?, inverted & 2 != 0)];
+    let shown =
+        |bit: u32, (range, negated): ((u16, u16), bool)| flags & bit != 0 && (context.save || range != ANY || negated);
+    let [source, destination] = sides;
+    push_wanted(out, context, 132, sides, [shown(1, source), shown(2, destination)]);
     if flags & 4 == 0 {
         return Some(());
     }
@@ -205,7 +217,8 @@ pub(super) fn sctp(out: &mut String, fields: Fields<'_>, context: &Context<'_>) 
         _ => return None,
     };
     let _ = write!(out, "{}{} {mode} ", not(inverted & 4 != 0), if context.save { " --chunk-types" } else { "" });
-    let has = |chunk: u8| fields.u32(8 + 4 * (usize::from(chunk) / 32)).is_some_and(|word| word >> (chunk % 32) & 1 == 1);
+    let has =
+        |chunk: u8| fields.u32(8 + 4 * (usize::from(chunk) / 32)).is_some_and(|word| word >> (chunk % 32) & 1 == 1);
     let mut words = (0..MAP).map(|word| fields.u32(8 + 4 * word));
     if words.clone().all(|word| word == Some(0)) {
         out.push_str("NONE");
@@ -265,11 +278,11 @@ pub(super) fn dccp(out: &mut String, fields: Fields<'_>, context: &Context<'_>) 
     if !context.save {
         out.push_str(" dccp");
     }
-    let side = |at: usize, bit: u16| -> Option<((u16, u16), bool)> {
-        let wanted = flags & bit != 0;
-        Some((if wanted { range(fields, at)? } else { ANY }, wanted && inverted & bit != 0))
-    };
-    push_ranges(out, context, 33, side(4, 1)?, side(0, 2)?);
+    let sides = [(range(fields, 4)?, inverted & 1 != 0), (range(fields, 0)?, inverted & 2 != 0)];
+    let shown =
+        |bit: u16, (range, negated): ((u16, u16), bool)| flags & bit != 0 && (context.save || range != ANY || negated);
+    let [source, destination] = sides;
+    push_wanted(out, context, 33, sides, [shown(1, source), shown(2, destination)]);
     if flags & 4 != 0 {
         let _ = write!(out, "{}{} ", not(inverted & 4 != 0), if context.save { " --dccp-types" } else { "" });
         if context.numeric && !context.save {

@@ -174,7 +174,8 @@ fn push_byte_rate(out: &mut String, cost: u64, burst: u64, dashes: &str) -> u32 
     const SHIFT: u32 = 4;
     const WHOLE: u64 = u32::MAX as u64;
     let rate = WHOLE.checked_div(cost).unwrap_or(WHOLE).wrapping_sub(1).wrapping_shl(SHIFT);
-    let is_exact = |unit: u64| WHOLE / ((rate & !(unit - 1)) >> SHIFT).saturating_add(1) == cost;
+    // The peer compares 32 bits of the rate.
+    let is_exact = |unit: u64| WHOLE / (((rate & !(unit - 1) & WHOLE) >> SHIFT) + 1) == cost;
     let (unit, name) = BYTE_UNITS.into_iter().find(|(unit, _)| rate >= *unit && is_exact(*unit)).unwrap_or((1, ""));
     let _ = write!(out, " {}{name}b/s", rate / unit);
     if burst == 0 {

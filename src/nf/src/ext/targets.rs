@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::names::TOS;
 use super::text::{flag, push_quoted};
 use super::{Context, Definition, Writer, effects, nat, sets};
 use crate::bytes::{Fields, Shown};
@@ -225,7 +226,7 @@ fn log_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 }
 
 fn log_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+    const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
     let (level, flags, prefix) = (fields.u8(0)?, fields.u8(1)?, fields.text(2, 30)?);
     out.push_str(" LOG");
     let _ = match LEVELS.get(usize::from(level)).filter(|_| !context.numeric) {
@@ -296,7 +297,6 @@ fn ct(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     }
     if flags & 0x01 != 0 {
         let _ = write!(out, " {dashes}notrack");
-        return Some(());
     }
     let (helper, timeout) = (fields.text(12, 16)?, fields.text(28, 32)?);
     if !helper.is_empty() {
@@ -442,14 +442,16 @@ fn tos_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
     Some(())
 }
 
-fn tos_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    out.push_str(" TOS");
-    let _ = match (fields.u8(0)?, fields.u8(1)?) {
-        (value, u8::MAX) => write!(out, " set 0x{value:02x}"),
-        (0, mask) => write!(out, " and 0x{:02x}", !mask),
-        (value, mask) if value == mask => write!(out, " or 0x{value:02x}"),
-        (value, 0) => write!(out, " xor 0x{value:02x}"),
-        (value, mask) => write!(out, " set 0x{value:02x}/0x{mask:02x}"),
+fn tos_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    let (value, mask) = (fields.u8(0)?, fields.u8(1)?);
+    let name = TOS.iter().find(|(known, _)| (*known, mask) == (value, 0x3f)).map(|(_, name)| name);
+    let _ = match (value, mask) {
+        _ if context.numeric => write!(out, " TOS set 0x{value:02x}/0x{mask:02x}"),
+        _ if name.is_some() => write!(out, "  TOS set{}", name.copied().unwrap_or_default()),
+        (0, mask) => write!(out, " TOS and 0x{:02x}", !mask),
+        (value, mask) if value == mask => write!(out, " TOS or 0x{value:02x}"),
+        (value, 0) => write!(out, " TOS xor 0x{value:02x}"),
+        (value, mask) => write!(out, " TOS set 0x{value:02x}/0x{mask:02x}"),
     };
     Some(())
 }
