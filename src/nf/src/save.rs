@@ -184,6 +184,13 @@ pub fn protocol_name(protocol: u16) -> Option<&'static str> {
     PROTOCOLS.iter().find(|(number, _)| *number == protocol).map(|(_, name)| *name)
 }
 
+/// The number of a protocol with one of these names, or with the name that iptables also takes.
+pub fn protocol_number(name: &str) -> Option<u8> {
+    let name = if name == "icmpv6" { "ipv6-icmp" } else { name };
+    let (number, _) = PROTOCOLS.iter().find(|(number, known)| *known == name && *number != 0)?;
+    u8::try_from(*number).ok()
+}
+
 /// The name of a protocol that needs no file to be known, as `-L -n` has it.
 pub fn built_in_protocol(protocol: u16) -> Option<&'static str> {
     PROTOCOLS.iter().take(BUILT_IN).find(|(number, _)| *number == protocol).map(|(_, name)| *name)

@@ -126,3 +126,38 @@ pub(super) const ICMP6: [Icmp; 26] = [
     (136, 0, 255, "neighbour-advertisement"),
     (137, 0, 255, "redirect"),
 ];
+
+/// The name of a type and code of ICMP or ICMPv6, as ipset(8) writes it.
+pub(crate) fn icmp_name(protocol: u16, kind: u8, code: u8) -> Option<&'static str> {
+    let table: &[Icmp] = match protocol {
+        1 => &ICMP,
+        58 => &ICMP6,
+        _ => return None,
+    };
+    // ipset knows fewer of them than iptables.
+    if (protocol, kind) == (1, 255) || (protocol == 58 && matches!((kind, code), (130..=132, _) | (1, 2 | 5 | 6))) {
+        return None;
+    }
+    let exact = table.iter().find(|known| (known.0, known.1, known.2) == (kind, code, code));
+    // A type without codes of its own stands for its code 0.
+    let whole = || table.iter().find(|known| known.0 == kind && known.1 != known.2 && code == 0);
+    exact.or_else(whole).map(|(.., name)| *name)
+}
+
+/// The type and code of ICMP or ICMPv6 with this name.
+pub fn icmp_number(protocol: u16, name: &str) -> Option<(u8, u8)> {
+    let table: &[Icmp] = match protocol {
+        1 => &ICMP,
+        58 => &ICMP6,
+        _ => return None,
+    };
+    let name = match name {
+        "ping" => "echo-request",
+        "pong" => "echo-reply",
+        "ttl-exceeded" => "time-exceeded",
+        "neighbor-solicitation" => "neighbour-solicitation",
+        "neighbor-advertisement" => "neighbour-advertisement",
+        other => other,
+    };
+    table.iter().find(|(.., known)| *known == name).map(|known| (known.0, known.1))
+}
