@@ -401,6 +401,9 @@ fn extras(attrs: Attrs<'_>) -> Vec<Property> {
     found
 }
 
+/// The first address, how many bits of it count, and the whole element as text.
+type Key = (u128, Reverse<u64>, String);
+
 /// Prints sets from the messages of a dump, one after the other.
 #[derive(Debug, Default)]
 pub struct Printer {
@@ -409,7 +412,7 @@ pub struct Printer {
     sorted: bool,
     set: Option<Head>,
     /// Elements that wait to be sorted: what orders them, and the line.
-    waiting: Vec<((u128, Reverse<u64>, String), String)>,
+    waiting: Vec<(Key, String)>,
     any: bool,
 }
 
