@@ -12,6 +12,9 @@
 mod args;
 mod backend;
 mod nft;
+mod element;
+mod ipset;
+mod names;
 mod run;
 
 use netkit_core::privilege::Capability;
@@ -59,6 +62,16 @@ pub static APPLETS: &[Applet] = &[
         main: nft::run,
     },
     save("ip6tables-save", &["ip6tables-legacy-save", "ip6tables-nft-save"], "all rules as text to restore, IPv6"),
+    Applet {
+        name: "ipset",
+        aliases: &[],
+        purpose: "IP sets: list, save, test",
+        usage: "[-o plain|save|xml] [-s] [-t|-n] list|save [SET] | test SET ELEMENT",
+        group: Group::Kernel,
+        flags: SET_FLAGS,
+        capability: Some(Capability::NetAdmin),
+        main: ipset::main,
+    },
 ];
 
 const LIST_FLAGS: &[Flag] = &[
@@ -74,6 +87,16 @@ const LIST_FLAGS: &[Flag] = &[
     flag("-w", "[SECONDS]", "without effect: no lock is needed to read"),
     flag("-V", "", "version and backend"),
     flag("--backend", "NAME", "auto, legacy, nft or all"),
+    flag("--netns", "PID|PATH", "from that network namespace"),
+];
+
+const SET_FLAGS: &[Flag] = &[
+    flag("-o", "plain|save|xml", "form of the output"),
+    flag("-s", "", "elements of hashes in order"),
+    flag("-t", "", "without the elements"),
+    flag("-n", "", "names only"),
+    flag("-q", "", "say nothing on stderr"),
+    flag("-!", "", "without effect: nothing is made or removed"),
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 
