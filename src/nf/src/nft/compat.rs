@@ -52,27 +52,9 @@ pub fn rule<'a>(found: &NftRule<'a>, family: Family) -> Result<Rule<'a>, Foreign
         Rule { header: Header::default(), matches: Vec::new(), target: Target::None, counters: Counters::default() };
     let mut state = State { family, rule, loaded: Loaded::Nothing, mask: None };
     for expression in &found.expressions {
-        state.take(expression).ok_or_else(|| Foreign(name(expression)))?;
+        state.take(expression).ok_or_else(|| Foreign(expression.name().to_owned()))?;
     }
     Ok(state.rule)
-}
-
-fn name(expression: &Expression<'_>) -> String {
-    match expression {
-        Expression::Payload { .. } => "payload",
-        Expression::Meta { .. } => "meta",
-        Expression::Bitwise { .. } => "bitwise",
-        Expression::Compare { .. } => "cmp",
-        Expression::Range { .. } => "range",
-        Expression::Counter(_) => "counter",
-        Expression::Verdict { .. } => "immediate",
-        Expression::Limit { .. } => "limit",
-        Expression::Log { .. } => "log",
-        Expression::Match { .. } => "match",
-        Expression::Target { .. } => "target",
-        Expression::Unknown { name, .. } => return name.clone(),
-    }
-    .to_owned()
 }
 
 impl<'a> State<'a> {

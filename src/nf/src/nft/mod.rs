@@ -4,11 +4,15 @@
 
 pub mod compat;
 pub mod expression;
+pub mod object;
+pub mod set;
 
 use netkit_nl::{Attrs, Message};
 
 use crate::model::Counters;
 pub use expression::Expression;
+pub use object::{NftFlowtable, NftObject, ObjectData};
+pub use set::{Data, Element, NftSet};
 
 /// Octets of struct nfgenmsg, which every message begins with.
 const HEADER: usize = netkit_nl::netfilter::HEADER;
@@ -27,6 +31,20 @@ pub mod command {
     pub const NEW_RULE: u8 = 6;
     /// NFT_MSG_GETRULE
     pub const GET_RULE: u8 = 7;
+    /// NFT_MSG_NEWSET
+    pub const NEW_SET: u8 = 9;
+    /// NFT_MSG_GETSET
+    pub const GET_SET: u8 = 10;
+    /// NFT_MSG_NEWSETELEM
+    pub const NEW_ELEMENT: u8 = 12;
+    /// NFT_MSG_GETSETELEM
+    pub const GET_ELEMENT: u8 = 13;
+    /// NFT_MSG_GETGEN
+    pub const GET_GENERATION: u8 = 16;
+    /// NFT_MSG_GETOBJ
+    pub const GET_OBJECT: u8 = 19;
+    /// NFT_MSG_GETFLOWTABLE
+    pub const GET_FLOWTABLE: u8 = 23;
 }
 
 /// Attributes of a request for the rules of one chain.
@@ -37,6 +55,82 @@ pub mod attribute {
     pub const RULE_CHAIN: u16 = 2;
     /// NFTA_CHAIN_TABLE
     pub const CHAIN_TABLE: u16 = 1;
+    /// NFTA_CHAIN_NAME
+    pub const CHAIN_NAME: u16 = 3;
+    /// NFTA_TABLE_NAME
+    pub const TABLE_NAME: u16 = 1;
+    /// NFTA_SET_TABLE
+    pub const SET_TABLE: u16 = 1;
+    /// NFTA_SET_NAME
+    pub const SET_NAME: u16 = 2;
+    /// NFTA_SET_ELEM_LIST_TABLE
+    pub const ELEMENTS_TABLE: u16 = 1;
+    /// NFTA_SET_ELEM_LIST_SET
+    pub const ELEMENTS_SET: u16 = 2;
+    /// NFTA_OBJ_TABLE
+    pub const OBJECT_TABLE: u16 = 1;
+    /// NFTA_FLOWTABLE_TABLE
+    pub const FLOWTABLE_TABLE: u16 = 1;
+}
+
+/// NFPROTO_* (linux/netfilter.h)
+pub mod family {
+    /// inet
+    pub const INET: u8 = 1;
+    /// ip
+    pub const IPV4: u8 = 2;
+    /// arp
+    pub const ARP: u8 = 3;
+    /// netdev
+    pub const NETDEV: u8 = 5;
+    /// bridge
+    pub const BRIDGE: u8 = 7;
+    /// ip6
+    pub const IPV6: u8 = 10;
+
+    /// The family's name in nft(8).
+    pub fn name(family: u8) -> &'static str {
+        match family {
+            INET => "inet",
+            IPV4 => "ip",
+            ARP => "arp",
+            NETDEV => "netdev",
+            BRIDGE => "bridge",
+            IPV6 => "ip6",
+            _ => "unknown",
+        }
+    }
+}
+
+/// What nft wants to remember of a thing: octets of type and length, then the value, again and again.
+#[derive(Clone, Copy, Debug)]
+pub struct Userdata<'a>(pub &'a [u8]);
+
+impl<'a> Userdata<'a> {
+    /// The value of this type.
+    pub fn find(self, kind: u8) -> Option<&'a [u8]> {
+        let mut rest = self.0;
+        while let [found, length, tail @ ..] = rest {
+            let (value, next) = tail.split_at_checked(usize::from(*length))?;
+            if *found == kind {
+                return Some(value);
+            }
+            rest = next;
+        }
+        None
+    }
+
+    /// A number in the host's order.
+    pub fn number(self, kind: u8) -> Option<u32> {
+        self.find(kind)?.first_chunk::<4>().map(|octets| u32::from_ne_bytes(*octets))
+    }
+
+    /// Text up to its final zero, control characters made visible.
+    pub fn text(self, kind: u8) -> Option<String> {
+        let value = self.find(kind)?;
+        let text = value.split(|octet| *octet == 0).next().unwrap_or_default();
+        Some(netkit_core::text::printable(&String::from_utf8_lossy(text)))
+    }
 }
 
 /// A table.
@@ -50,6 +144,10 @@ pub struct NftTable {
     pub flags: u32,
     /// Its handle.
     pub handle: u64,
+    /// Port of the netlink socket that owns it.
+    pub owner: Option<u32>,
+    /// What nft wanted to remember.
+    pub userdata: Vec<u8>,
 }
 
 impl NftTable {
@@ -61,6 +159,8 @@ impl NftTable {
             name: attrs.find(1)?.text(),
             flags: attrs.find(2).and_then(|attr| attr.be32()).unwrap_or(0),
             handle: attrs.find(4).and_then(|attr| be64(attr.value)).unwrap_or(0),
+            owner: attrs.find(7).and_then(|attr| attr.be32()),
+            userdata: attrs.find(6).map(|attr| attr.value.to_vec()).unwrap_or_default(),
         })
     }
 }
@@ -80,6 +180,10 @@ pub struct NftChain {
     pub hook: Option<NftHook>,
     /// References, and for base chains the rules too.
     pub uses: u32,
+    /// NFT_CHAIN_*: 1 base, 2 offload, 4 bound to the rule that jumps there.
+    pub flags: u32,
+    /// What nft wanted to remember.
+    pub userdata: Vec<u8>,
 }
 
 /// Where a base chain is hooked in.
@@ -123,6 +227,8 @@ impl NftChain {
             handle: attrs.find(2).and_then(|attr| be64(attr.value)).unwrap_or(0),
             hook,
             uses: attrs.find(6).and_then(|attr| attr.be32()).unwrap_or(0),
+            flags: attrs.find(10).and_then(|attr| attr.be32()).unwrap_or(0),
+            userdata: attrs.find(12).map(|attr| attr.value.to_vec()).unwrap_or_default(),
         })
     }
 }
