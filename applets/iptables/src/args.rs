@@ -4,6 +4,8 @@ use netkit_core::Error;
 use netkit_nf::Family;
 use netkit_nf::list::Format;
 
+use crate::views;
+
 /// Which backend to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -54,6 +56,8 @@ pub(crate) struct Request {
     /// `-c` of iptables-save
     pub(crate) counters: bool,
     pub(crate) netns: Option<String>,
+    /// What goes beyond the peer.
+    pub(crate) options: views::Options,
 }
 
 /// The verbs that change something, in every spelling (iptables(8), COMMANDS).
@@ -96,6 +100,7 @@ impl Request {
             line_numbers: false,
             counters: false,
             netns: None,
+            options: views::Options::default(),
         }
     }
 }
@@ -161,6 +166,7 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
         };
         one(&mut request, &mut words, &option, glued, saving)?;
     }
+    request.options.check()?;
     Ok(request)
 }
 
@@ -207,6 +213,11 @@ fn one(
             words.optional();
         }
         _ => {
+            // Of the views iptables-save has only the form of its output.
+            if let Some(taken) = request.options.take(option, || value(words)).filter(|_| !saving || option == "--json")
+            {
+                return taken;
+            }
             if let Some((short, long)) = VERBS.iter().find(|(short, long)| option == *short || option == *long) {
                 let why = if *short == "-C" { "compares nothing" } else { "changes nothing" };
                 return Err(Error::usage(format!("{short} ({long}): this program only reads and {why}"))

@@ -13,6 +13,7 @@ use netkit_sys::{ipset, xtables};
 
 use crate::args::{self, Action, Backend, Request, Selection};
 use crate::backend::{self, Head, Nft, Trouble, View};
+use crate::views;
 
 /// The version whose output is followed.
 const PEER: &str = "1.8.11";
@@ -42,6 +43,14 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     }
     if let Some(target) = &request.netns {
         netkit_sys::netns::enter(target)?;
+    }
+    if let Some(view) = &request.options.view {
+        wanted(request)?;
+        return views::run(ctx, request, view);
+    }
+    if request.options.json && request.action != Action::Version {
+        wanted(request)?;
+        return views::run_json(ctx, request);
     }
     let (legacy, nft) = backends(request);
     if request.action == Action::Version {
@@ -178,7 +187,7 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
 }
 
 /// The name of an IP set, each asked for once.
-fn set_name(index: u16) -> Option<String> {
+pub(crate) fn set_name(index: u16) -> Option<String> {
     static KNOWN: Mutex<BTreeMap<u16, Option<String>>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.entry(index).or_insert_with(|| ipset::name(index).ok().flatten()).clone()

@@ -1,9 +1,10 @@
 //! Base chains: their rules, then their policy; and how a rule becomes a step of the report.
 
 use super::play::{End, Fate, Truth, Walk};
-use super::rules::{Base, Place, family_name};
+use super::rules::{Base, Place};
 use super::{Backend, Step, StepKind, Verdict};
 use crate::model::{self, Counters};
+use crate::nft::family;
 
 /// Where a rule stands.
 #[derive(Clone)]
@@ -34,7 +35,8 @@ impl Walk<'_> {
         if let Some(fate) = self.xt_chain(index, at, 0) {
             return fate;
         }
-        let Some((name, policy)) = table.blob.chains.get(at).and_then(|chain| Some((chain.name.to_string(), chain.policy?)))
+        let Some((name, policy)) =
+            table.blob.chains.get(at).and_then(|chain| Some((chain.name.to_string(), chain.policy?)))
         else {
             return Fate::Accept(None);
         };
@@ -55,7 +57,7 @@ impl Walk<'_> {
         let drop = hook.is_some_and(|hook| hook.policy == 0);
         let at = At {
             backend: Backend::Nft,
-            family: family_name(chain.family),
+            family: family::name(chain.family),
             table: chain.table.clone(),
             chain: chain.name.clone(),
             number: 0,

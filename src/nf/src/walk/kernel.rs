@@ -10,6 +10,7 @@ use netkit_nl::{Attr, Protocol, Request, Socket, flags};
 
 use super::packet::Packet;
 use crate::model::Family;
+use crate::nft::{Data, Element, attribute, command};
 
 /// Types of routes and addresses (linux/rtnetlink.h).
 pub mod rtn {
@@ -99,6 +100,17 @@ pub struct Entry {
     pub reply: bool,
 }
 
+/// What an nf_tables set or map has for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is a member.
+    Member,
+    /// The data of a map.
+    Value(Vec<u8>),
+    /// The verdict of a verdict map, and its chain.
+    Verdict(i32, Option<String>),
+}
+
 /// The kernel, or a stand-in for it.
 pub trait Kernel {
     /// Where a packet goes, or the number of errno(3) with which routing refuses it.
@@ -115,8 +127,8 @@ pub trait Kernel {
     fn connection(&self, packet: &Packet) -> Result<Option<Entry>, String>;
     /// Whether an IP set has an entry.
     fn in_set(&self, name: &str, entry: &SetEntry) -> Result<bool, String>;
-    /// An nf_tables set's element by its key: its attributes, or `None`.
-    fn element(&self, family: u8, table: &str, set: &str, key: &[u8]) -> Result<Option<Vec<u8>>, String>;
+    /// An nf_tables set's element by its key, or `None`.
+    fn element(&self, family: u8, table: &str, set: &str, key: &[u8]) -> Result<Option<Found>, String>;
     /// A sysctl below /proc/sys/net.
     fn sysctl(&self, path: &str) -> Option<String>;
 }
@@ -140,14 +152,19 @@ pub struct SetEntry {
     pub mark: u32,
 }
 
+/// An address of an interface: ifindex, bits of its network, secondary, RT_SCOPE_*.
+type Own = (u32, u8, bool, u8, IpAddr);
+/// A route of the local table: RTN_*, bits, ifindex, prefix.
+type Local = (u8, u8, u32, IpAddr);
+
 /// The running kernel, over rtnetlink and nfnetlink. Answers are kept, so that one walk sees one state.
 #[derive(Default)]
 pub struct Netlink {
     route_socket: RefCell<Option<Socket>>,
     filter_socket: RefCell<Option<Socket>>,
     links: RefCell<Option<Vec<Link>>>,
-    addresses: RefCell<Option<Vec<(u32, u8, bool, u8, IpAddr)>>>,
-    local: RefCell<Option<Vec<(u8, u8, u32, IpAddr)>>>,
+    addresses: RefCell<Option<Vec<Own>>>,
+    local: RefCell<Option<Vec<Local>>>,
     routes: RefCell<HashMap<Question, Result<Route, i32>>>,
     sets: RefCell<HashMap<String, Result<SetKind, String>>>,
 }
@@ -342,7 +359,9 @@ impl Kernel for Netlink {
         });
         let best = known
             .iter()
-            .filter(|(_, bits, index, prefix)| same_prefix(*prefix, address, *bits) && (device == 0 || *index == device))
+            .filter(|(_, bits, index, prefix)| {
+                same_prefix(*prefix, address, *bits) && (device == 0 || *index == device)
+            })
             .max_by_key(|(_, bits, ..)| *bits);
         Some(best.map_or(rtn::UNICAST, |(kind, ..)| *kind))
     }
@@ -425,23 +444,29 @@ impl Kernel for Netlink {
         self.test_set(name, &kind, entry)
     }
 
-    fn element(&self, family: u8, table: &str, set: &str, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        // NFT_MSG_GETSETELEM 13: table 1, set 2, elements 3; of an element the key is 1 and the flags are 3; NFT_SET_ELEM_CATCHALL 2
+    fn element(&self, family: u8, table: &str, set: &str, key: &[u8]) -> Result<Option<Found>, String> {
         for catch_all in [false, true] {
-            let request = netfilter::request(subsystem::NFTABLES, 13, 0, family).text(1, table).text(2, set).nest(3, |list| {
-                list.nest(1, |element| match catch_all {
-                    false => element.nest(1, |data| data.attr(1, key)),
-                    true => element.attr(3, &2u32.to_be_bytes()),
-                })
-            });
+            // NFTA_SET_ELEM_LIST_ELEMENTS 3; of an element the key is 1 and the flags are 3, NFT_SET_ELEM_CATCHALL 2
+            let request = netfilter::request(subsystem::NFTABLES, command::GET_ELEMENT, 0, family)
+                .text(attribute::ELEMENTS_TABLE, table)
+                .text(attribute::ELEMENTS_SET, set)
+                .nest(3, |list| {
+                    list.nest(1, |element| match catch_all {
+                        false => element.nest(1, |data| data.attr(1, key)),
+                        true => element.attr(3, &2u32.to_be_bytes()),
+                    })
+                });
             match self.filter(&request) {
                 Ok(answer) => {
-                    let list = answer.messages().next().and_then(|message| message.attrs(netfilter::HEADER).find(3));
-                    let element = list.and_then(|list| list.nested().next());
-                    // NFT_SET_ELEM_INTERVAL_END: the key lies behind an interval, not in one.
-                    let flags = element.and_then(|element| element.nested().find(3)).and_then(|attr| attr.be32());
-                    if let Some(element) = element.filter(|_| flags.unwrap_or(0) & 1 == 0) {
-                        return Ok(Some(element.value.to_vec()));
+                    let message = answer.messages().next();
+                    // The end of an interval is where it is over: the key lies behind it.
+                    let element = message.and_then(|message| Element::read_all(&message).next());
+                    if let Some(element) = element.filter(|element| !element.is_interval_end()) {
+                        return Ok(Some(match element.data {
+                            None => Found::Member,
+                            Some(Data::Value(value)) => Found::Value(value.to_vec()),
+                            Some(Data::Verdict { code, chain }) => Found::Verdict(code, chain),
+                        }));
                     }
                 }
                 Err(error) if error.errno() == ENOENT => {}
@@ -518,50 +543,49 @@ impl Netlink {
             return Err(format!("{name} is a list of sets"));
         }
         // A set of one family never has addresses of the other one.
-        if parts != "mac" && method == "hash" && (kind.family == Family::Ipv4) != entry.addresses.iter().all(IpAddr::is_ipv4) {
+        if parts != "mac"
+            && method == "hash"
+            && (kind.family == Family::Ipv4) != entry.addresses.iter().all(IpAddr::is_ipv4)
+        {
             return Ok(false);
         }
         let mut data = Request::new(0, 0, &[]);
         let mut addresses = 0;
         let mut open: Option<String> = None;
-        let filled = |mut data: Request| {
-            for (part, from_source) in parts.split(',').zip(entry.from_source.iter().chain(std::iter::repeat(&false))) {
-                let side = usize::from(!from_source);
-                match part {
-                    "ip" | "net" => {
-                        let kind = if addresses == 0 { ipset::IP } else { ipset::IP2 };
-                        addresses += 1;
-                        let Some(address) = entry.addresses.get(side) else { continue };
-                        let inner = if address.is_ipv4() { 1 } else { 2 };
-                        // NLA_F_NET_BYTEORDER
-                        data = data.nest(kind, |ip| ip.attr(inner | 0x4000, &octets(*address)));
-                    }
-                    "port" => {
-                        let icmp = matches!(entry.protocol, 1 | 58);
-                        let port = if icmp {
-                            Some(u16::from_be_bytes([entry.icmp.0, entry.icmp.1]))
-                        } else {
-                            entry.ports.get(side).copied().flatten()
-                        };
-                        match port {
-                            Some(port) => data = data.attr(ipset::PORT | 0x4000, &port.to_be_bytes()),
-                            None => open = Some("the port is not known".to_owned()),
-                        }
-                        if method == "hash" {
-                            data = data.attr(ipset::PROTO, &[entry.protocol]);
-                        }
-                    }
-                    "iface" => match entry.links.get(side).and_then(Option::as_deref) {
-                        Some(link) => data = data.text(ipset::IFACE, link),
-                        None => open = Some("no such interface here".to_owned()),
-                    },
-                    "mark" => data = data.attr(ipset::MARK | 0x4000, &entry.mark.to_be_bytes()),
-                    other => open = Some(format!("{other} of the packet is not known")),
+        for (part, from_source) in parts.split(',').zip(entry.from_source.iter().chain(std::iter::repeat(&false))) {
+            let side = usize::from(!from_source);
+            match part {
+                "ip" | "net" => {
+                    let kind = if addresses == 0 { ipset::IP } else { ipset::IP2 };
+                    addresses += 1;
+                    let Some(address) = entry.addresses.get(side) else { continue };
+                    let inner = if address.is_ipv4() { 1 } else { 2 };
+                    // NLA_F_NET_BYTEORDER
+                    data = data.nest(kind, |ip| ip.attr(inner | 0x4000, &octets(*address)));
                 }
+                "port" => {
+                    let icmp = matches!(entry.protocol, 1 | 58);
+                    let port = if icmp {
+                        Some(u16::from_be_bytes([entry.icmp.0, entry.icmp.1]))
+                    } else {
+                        entry.ports.get(side).copied().flatten()
+                    };
+                    match port {
+                        Some(port) => data = data.attr(ipset::PORT | 0x4000, &port.to_be_bytes()),
+                        None => open = Some("the port is not known".to_owned()),
+                    }
+                    if method == "hash" {
+                        data = data.attr(ipset::PROTO, &[entry.protocol]);
+                    }
+                }
+                "iface" => match entry.links.get(side).and_then(Option::as_deref) {
+                    Some(link) => data = data.text(ipset::IFACE, link),
+                    None => open = Some("no such interface here".to_owned()),
+                },
+                "mark" => data = data.attr(ipset::MARK | 0x4000, &entry.mark.to_be_bytes()),
+                other => open = Some(format!("{other} of the packet is not known")),
             }
-            data
-        };
-        data = filled(data);
+        }
         if let Some(open) = open {
             return Err(format!("set {name}: {open}"));
         }

@@ -16,12 +16,10 @@ mod xt;
 mod xt_match;
 mod xt_target;
 
-#[cfg(test)]
-mod tests;
-
+pub use base::percent;
 pub use kernel::{Kernel, Netlink};
 pub use packet::{Packet, State};
-pub use rules::{Base, LegacyTable, NativeText, Place, Rules};
+pub use rules::{Base, LegacyTable, Native, NativeText, Place, Rules};
 
 use crate::model::Counters;
 use play::{Kind, Script, Walk};
@@ -308,9 +306,10 @@ pub fn walk(rules: &Rules<'_>, kernel: &dyn Kernel, question: &Question) -> Resu
     for (suppose, outcome) in suppositions {
         let known = report.outcomes.iter().any(|known| known.same_end(&outcome));
         let decider = outcome.deciding().map(Step::place);
-        let told = report.alternatives.iter().any(|known| {
-            known.verdict == outcome.verdict && known.decider == decider && known.text == outcome.text
-        });
+        let told = report
+            .alternatives
+            .iter()
+            .any(|known| known.verdict == outcome.verdict && known.decider == decider && known.text == outcome.text);
         if !known && !told {
             report.alternatives.push(Alternative { suppose, verdict: outcome.verdict, text: outcome.text, decider });
         }

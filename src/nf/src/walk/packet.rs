@@ -236,14 +236,18 @@ fn protocol_of(text: &str, v6: bool) -> Result<(u8, Option<(u8, u8)>), String> {
     let (name, detail) = lower.split_once('/').map_or((lower.as_str(), None), |(name, detail)| (name, Some(detail)));
     let number = match name {
         "icmp" | "icmp6" | "icmpv6" | "ipv6-icmp" | "ping" => {
-            if v6 { protocol::ICMPV6 } else { protocol::ICMP }
+            if v6 {
+                protocol::ICMPV6
+            } else {
+                protocol::ICMP
+            }
         }
         _ => {
             let by_name = (1u8..=255).find(|number| protocol_name(u16::from(*number)) == Some(name));
             let by_number = || name.parse().ok().filter(|number| *number != 0);
-            by_name.or_else(by_number).ok_or_else(|| {
-                format!("'{}' is no protocol: tcp, udp, sctp, icmp or a number", shown(text))
-            })?
+            by_name
+                .or_else(by_number)
+                .ok_or_else(|| format!("'{}' is no protocol: tcp, udp, sctp, icmp or a number", shown(text)))?
         }
     };
     let Some(detail) = detail else { return Ok((number, None)) };

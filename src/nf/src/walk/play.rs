@@ -73,11 +73,6 @@ impl Truth {
         if holds { Truth::Yes } else { Truth::No }
     }
 
-    /// `None` for a structure that cannot be read.
-    pub(super) fn known(holds: Option<bool>) -> Truth {
-        holds.map_or_else(|| Truth::Unknown("its structure cannot be read".to_owned()), Truth::of)
-    }
-
     pub(super) fn not(self, negated: bool) -> Truth {
         match self {
             Truth::Yes if negated => Truth::No,
@@ -504,8 +499,7 @@ impl<'w> Walk<'w> {
         }
         let asked = matches!(self.connection.state, State::New | State::Related);
         if asked && self.connection.entry.is_none() {
-            let done =
-                if destination { self.connection.destination_done } else { self.connection.source_done };
+            let done = if destination { self.connection.destination_done } else { self.connection.source_done };
             if done {
                 return Ok(());
             }

@@ -9,7 +9,7 @@ use netkit_nl::{Dump, Protocol, Socket, flags};
 
 use crate::legacy::Blob;
 use crate::model::Family;
-use crate::nft::{NftChain, NftRule, NftTable, attribute, command};
+use crate::nft::{Data, Element, NftChain, NftRule, NftSet, NftTable, attribute, command, family as nfproto};
 
 /// A legacy table that the caller has read.
 pub struct LegacyTable<'a> {
@@ -54,27 +54,6 @@ pub struct Native {
     keys: Cache<(u8, String, String), usize>,
 }
 
-/// NFPROTO_*
-pub(super) mod nfproto {
-    pub(in crate::walk) const INET: u8 = 1;
-    pub(in crate::walk) const IPV4: u8 = 2;
-    pub(in crate::walk) const NETDEV: u8 = 5;
-    pub(in crate::walk) const IPV6: u8 = 10;
-}
-
-/// The name of a family of tables.
-pub(super) fn family_name(family: u8) -> &'static str {
-    match family {
-        nfproto::INET => "inet",
-        nfproto::IPV4 => "ip",
-        nfproto::NETDEV => "netdev",
-        nfproto::IPV6 => "ip6",
-        3 => "arp",
-        7 => "bridge",
-        _ => "?",
-    }
-}
-
 impl Native {
     /// Learns which tables and chains there are; rules are read later.
     ///
@@ -103,13 +82,18 @@ impl Native {
         if let Some(known) = self.read.borrow().get(&chain) {
             return Some(Rc::clone(known));
         }
+        let dump = Rc::new(self.dump(chain)?);
+        self.read.borrow_mut().insert(chain, Rc::clone(&dump));
+        Some(dump)
+    }
+
+    /// As [`Native::rules`], but nothing is kept.
+    pub fn dump(&self, chain: usize) -> Option<Dump> {
         let found = self.chains.get(chain)?;
         let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, found.family)
             .text(attribute::RULE_TABLE, &found.table)
             .text(attribute::RULE_CHAIN, &found.name);
-        let dump = Rc::new(self.socket.borrow_mut().dump(&ask).ok()?);
-        self.read.borrow_mut().insert(chain, Rc::clone(&dump));
-        Some(dump)
+        self.socket.borrow_mut().dump(&ask).ok()
     }
 
     /// Octets of a set's key.
@@ -118,14 +102,37 @@ impl Native {
         if let Some(known) = self.keys.borrow().get(&key) {
             return Some(*known);
         }
-        // NFT_MSG_GETSET 10; NFTA_SET_TABLE 1, NFTA_SET_NAME 2, NFTA_SET_KEY_LEN 6
-        let ask = request(subsystem::NFTABLES, 10, 0, family).text(1, table).text(2, set);
+        let ask = request(subsystem::NFTABLES, command::GET_SET, 0, family)
+            .text(attribute::SET_TABLE, table)
+            .text(attribute::SET_NAME, set);
         let answer = self.socket.borrow_mut().exchange(&ask).ok()?;
-        let message = answer.messages().next()?;
-        let length = message.attrs(netkit_nl::netfilter::HEADER).find(6)?.be32()?;
-        let length = usize::try_from(length).ok()?;
+        let length = usize::try_from(NftSet::read(&answer.messages().next()?)?.key_length).ok()?;
         self.keys.borrow_mut().insert(key, length);
         Some(length)
+    }
+}
+
+impl Native {
+    /// Hands every element of a set or map to `each`; nothing when it cannot be read.
+    pub fn elements(&self, family: u8, table: &str, set: &str, each: &mut dyn FnMut(&Element<'_>)) {
+        let ask = request(subsystem::NFTABLES, command::GET_ELEMENT, flags::DUMP, family)
+            .text(attribute::ELEMENTS_TABLE, table)
+            .text(attribute::ELEMENTS_SET, set);
+        let Ok(dump) = self.socket.borrow_mut().dump(&ask) else { return };
+        for message in dump.messages() {
+            for element in Element::read_all(&message) {
+                each(&element);
+            }
+        }
+    }
+
+    /// Whether a verdict map has an element that drops.
+    pub fn map_drops(&self, family: u8, table: &str, set: &str) -> bool {
+        let mut drops = false;
+        self.elements(family, table, set, &mut |element| {
+            drops |= matches!(element.data, Some(Data::Verdict { code: 0, .. }));
+        });
+        drops
     }
 }
 
@@ -160,9 +167,9 @@ pub(super) const NAT_DST: i32 = -100;
 /// NF_IP_PRI_CONNTRACK
 pub(super) const CONNTRACK: i32 = -200;
 /// NF_INET_INGRESS, and the number this walk gives to netdev's egress.
-pub const INGRESS: u8 = 5;
+pub(super) const INGRESS: u8 = 5;
 /// See [`INGRESS`].
-pub const EGRESS: u8 = 6;
+pub(super) const EGRESS: u8 = 6;
 
 impl Rules<'_> {
     /// The base chains of a hook, in the order in which the kernel calls them. At the same priority the one registered

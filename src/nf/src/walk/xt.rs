@@ -107,9 +107,10 @@ impl Walk<'_> {
         let link = |wanted: &Option<Not<Interface<'_>>>, name: &str| {
             wanted.as_ref().is_none_or(|wanted| named(&wanted.value, name) != wanted.negated)
         };
-        let protocol = header.protocol.as_ref().is_none_or(|wanted| {
-            (wanted.value == 0 || wanted.value == u16::from(packet.protocol)) != wanted.negated
-        });
+        let protocol = header
+            .protocol
+            .as_ref()
+            .is_none_or(|wanted| (wanted.value == 0 || wanted.value == u16::from(packet.protocol)) != wanted.negated);
         // The packet is whole, so no later fragment.
         let fragment = header.fragment.as_ref().is_none_or(|wanted| wanted.negated);
         Truth::of(

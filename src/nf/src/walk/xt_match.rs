@@ -59,12 +59,15 @@ impl Walk<'_> {
             ("pkttype", 0) => self.pkttype(fields),
             ("length", 0) => self.length(fields),
             ("ttl" | "hl", 0) => self.hops(fields),
-            ("dscp", 0) => fields.u8(0).zip(fields.u8(1)).map(|(dscp, not)| {
-                Truth::of((self.packet.tos >> 2 == dscp) != (not != 0))
-            }),
-            ("tos", 1) => fields.u8(0).zip(fields.u8(1)).zip(fields.u8(2)).map(|((mask, value), not)| {
-                Truth::of((self.packet.tos & mask == value) != (not != 0))
-            }),
+            ("dscp", 0) => fields
+                .u8(0)
+                .zip(fields.u8(1))
+                .map(|(dscp, not)| Truth::of((self.packet.tos >> 2 == dscp) != (not != 0))),
+            ("tos", 1) => fields
+                .u8(0)
+                .zip(fields.u8(1))
+                .zip(fields.u8(2))
+                .map(|((mask, value), not)| Truth::of((self.packet.tos & mask == value) != (not != 0))),
             ("devgroup", 0) => self.devgroup(fields),
             ("physdev", 0) => self.physdev(fields),
             ("rpfilter", 0) => self.rpfilter(fields),
@@ -177,7 +180,9 @@ impl Walk<'_> {
     /// The connection's original and reply tuples as they are now.
     pub(super) fn tuples(&self) -> [(IpAddr, IpAddr, Option<u16>, Option<u16>); 2] {
         if let Some(entry) = &self.connection.entry {
-            return entry.tuples.map(|(source, destination, sport, dport)| (source, destination, Some(sport), Some(dport)));
+            return entry
+                .tuples
+                .map(|(source, destination, sport, dport)| (source, destination, Some(sport), Some(dport)));
         }
         let packet = &self.packet;
         let sport = packet.source_port();
@@ -404,10 +409,7 @@ impl Walk<'_> {
     /// struct xt_physdev_info: only what crosses a bridge has such devices.
     fn physdev(&self, fields: Fields<'_>) -> Option<Truth> {
         let (inverted, wanted) = (fields.u8(64)?, fields.u8(65)?);
-        let bridged = [self.input_link(), self.output_link()]
-            .into_iter()
-            .flatten()
-            .any(|link| link.bridge)
+        let bridged = [self.input_link(), self.output_link()].into_iter().flatten().any(|link| link.bridge)
             && self.kernel.sysctl("bridge/bridge-nf-call-iptables").is_some_and(|value| value == "1");
         if bridged {
             return Some(unknown("physdev"));

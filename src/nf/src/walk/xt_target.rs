@@ -4,16 +4,35 @@ use std::net::IpAddr;
 
 use super::Verdict;
 use super::base::At;
-use super::play::{Fate, INPUT, OUTPUT, POSTROUTING, PREROUTING, Walk};
 use super::packet::State;
+use super::play::{Fate, INPUT, OUTPUT, POSTROUTING, PREROUTING, Walk};
 use crate::bytes::Fields;
 use crate::ext;
 use crate::model::{Extension, Family};
 
 /// Targets after which the table goes on (XT_CONTINUE), whatever else they do.
 const GOES_ON: &[&str] = &[
-    "LOG", "NFLOG", "ULOG", "TRACE", "TEE", "CHECKSUM", "TCPMSS", "TCPOPTSTRIP", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "ECN",
-    "SET", "AUDIT", "IDLETIMER", "LED", "RATEEST", "SECMARK", "CONNSECMARK",
+    "LOG",
+    "NFLOG",
+    "ULOG",
+    "TRACE",
+    "TEE",
+    "CHECKSUM",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "CLASSIFY",
+    "DSCP",
+    "TOS",
+    "TTL",
+    "HL",
+    "ECN",
+    "SET",
+    "AUDIT",
+    "IDLETIMER",
+    "LED",
+    "RATEEST",
+    "SECMARK",
+    "CONNSECMARK",
 ];
 
 /// NF_NAT_RANGE_*
@@ -88,7 +107,8 @@ impl Walk<'_> {
             }
             "HMARK" => {
                 self.add_effect(step, "the mark is a hash that is not known here");
-                self.notes.push(format!("{} {} {}: HMARK sets a mark that is not known", at.table, at.chain, at.number));
+                self.notes
+                    .push(format!("{} {} {}: HMARK sets a mark that is not known", at.table, at.chain, at.number));
                 Some(())
             }
             name if GOES_ON.contains(&name) => Some(()),
@@ -188,7 +208,11 @@ impl Walk<'_> {
                 let (low, high) = found.addresses?;
                 let old = if destination { self.packet.destination } else { self.packet.source };
                 let address = remap(old, low, high)?;
-                Some(if destination { self.set_destination(Some(address), None) } else { self.set_source(Some(address), None) })
+                Some(if destination {
+                    self.set_destination(Some(address), None)
+                } else {
+                    self.set_source(Some(address), None)
+                })
             }
             // Both kinds exist in INPUT too, where SNAT is the one that makes sense.
             "DNAT" if destination => {
