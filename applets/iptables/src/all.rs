@@ -46,8 +46,8 @@ impl Item<'_> {
     pub(crate) fn text(&self, rules: &Rules<'_>) -> String {
         match &self.what {
             What::Head(head) => match head.drops {
-                Some(true) => "policy DROP".to_owned(),
-                Some(false) => "policy ACCEPT".to_owned(),
+                Some(true) => "DROP".to_owned(),
+                Some(false) => "ACCEPT".to_owned(),
                 None => String::new(),
             },
             What::Rule(rule) => {

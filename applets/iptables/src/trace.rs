@@ -62,7 +62,7 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request, text: &str) -> Result<Exit, 
 
 /// Whether the verdict could be another one.
 fn is_open(report: &Report) -> bool {
-    report.truncated || !report.alternatives.is_empty()
+    report.truncated || report.alternatives.iter().any(|other| other.matters)
 }
 
 /// What all steps of all ways have in common at their beginning.
@@ -125,7 +125,8 @@ fn words(question: &Question, report: &Report) -> String {
         let by = other.decider.as_deref().unwrap_or("no rule");
         let _ = writeln!(
             out,
-            "undecided: it would be {} by {by}, if this matches: {}",
+            "{}: it would be {} by {by}, if this holds: {}",
+            if other.matters { "undecided" } else { "decider open" },
             verdict(other.verdict, &other.text),
             other.suppose.join(" and ")
         );
@@ -150,11 +151,7 @@ fn push_step(out: &mut String, step: &Step) {
     if let Some(counters) = step.counters {
         let _ = write!(out, " [{}:{}]", counters.packets, counters.bytes);
     }
-    if !step.text.starts_with("policy") {
-        let _ = write!(out, " {}", step.text);
-    } else if let Some(policy) = step.text.strip_prefix("policy ") {
-        let _ = write!(out, " {policy}");
-    }
+    let _ = write!(out, " {}", step.text);
     if !step.effect.is_empty() {
         let _ = write!(out, "  => {}", step.effect);
     }
@@ -194,7 +191,8 @@ fn alternative_value(other: &Alternative) -> Value {
         .with("verdict", other.verdict.name())
         .with("text", other.text.as_str())
         .with("decided_by", other.decider.as_deref())
-        .with("if_matching", other.suppose.clone())
+        .with("changes_verdict", other.matters)
+        .with("if", other.suppose.clone())
 }
 
 fn json(question: &Question, report: &Report) -> Value {

@@ -66,7 +66,7 @@ impl Walk<'_> {
     }
 
     fn policy(&mut self, at: At, drop: bool, counters: Option<Counters>) -> Fate {
-        let text = if drop { "policy DROP" } else { "policy ACCEPT" };
+        let text = if drop { "DROP" } else { "ACCEPT" };
         let place = format!("{} {}", at.table, at.chain);
         let step = self.step(&at, StepKind::Policy, text.to_owned(), counters, String::new());
         if drop {

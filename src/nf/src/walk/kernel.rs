@@ -404,7 +404,9 @@ impl Kernel for Netlink {
         let v6 = packet.source.is_ipv6();
         // CTA_TUPLE_IP 1, CTA_TUPLE_PROTO 2; CTA_IP_V4_SRC 1 and V6_SRC 3; CTA_PROTO_NUM 1, ports 2 and 3, ICMP 4 to 6, ICMPv6 7 to 9
         let first = if v6 { 3 } else { 1 };
-        let request = netfilter::request(subsystem::CONNTRACK, 1, 0, family_of(packet.source)).nest(1, |tuple| {
+        // The answer says that more follows, though nothing does: only the acknowledgement ends it.
+        let ask = netfilter::request(subsystem::CONNTRACK, 1, flags::ACK, family_of(packet.source));
+        let request = ask.nest(1, |tuple| {
             tuple
                 .nest(1, |ip| ip.attr(first, &octets(packet.source)).attr(first + 1, &octets(packet.destination)))
                 .nest(2, |proto| {

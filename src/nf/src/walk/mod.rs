@@ -188,14 +188,17 @@ impl Outcome {
         self.decider.and_then(|index| self.steps.get(index))
     }
 
-    /// What two outcomes must share to be the same for the user: verdict, decider and where it ends.
-    fn same_end(&self, other: &Outcome) -> bool {
-        let place = |outcome: &Outcome| outcome.deciding().map(Step::place);
+    /// Whether the packet fares the same.
+    fn same_verdict(&self, other: &Outcome) -> bool {
         self.verdict == other.verdict
-            && place(self) == place(other)
             && self.output == other.output
             && self.packet.destination == other.packet.destination
             && self.packet.dport == other.packet.dport
+    }
+
+    /// Whether the same rule makes it fare so.
+    fn same_end(&self, other: &Outcome) -> bool {
+        self.same_verdict(other) && self.deciding().map(Step::place) == other.deciding().map(Step::place)
     }
 }
 
@@ -210,6 +213,8 @@ pub struct Alternative {
     pub text: String,
     /// The step that would decide.
     pub decider: Option<String>,
+    /// The packet itself would fare otherwise, so that it is not only another rule that decides.
+    pub matters: bool,
 }
 
 /// The answer.
@@ -235,6 +240,9 @@ const MOST_OUTCOMES: usize = 512;
 const MOST_SUPPOSED: usize = 128;
 /// Undecided rules that are supposed to match at once.
 const MOST_AT_ONCE: usize = 2;
+
+/// How a supposition about the order of the backends begins.
+const ORDER: &str = "nf_tables before legacy";
 
 /// Walks.
 ///
@@ -304,14 +312,18 @@ pub fn walk(rules: &Rules<'_>, kernel: &dyn Kernel, question: &Question) -> Resu
         }
     }
     for (suppose, outcome) in suppositions {
-        let known = report.outcomes.iter().any(|known| known.same_end(&outcome));
+        let matters = !report.outcomes.iter().any(|known| known.same_verdict(&outcome));
+        // Of what passes both backends anyway, the order does not matter.
+        let only_order = outcome.verdict == Verdict::Accept && suppose.iter().all(|label| label.starts_with(ORDER));
+        let known = report.outcomes.iter().any(|known| known.same_end(&outcome)) || (only_order && !matters);
         let decider = outcome.deciding().map(Step::place);
         let told = report
             .alternatives
             .iter()
             .any(|known| known.verdict == outcome.verdict && known.decider == decider && known.text == outcome.text);
         if !known && !told {
-            report.alternatives.push(Alternative { suppose, verdict: outcome.verdict, text: outcome.text, decider });
+            let (verdict, text) = (outcome.verdict, outcome.text);
+            report.alternatives.push(Alternative { suppose, verdict, text, decider, matters });
         }
     }
     Ok(report)

@@ -435,8 +435,8 @@ impl<'w> Walk<'w> {
         };
         let mut tracked = !matches!(hook, PREROUTING | OUTPUT) || self.connection.seen;
         let mut translated = nat_at.is_none();
-        let (nat, filters): (Vec<Base>, Vec<Base>) = bases.into_iter().partition(|base| base.is_nat);
-        self.say_order(&filters);
+        let (nat, mut filters): (Vec<Base>, Vec<Base>) = bases.into_iter().partition(|base| base.is_nat);
+        self.order(&mut filters);
         for base in &filters {
             if !tracked && base.priority >= CONNTRACK {
                 tracked = true;
@@ -457,17 +457,14 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    /// Legacy and native chains at one priority: which was hooked in first does not show anywhere.
-    fn say_order(&mut self, filters: &[Base]) {
-        let mixed = filters.windows(2).any(|pair| {
-            matches!(pair, [one, two] if one.priority == two.priority
-                && matches!(one.place, super::Place::Legacy(_)) != matches!(two.place, super::Place::Legacy(_)))
-        });
-        if mixed {
-            let hook = self.hook_name();
-            self.notes.push(format!(
-                "{hook}: legacy and nf_tables chains of one priority; which comes first is not known, legacy is assumed"
-            ));
+    /// Legacy and native chains at one priority: which was hooked in first does not show anywhere, so both are played.
+    fn order(&mut self, filters: &mut [Base]) {
+        let native = |base: &Base| matches!(base.place, super::Place::Native(_));
+        let mixed = filters
+            .iter()
+            .any(|one| native(one) && filters.iter().any(|other| !native(other) && other.priority == one.priority));
+        if mixed && self.suppose(format!("{} in {}", super::ORDER, self.hook_name())) {
+            filters.sort_by_key(|base| (base.priority, !native(base)));
         }
     }
 
