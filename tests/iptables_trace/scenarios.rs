@@ -476,19 +476,19 @@ table ip kube-proxy {
     chain filter-forward { type filter hook forward priority -110; policy accept; ct state new counter jump service-endpoints-check; ct state new counter jump cluster-ips-check; }
     chain filter-output { type filter hook output priority -110; policy accept; ct state new counter jump service-endpoints-check; }
     chain filter-output-post-dnat { type filter hook output priority -90; policy accept; ct state new counter jump cluster-ips-check; }
-    chain service-endpoints-check { ip daddr . meta l4proto . th dport counter vmap @no-endpoint-services; }
+    chain service-endpoints-check { ip daddr . meta l4proto . th dport vmap @no-endpoint-services; }
     chain cluster-ips-check { ip daddr @cluster-ips counter reject comment \"Reject traffic to invalid ports of ClusterIPs\"; }
     chain nat-prerouting { type nat hook prerouting priority -100; policy accept; counter jump services; }
     chain nat-output { type nat hook output priority -100; policy accept; counter jump services; }
     chain nat-postrouting { type nat hook postrouting priority 100; policy accept; counter jump masquerading; }
     chain services {
-        ip daddr . meta l4proto . th dport counter vmap @service-ips
-        ip daddr @nodeport-ips meta l4proto . th dport counter vmap @service-nodeports
+        ip daddr . meta l4proto . th dport vmap @service-ips
+        ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports
     }
     chain masquerading { meta mark & 0x4000 == 0 counter return; meta mark set meta mark ^ 0x4000; counter masquerade fully-random; }
     chain mark-for-masquerade { meta mark set meta mark | 0x4000 counter; }
     chain reject-chain { counter reject; }
-    chain service-AAAA-default/web/udp/dns { ip daddr 10.96.0.20 udp dport 53 ip saddr != 10.1.0.0/24 counter jump mark-for-masquerade; counter numgen random mod 2 vmap { 0 : goto endpoint-B1, 1 : goto endpoint-B2; } }
+    chain service-AAAA-default/web/udp/dns { ip daddr 10.96.0.20 udp dport 53 ip saddr != 10.1.0.0/24 counter jump mark-for-masquerade; numgen random mod 2 vmap { 0 : goto endpoint-B1, 1 : goto endpoint-B2 }; }
     chain external-AAAA-default/web/udp/dns { counter jump mark-for-masquerade; counter goto service-AAAA-default/web/udp/dns; }
     chain endpoint-B1 { ip saddr 10.2.0.2 counter jump mark-for-masquerade; meta l4proto udp counter dnat to 10.2.0.2:5353; }
     chain endpoint-B2 { ip saddr 10.2.0.3 counter jump mark-for-masquerade; meta l4proto udp counter dnat to 10.2.0.3:5353; }
@@ -541,8 +541,8 @@ END",
     Scenario {
         name: "accept ends one chain only",
         rules: "nft -f - <<END
-table inet one { chain f { type filter hook forward priority -10; policy drop; counter accept; } }
-table inet two { chain f { type filter hook forward priority 10; policy accept; meta nfproto ipv4 counter drop; } }
+table inet one { chain f { type filter hook forward priority -10; policy drop; counter accept; }; }
+table inet two { chain f { type filter hook forward priority 10; policy accept; meta nfproto ipv4 counter drop; }; }
 END",
         packet: "udp 10.1.0.2 -> 10.2.0.2:53",
         ..PLAIN
@@ -550,8 +550,8 @@ END",
     Scenario {
         name: "the later chain of one priority comes first",
         rules: "nft -f - <<END
-table inet one { chain f { type filter hook forward priority 0; policy accept; counter reject; } }
-table inet two { chain f { type filter hook forward priority 0; policy accept; counter drop; } }
+table inet one { chain f { type filter hook forward priority 0; policy accept; counter reject; }; }
+table inet two { chain f { type filter hook forward priority 0; policy accept; counter drop; }; }
 END",
         packet: "udp 10.1.0.2 -> 10.2.0.2:53",
         ..PLAIN
@@ -561,7 +561,7 @@ END",
         rules: "nft -f - <<END
 table inet fw {
     chain new { udp dport 53 counter accept; counter drop; }
-    chain f { type filter hook forward priority 0; policy drop; ct state vmap { established : accept, related : accept, invalid : drop, new : jump new; } }
+    chain f { type filter hook forward priority 0; policy drop; ct state vmap { established : accept, related : accept, invalid : drop, new : jump new }; }
 }
 END",
         packet: "udp 10.1.0.2 -> 10.2.0.2:53",
@@ -597,8 +597,8 @@ END",
     Scenario {
         name: "the first translation wins",
         rules: "nft -f - <<END
-table ip one { chain p { type nat hook prerouting priority -110; policy accept; udp dport 53 counter dnat to 10.2.0.3; } }
-table ip two { chain p { type nat hook prerouting priority -90; policy accept; udp dport 53 counter dnat to 10.2.0.2:99; } }
+table ip one { chain p { type nat hook prerouting priority -110; policy accept; udp dport 53 counter dnat to 10.2.0.3; }; }
+table ip two { chain p { type nat hook prerouting priority -90; policy accept; udp dport 53 counter dnat to 10.2.0.2:99; }; }
 END",
         packet: "udp 10.1.0.2 -> 10.96.0.1:53",
         truth: At(Server),
@@ -702,7 +702,7 @@ END",
     Scenario {
         name: "an established answer",
         rules: "nft -f - <<END
-table inet fw { chain f { type filter hook forward priority 0; policy drop; ct state established,related counter accept; iifname p0 counter accept; } }
+table inet fw { chain f { type filter hook forward priority 0; policy drop; ct state established,related counter accept; iifname p0 counter accept; }; }
 END",
         from: Server,
         packet: "udp 10.2.0.2:53 -> 10.1.0.2:41002",
@@ -725,7 +725,7 @@ END",
     Scenario {
         name: "ipv6 hop limit and extension headers",
         rules: "nft -f - <<END
-table inet fw { chain f { type filter hook forward priority 0; policy accept; ip6 hoplimit 1 counter drop; ip6 nexthdr udp ip6 daddr fd02::2 counter drop; } }
+table inet fw { chain f { type filter hook forward priority 0; policy accept; ip6 hoplimit 1 counter drop; ip6 nexthdr udp ip6 daddr fd02::2 counter drop; }; }
 END",
         packet: "udp fd01::2 -> [fd02::2]:53",
         args: "ttl 64",
@@ -734,7 +734,7 @@ END",
     Scenario {
         name: "a dormant table",
         rules: "nft -f - <<END
-table inet fw { flags dormant; chain f { type filter hook forward priority 0; policy drop; counter drop; } }
+table inet fw { flags dormant; chain f { type filter hook forward priority 0; policy drop; counter drop; }; }
 END",
         packet: "udp 10.1.0.2 -> 10.2.0.2:53",
         truth: At(Server),
@@ -766,7 +766,7 @@ END",
 pub const MIXED: &[Scenario] = &[
     Scenario {
         name: "accepted by one, dropped by the other",
-        rules: "iptables-legacy -A FORWARD -p udp -j ACCEPT; iptables-nft -A FORWARD -p udp --dport 53 -j DROP",
+        rules: "iptables-nft -A FORWARD -p udp --dport 53 -j DROP; iptables-legacy -A FORWARD -p udp -j ACCEPT",
         packet: "udp 10.1.0.2 -> 10.2.0.2:53",
         ..PLAIN
     },

@@ -463,6 +463,10 @@ impl<'w> Walk<'w> {
         let mixed = filters
             .iter()
             .any(|one| native(one) && filters.iter().any(|other| !native(other) && other.priority == one.priority));
+        if mixed {
+            let hook = self.hook_name();
+            self.notes.push(format!("{hook}: legacy and nf_tables hook in at one priority; shown is legacy first"));
+        }
         if mixed && self.suppose(format!("{} in {}", super::ORDER, self.hook_name())) {
             filters.sort_by_key(|base| (base.priority, !native(base)));
         }
