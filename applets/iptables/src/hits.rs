@@ -10,7 +10,7 @@ use netkit_core::{Ctx, Error, Exit};
 use netkit_nf::Counters;
 use netkit_nf::walk::Rules;
 
-use crate::all::{self, Item};
+use crate::all::{self, Item, What};
 use crate::args::Request;
 use crate::drops::{self, Row};
 use crate::views;
@@ -71,7 +71,10 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request, milliseconds: u64) -> Result
 fn key(rules: &Rules<'_>, item: &Item<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     item.place().hash(&mut hasher);
-    item.text(rules).hash(&mut hasher);
+    match &item.what {
+        What::Native(rule) => rule.handle.hash(&mut hasher),
+        _ => item.text(rules).hash(&mut hasher),
+    }
     hasher.finish()
 }
 

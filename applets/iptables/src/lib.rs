@@ -17,6 +17,7 @@ mod drops;
 mod hits;
 mod ipvs;
 mod json;
+mod nft;
 mod owners;
 mod run;
 mod svc;
@@ -60,6 +61,16 @@ pub static APPLETS: &[Applet] = &[
     entry("iptables-list", &["iptables", "iptables-legacy", "iptables-nft"], "rules of the packet filter, IPv4"),
     entry("ip6tables", &["ip6tables-legacy", "ip6tables-nft"], "rules of the packet filter, IPv6"),
     save("iptables-save", &["iptables-legacy-save", "iptables-nft-save"], "all rules as text to restore, IPv4"),
+    Applet {
+        name: "nft",
+        aliases: &[],
+        purpose: "native rules of nf_tables",
+        usage: "[-anstj] list ruleset|tables|table|chain|set|map ...",
+        group: Group::Kernel,
+        flags: NFT_FLAGS,
+        capability: Some(Capability::NetAdmin),
+        main: nft::run,
+    },
     save("ip6tables-save", &["ip6tables-legacy-save", "ip6tables-nft-save"], "all rules as text to restore, IPv6"),
 ];
 
@@ -100,5 +111,20 @@ const SAVE_FLAGS: &[Flag] = &[
     flag("-V", "", "version and backend"),
     flag("--backend", "NAME", "auto, legacy, nft or all"),
     flag("--json", "", "as JSON"),
+    flag("--netns", "PID|PATH", "from that network namespace"),
+];
+
+const NFT_FLAGS: &[Flag] = &[
+    flag("-a", "", "handles"),
+    flag("-n", "", "numbers instead of names"),
+    flag("-s", "", "without counters"),
+    flag("-t", "", "without the elements of sets"),
+    flag("-j", "", "JSON, as libnftables-json(5)"),
+    flag("-y", "", "priorities as numbers"),
+    flag("-p", "", "protocols as numbers"),
+    flag("-T", "", "times as seconds"),
+    flag("-S", "", "ports by name"),
+    flag("-u", "", "users and groups by name"),
+    flag("-V", "", "version"),
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];

@@ -1,14 +1,20 @@
 //! What netkit asks of the packet filter beyond listing it: options, and the way to each view.
 
+use std::cell::RefCell;
+
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
 use netkit_nf::Family;
 use netkit_nf::legacy::{Blob, Info};
-use netkit_nf::nft::NftRule;
+use netkit_nf::nft::build;
+use netkit_nf::nft::datatype::Style;
+use netkit_nf::nft::{NftRule, ruleset};
 use netkit_nf::walk::{LegacyTable, Native, Rules};
 use netkit_sys::xtables;
 
 use crate::args::{Backend, Request};
+use crate::nft::kernel::Sets;
+use crate::nft::names::Known;
 use crate::{diff, drops, hits, json, owners, svc, trace};
 
 /// A view and what it needs.
@@ -161,10 +167,34 @@ pub(crate) fn rules<'a>(
     Rules { family, legacy, native, sets: &crate::run::set_name, text, notes }
 }
 
-/// Text of a rule that iptables has no words for.
+thread_local! {
+    /// What the text of native rules needs, opened with the first of them.
+    static NATIVE: RefCell<Option<(Sets, Known)>> = const { RefCell::new(None) };
+}
+
+/// Text of a rule that iptables has no words for, as nft writes it without counters.
 pub(crate) fn native_text(rule: &NftRule<'_>) -> String {
-    let names: Vec<&str> = rule.expressions.iter().map(netkit_nf::nft::Expression::name).collect();
-    format!("handle {}: {}", rule.handle, names.join(" "))
+    NATIVE.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = Sets::open().ok().map(|sets| (sets, Known::new(false, false)));
+        }
+        let Some((sets, known)) = kept else { return format!("[handle {}]", rule.handle) };
+        let statements = build::statements(rule, sets);
+        let names = |name, number| known.find(name, number);
+        let style = Style {
+            numeric_symbol: false,
+            numeric_priority: false,
+            numeric_protocol: false,
+            numeric_time: false,
+            stateless: true,
+            terse: false,
+            handles: false,
+            names: &names,
+        };
+        let mut out = String::new();
+        ruleset::rule(&mut out, &statements, rule.handle, rule.userdata, &style);
+        out.trim().to_owned()
+    })
 }
 
 /// Shows a view.

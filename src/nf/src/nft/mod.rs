@@ -2,10 +2,20 @@
 //!
 //! Numbers in attributes are in network order; data that is compared with a packet is in the packet's own order.
 
+pub mod build;
 pub mod compat;
+pub mod datatype;
+pub mod elements;
 pub mod expression;
+pub mod header;
+pub mod key;
 pub mod object;
+mod reduce;
+pub mod ruleset;
 pub mod set;
+mod symbols;
+pub mod text;
+pub mod tree;
 
 use netkit_nl::{Attrs, Message};
 
