@@ -40,7 +40,12 @@ impl Shape {
                 None => by_number(set.key_type, set.key_length, order_of(set, note::KEY_ORDER)),
             },
         };
-        Shape { parts, shift: 0 }
+        let mut shape = Shape { parts, shift: 0 };
+        if left.is_none() && set.has(flag::INTERVAL) {
+            // The kernel compares octets, so that ranges only work in network order.
+            shape.parts.iter_mut().for_each(|part| part.order = Order::Big);
+        }
+        shape
     }
 
     /// One key.
@@ -165,9 +170,18 @@ fn between(parts: &[Expr], low: &[u8], high: &[u8]) -> Expr {
 
 fn pair(low: &Expr, high: &Expr) -> Expr {
     match (&low.kind, &high.kind) {
-        (Kind::Value(first), Kind::Value(last)) => low.with(span(*first, *last, low.ty, low.bits)),
+        (Kind::Value(first), Kind::Value(last)) => ranged(low, *first, *last),
         _ => low.clone(),
     }
+}
+
+/// From one value to another, of this type.
+fn ranged(shell: &Expr, low: u128, high: u128) -> Expr {
+    let mut expr = shell.with(span(low, high, shell.ty, shell.bits));
+    if let Kind::Wildcard(_) = expr.kind {
+        expr.bits = expr.bits.saturating_sub((low ^ high).count_ones());
+    }
+    expr
 }
 
 /// A value, a prefix or a range.
@@ -260,11 +274,15 @@ impl<'s> Collector<'s> {
 
     /// In nft's order.
     pub fn finish(mut self) -> Vec<Elem> {
-        // An end comes before the beginning that has the same key. The sort is stable, as nft's.
-        self.found.sort_by(|left, right| left.rank.cmp(&right.rank).then_with(|| right.end.cmp(&left.end)));
         let concat = self.shape.parts.len() > 1;
+        let ranges = self.set.has(flag::INTERVAL);
+        // An end comes before the beginning that has the same key. The sort is stable, as nft's, which leaves ranges of
+        // concatenations as they are.
+        if !(ranges && concat) {
+            self.sort();
+        }
         let mut elems = Vec::with_capacity(self.found.len() + 1);
-        if self.set.has(flag::INTERVAL) && !concat {
+        if ranges && !concat {
             let mut found = self.found.into_iter().peekable();
             while let Some(Found { elem, end, .. }) = found.next() {
                 if end {
@@ -282,6 +300,10 @@ impl<'s> Collector<'s> {
         elems.extend(self.all);
         elems
     }
+
+    fn sort(&mut self) {
+        self.found.sort_by(|left, right| left.rank.cmp(&right.rank).then_with(|| right.end.cmp(&left.end)));
+    }
 }
 
 /// From a key to before the next.
@@ -289,10 +311,7 @@ fn interval(mut elem: Elem, next: Option<u128>) -> Elem {
     if let Kind::Value(low) = elem.key.kind {
         let bits = elem.key.bits.clamp(1, 128);
         let high = next.map_or(u128::MAX >> (128 - bits), |next| next.saturating_sub(1));
-        elem.key.kind = span(low, high, elem.key.ty, elem.key.bits);
-        if let Kind::Wildcard(_) = elem.key.kind {
-            elem.key.bits = elem.key.bits.saturating_sub((low ^ high).count_ones());
-        }
+        elem.key = ranged(&elem.key, low, high);
     }
     elem
 }
@@ -338,15 +357,15 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             let (protocol, index) = (usize::try_from(number(0)?).ok()?, usize::try_from(number(1)?).ok()?);
             match header::BY_NUMBER.get(protocol).copied().flatten() {
                 Some(protocol) => {
-                    // Index 0 is nobody's, except where the first field has it.
-                    let shift = usize::from(!matches!(protocol.name, "ip" | "ip6"));
-                    let field = protocol.fields.get(index.checked_sub(shift)?)?;
+                    // Index 0 is nobody's, and the flag of a VLAN has two names.
+                    let twice = usize::from(protocol.name == "vlan" && index > 2);
+                    let field = protocol.fields.get(index.checked_sub(1 + twice)?)?;
                     let kind =
                         Kind::Payload { base: protocol.base, offset: field.offset, field: Some((protocol, field)) };
                     Expr::new(kind, field.ty, Order::Big, field.bits)
                 }
                 None => {
-                    let (base, offset, bits) = (number(2)?, number(3)?, number(4)?);
+                    let (base, offset, bits) = (number(2)?.checked_sub(1)?, number(3)?, number(4)?);
                     let mut expr = payload(base, 0, 0);
                     (expr.kind, expr.bits) = (Kind::Payload { base, offset, field: None }, bits);
                     expr
@@ -354,7 +373,12 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             }
         }
         8 => {
-            let (kind, index, op) = (u8::try_from(number(0)?).ok()?, usize::try_from(number(1)?).ok()?, number(2)?);
+            let (number_of, index, op) = (number(0)?, usize::try_from(number(1)?).ok()?, number(2).unwrap_or(0));
+            // nft numbers IPv6's extension headers by itself, and their fields from 1.
+            let (kind, index) = match (op, number_of) {
+                (0, own) => (*[0, 0, 43, 43, 43, 43, 44, 60, 135].get(usize::try_from(own).ok()?)?, index.checked_sub(1)?),
+                (_, own) => (u8::try_from(own).ok()?, index),
+            };
             let mut fields = header::options(op, kind).flat_map(|option| option.fields.iter().map(move |f| (option, f)));
             let (_, field) = fields.nth(index)?;
             let mut expr = exthdr(op, kind, 0, 0, false);
@@ -375,6 +399,10 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             // A list, numbered from 0, of nested descriptions.
             let parts: Vec<Expr> =
                 (0..8).map_while(|index| described(inner.find(index)?, family, depth + 1)).collect();
+            if parts.is_empty() {
+                // Of a concatenation of types: those say it all.
+                return None;
+            }
             Expr::new(Kind::Concat(parts), Type::INVALID, Order::Big, 0)
         }
         23 => {

@@ -220,13 +220,15 @@ impl NftChain {
         let hook = attrs.find(4).map(|hook| {
             let inner = hook.nested();
             let device = inner.find(3).map(|attr| attr.text());
-            let listed = inner.find(4).into_iter().flat_map(|list| list.nested()).map(|attr| attr.text());
+            let listed: Vec<String> =
+                inner.find(4).into_iter().flat_map(|list| list.nested()).map(|attr| attr.text()).collect();
             NftHook {
                 number: inner.find(1).and_then(|attr| attr.be32()).unwrap_or(0),
                 priority: inner.find(2).and_then(|attr| attr.be32()).map_or(0, u32::cast_signed),
                 kind: attrs.find(7).map(|attr| attr.text()).unwrap_or_default(),
                 policy: attrs.find(5).and_then(|attr| attr.be32()).unwrap_or(1),
-                devices: device.into_iter().chain(listed).collect(),
+                // A single one is said both ways.
+                devices: if listed.is_empty() { device.into_iter().collect() } else { listed },
                 counters: attrs.find(8).map(|counters| read_counters(counters.nested())),
             }
         });

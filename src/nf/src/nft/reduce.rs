@@ -15,7 +15,7 @@ use super::tree::{Expr, Kind, Op, Relation, Stmt, constant, number};
 
 /// Which protocols the conditions so far have fixed.
 #[derive(Debug, Default)]
-pub struct Context {
+pub(super) struct Context {
     /// By [`base`].
     protocol: [Option<&'static Protocol>; 4],
     /// The statement that says which header follows, by layer: 1 link, 2 network, 3 transport.
@@ -26,7 +26,7 @@ pub struct Context {
 
 impl Context {
     /// What a table's family fixes.
-    pub fn new(family: u8) -> Context {
+    pub(super) fn new(family: u8) -> Context {
         let mut context = Context::default();
         match family {
             family::IPV4 => context.set(&header::IP),
@@ -201,7 +201,8 @@ impl<'a> Builder<'_, 'a> {
                 let vlan = field.is_some_and(|(own, own_field)| {
                     std::ptr::eq(own, &header::VLAN) && own_field.name != "type"
                 });
-                !std::ptr::eq(protocol, &header::VLAN) && (vlan || value != Some(0x8100))
+                // A VLAN's fields imply 802.1Q, nothing else does.
+                !std::ptr::eq(protocol, &header::VLAN) && vlan == (value == Some(0x8100))
             }
             _ => true,
         };
@@ -238,6 +239,11 @@ impl<'a> Builder<'_, 'a> {
             (Kind::Concat(parts), _) => concat(parts, data),
             (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits => {
                 Expr { kind: Kind::Wildcard(number(data, *ty, Order::Big).unwrap_or(0)), ..shell.with(Kind::All) }
+            }
+            // The first octets of an address are a prefix of it.
+            (_, Expr { ty, bits, order: Order::Big, .. }) if ty.has_prefixes() && right.bits < *bits => {
+                let value = number(data, *ty, Order::Big).unwrap_or(0).checked_shl(bits - right.bits).unwrap_or(0);
+                shell.with(Kind::Prefix(value, right.bits))
             }
             _ => Expr { bits: shell.bits.max(right.bits), ..constant(data, shell.ty, shell.order) },
         };
@@ -344,7 +350,9 @@ impl<'a> Builder<'_, 'a> {
             && let (Kind::Value(bits), Kind::Value(value)) = (&mask.kind, &right.kind)
             && matches!(relation, Relation::Equal | Relation::NotEqual)
         {
-            if inner.ty.is_flags() {
+            // One flag out of itself is left as it is.
+            let same = relation == Relation::Equal && bits == value && bits.count_ones() == 1;
+            if inner.ty.is_flags() && !same {
                 return self.flags(relation, inner, mask, *value, &right);
             }
             let width = inner.bits.clamp(1, 128);
@@ -442,12 +450,14 @@ impl<'a> Builder<'_, 'a> {
         let Some(Stmt::Match { left, right, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else {
             return false;
         };
-        let (Kind::Keyed { what: Keyed::Meta, key, .. }, Kind::Value(value)) = (&left.kind, &right.kind) else {
-            return false;
+        let key = match left.kind {
+            Kind::Keyed { what: Keyed::Meta, key, .. } => key,
+            Kind::Payload { base: base::LINK, .. } => meta::PROTOCOL,
+            _ => return false,
         };
-        let network = match (*key, *value) {
-            (meta::NFPROTO, 2) | (meta::PROTOCOL, 0x0800) => 1,
-            (meta::NFPROTO, 10) | (meta::PROTOCOL, 0x86dd) => 58,
+        let network = match (key, &right.kind) {
+            (meta::NFPROTO, Kind::Value(2)) | (meta::PROTOCOL, Kind::Value(0x0800)) => 1,
+            (meta::NFPROTO, Kind::Value(10)) | (meta::PROTOCOL, Kind::Value(0x86dd)) => 58,
             _ => return false,
         };
         protocol == network
@@ -456,13 +466,18 @@ impl<'a> Builder<'_, 'a> {
     /// A write to a header; of a field that is no whole octets the rest was loaded before and is written back.
     pub(super) fn write(&mut self, mut left: Expr, right: Expr) {
         let (kept, ored) = match &right.kind {
-            Kind::Binary(Op::Or, inner, ored) => match (&inner.kind, &ored.kind) {
+            Kind::Binary(Op::Or, inner, ored) if inner.kind != left.kind => match (&inner.kind, &ored.kind) {
                 (Kind::Binary(Op::And, from, mask), Kind::Value(ored)) if from.kind == left.kind => {
                     (value(mask).map(|mask| mask & !ored), *ored)
                 }
                 _ => (None, 0),
             },
             Kind::Binary(Op::And, from, mask) if from.kind == left.kind => (value(mask), 0),
+            // All ones.
+            Kind::Binary(Op::Or, from, ored) if from.kind == left.kind => {
+                let ored = value(ored).unwrap_or(0);
+                (Some(!ored), ored)
+            }
             _ => (None, 0),
         };
         let width = left.bits.clamp(1, 128);

@@ -196,10 +196,12 @@ pub fn set(out: &mut String, set: &NftSet, style: &Style<'_>) {
     let _ = write!(out, "\t{} {} {{", set_word(set), set.name);
     handle(out, set.handle, style);
     out.push_str("\n\t\t");
-    match elements::key_typeof(set) {
+    // Ranges as data are said with their type only.
+    let described = elements::key_typeof(set).filter(|_| !elements::has_data_intervals(set));
+    match &described {
         Some(key) => {
             out.push_str("typeof ");
-            text::expression(out, &key, style);
+            text::expression(out, key, style);
         }
         None => {
             let _ = write!(out, "type {}", key_types(set).join(" . "));
@@ -210,7 +212,7 @@ pub fn set(out: &mut String, set: &NftSet, style: &Style<'_>) {
         if elements::has_data_intervals(set) {
             out.push_str("interval ");
         }
-        match elements::data_typeof(set).filter(|_| elements::key_typeof(set).is_some()) {
+        match elements::data_typeof(set).filter(|_| described.is_some()) {
             Some(data) if set.data_type != 0xffff_ff00 => text::expression(out, &data, style),
             _ => out.push_str(&data_types(set).join(" . ")),
         }
@@ -219,28 +221,12 @@ pub fn set(out: &mut String, set: &NftSet, style: &Style<'_>) {
     if set.policy == 1 {
         out.push_str("\t\tpolicy memory\n");
     }
-    if let Some(size) = set.size.filter(|size| *size > 0) {
+    if let Some(size) = set.size.filter(|size| *size > 0 && !set.has(flag::CONSTANT)) {
         let _ = writeln!(out, "\t\tsize {size}");
     }
     let flags = set_flags(set);
     if !flags.is_empty() {
         let _ = writeln!(out, "\t\tflags {}", flags.join(","));
-    }
-    if let Some(timeout) = set.timeout {
-        out.push_str("\t\ttimeout ");
-        push_time(out, timeout, false);
-        out.push('\n');
-    }
-    if let Some(interval) = set.gc_interval {
-        out.push_str("\t\tgc-interval ");
-        push_time(out, u64::from(interval), false);
-        out.push('\n');
-    }
-    if auto_merge(set) {
-        out.push_str("\t\tauto-merge\n");
-    }
-    if let Some(text) = set_comment(set) {
-        let _ = writeln!(out, "\t\tcomment \"{text}\"");
     }
     let expressions = set.expressions();
     if !expressions.is_empty() {
@@ -253,6 +239,22 @@ pub fn set(out: &mut String, set: &NftSet, style: &Style<'_>) {
             text::stateful(out, &Stateful::of(expression), &style);
         }
         out.push('\n');
+    }
+    if auto_merge(set) {
+        out.push_str("\t\tauto-merge\n");
+    }
+    if let Some(timeout) = set.timeout {
+        out.push_str("\t\ttimeout ");
+        push_time(out, timeout, style.numeric_time);
+        out.push('\n');
+    }
+    if let Some(interval) = set.gc_interval {
+        out.push_str("\t\tgc-interval ");
+        push_time(out, u64::from(interval), style.numeric_time);
+        out.push('\n');
+    }
+    if let Some(text) = set_comment(set) {
+        let _ = writeln!(out, "\t\tcomment \"{text}\"");
     }
 }
 
@@ -364,7 +366,7 @@ pub fn object(out: &mut String, object: &NftObject, style: &Style<'_>) {
         }
         ObjectData::Expectation { l3proto, l4proto, port, timeout, size } => {
             let _ = write!(out, "\t\tprotocol {}\n\t\tdport {port}\n\t\ttimeout ", protocol(*l4proto));
-            push_time(out, u64::from(*timeout), false);
+            push_time(out, u64::from(*timeout), style.numeric_time);
             let _ = write!(out, "\n\t\tsize {size}\n\t\tl3proto {}\n", l3(*l3proto));
         }
         ObjectData::Secmark { context } => {

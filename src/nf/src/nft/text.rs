@@ -360,11 +360,11 @@ impl Text<'_, '_> {
         }
         if let Some(timeout) = elem.timeout {
             self.word(" timeout ");
-            datatype::push_time(self.out, timeout, false);
+            datatype::push_time(self.out, timeout, self.style.numeric_time);
         }
         if let Some(left) = elem.expiration.filter(|_| !self.style.stateless) {
             self.word(" expires ");
-            datatype::push_time(self.out, left, false);
+            datatype::push_time(self.out, left, self.style.numeric_time);
         }
         if let Some(comment) = &elem.comment {
             let _ = write!(self.out, " comment \"{comment}\"");
@@ -407,7 +407,7 @@ impl Text<'_, '_> {
                     _ if stateless => {}
                     Some(ago) => {
                         self.word(" used ");
-                        datatype::push_time(self.out, *ago, false);
+                        datatype::push_time(self.out, *ago, self.style.numeric_time);
                     }
                     None => self.word(" used never"),
                 }
@@ -510,7 +510,7 @@ impl Text<'_, '_> {
                 self.expr(key);
                 if let Some(timeout) = timeout {
                     self.word(" timeout ");
-                    datatype::push_time(self.out, *timeout, false);
+                    datatype::push_time(self.out, *timeout, self.style.numeric_time);
                 }
                 for statement in statements {
                     self.word(" ");
