@@ -10,8 +10,8 @@
 //! - Privilege: CAP_NET_ADMIN.
 
 mod args;
-mod kernel;
-mod names;
+pub(crate) mod kernel;
+pub(crate) mod names;
 mod show;
 
 use netkit_core::privilege::{Capability, missing};
