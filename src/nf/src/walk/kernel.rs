@@ -35,6 +35,8 @@ pub struct Link {
     pub group: u32,
     /// IFF_LOOPBACK
     pub loopback: bool,
+    /// ifindex of the bridge, bond or VRF it belongs to; 0 for none.
+    pub master: u32,
     /// It is a bridge, so what comes in by it came in by a port of it.
     pub bridge: bool,
 }
@@ -254,7 +256,7 @@ impl Netlink {
             let read = |message: netkit_nl::Message<'_>| {
                 let header = LinkHeader::read(message.payload)?;
                 let attrs = message.attrs(LinkHeader::LENGTH);
-                // IFLA_IFNAME 3, IFLA_LINKINFO 18 with IFLA_INFO_KIND 1, IFLA_GROUP 27
+                // IFLA_IFNAME 3, IFLA_MASTER 10, IFLA_LINKINFO 18 with IFLA_INFO_KIND 1, IFLA_GROUP 27
                 let info = attrs.find(18).and_then(|info| info.nested().find(1)).map(|kind| kind.text());
                 Some(Link {
                     index: u32::try_from(header.index).ok()?,
@@ -262,6 +264,7 @@ impl Netlink {
                     kind: header.arp,
                     group: attrs.find(27).and_then(|attr| attr.u32()).unwrap_or(0),
                     loopback: header.flags & 0x8 != 0,
+                    master: attrs.find(10).and_then(|attr| attr.u32()).unwrap_or(0),
                     bridge: info.as_deref() == Some("bridge"),
                 })
             };

@@ -16,6 +16,9 @@ mod xt;
 mod xt_match;
 mod xt_target;
 
+#[cfg(test)]
+mod tests;
+
 pub use base::percent;
 pub use kernel::{Kernel, Netlink};
 pub use packet::{Packet, State};
@@ -234,6 +237,11 @@ pub struct Report {
     pub input: Option<String>,
 }
 
+/// Rules that one play may look at, and all plays together: far more than any ruleset of ours needs, and an end for
+/// one that leads in circles.
+const MOST_RULES: usize = 500_000;
+/// See [`MOST_RULES`].
+const MOST_RULES_IN_ALL: usize = 8_000_000;
 /// Ways that are played because of chance.
 const MOST_OUTCOMES: usize = 512;
 /// Ways that are played because of undecided rules.
@@ -262,6 +270,7 @@ pub fn walk(rules: &Rules<'_>, kernel: &dyn Kernel, question: &Question) -> Resu
     let mut pending: Vec<Vec<usize>> = vec![Vec::new()];
     let mut supposed: Vec<Vec<usize>> = Vec::new();
     let mut played = 0;
+    let mut left = MOST_RULES_IN_ALL;
     let mut suppositions: Vec<(Vec<String>, Outcome)> = Vec::new();
     loop {
         let (given, is_supposed) = match (pending.pop(), supposed.is_empty()) {
@@ -271,15 +280,23 @@ pub fn walk(rules: &Rules<'_>, kernel: &dyn Kernel, question: &Question) -> Resu
         };
         played += 1;
         let most = if is_supposed { MOST_OUTCOMES + MOST_SUPPOSED } else { MOST_OUTCOMES };
-        if played > most || (is_supposed && suppositions.len() >= MOST_SUPPOSED) {
+        if left == 0 || played > most || (is_supposed && suppositions.len() >= MOST_SUPPOSED) {
             report.truncated = true;
             if is_supposed {
                 break;
             }
             continue;
         }
-        let mut walk = Walk::new(rules, kernel, &start, Script::new(&given));
+        let budget = MOST_RULES.min(left);
+        let mut walk = Walk::new(rules, kernel, &start, Script::new(&given), budget);
         let outcome = walk.run();
+        left -= budget - walk.budget;
+        let given_up = walk.budget == 0;
+        if given_up {
+            report.truncated = true;
+            pending.clear();
+            supposed.clear();
+        }
         let taken = walk.script.taken;
         for note in walk.notes {
             if !report.notes.contains(&note) {
@@ -288,7 +305,7 @@ pub fn walk(rules: &Rules<'_>, kernel: &dyn Kernel, question: &Question) -> Resu
         }
         let flips = taken.iter().filter(|choice| choice.kind == Kind::Unknown && choice.pick > 0).count();
         // Everything that was open beyond what was given is played the other way too.
-        for (index, choice) in taken.iter().enumerate().skip(given.len()) {
+        for (index, choice) in taken.iter().enumerate().skip(if given_up { taken.len() } else { given.len() }) {
             for pick in (0..choice.options).rev().filter(|pick| *pick != choice.pick) {
                 let mut other: Vec<usize> = taken.iter().take(index).map(|choice| choice.pick).collect();
                 other.push(pick);

@@ -132,7 +132,7 @@ impl Walk<'_> {
             chain: chain.name.clone(),
             number: 0,
         };
-        for message in dump.messages() {
+        for message in netkit_nl::Messages::new(&dump) {
             let Some(rule) = NftRule::read(&message) else { continue };
             at.number += 1;
             if self.spend() {

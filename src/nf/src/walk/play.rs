@@ -16,9 +16,6 @@ pub(super) const FORWARD: u8 = 2;
 pub(super) const OUTPUT: u8 = 3;
 pub(super) const POSTROUTING: u8 = 4;
 
-/// Rules looked at in one play before it is given up: far more than any table has.
-const MOST_RULES: usize = 4_000_000;
-
 /// Why a play has a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -161,6 +158,17 @@ impl Start {
                 Some(link) => notes.push(format!("it comes in by {}, which leads to {}", link.name, packet.source)),
             }
         }
+        if let Some(port) = input.take_if(|link| link.master != 0) {
+            // The network layer sees what the port belongs to.
+            let master = kernel.link(port.master);
+            notes.push(format!(
+                "{} is a port of {}, which is what rules see",
+                port.name,
+                master.as_ref().map_or("?", |link| &link.name)
+            ));
+            input = master.or(Some(port));
+        }
+        notes.extend(besides(kernel, &packet, input.as_ref()));
         let mut entry = None;
         if !matches!(question.state, Some(State::New | State::Invalid | State::Untracked)) {
             match kernel.connection(&packet) {
@@ -200,6 +208,39 @@ impl Start {
     }
 }
 
+/// What else may have a hand in it, beyond what rules show.
+fn besides(kernel: &dyn Kernel, packet: &Packet, input: Option<&Link>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (link, who) in [("cilium_host", "Cilium"), ("bpfin.cali", "Calico")] {
+        if kernel.link_named(link).is_some() {
+            notes.push(format!("{who} has eBPF programs here, which may take packets before any rule sees them"));
+        }
+    }
+    if let Some(bridge) = input.filter(|link| link.bridge) {
+        let towards = RouteQuestion {
+            destination: packet.destination,
+            source: None,
+            input: 0,
+            output: 0,
+            mark: 0,
+            flow: (0, None, None),
+            uid: None,
+        };
+        let near = kernel
+            .route(&towards)
+            .is_ok_and(|route| route.kind == rtn::UNICAST && route.output == bridge.index && route.gateway.is_none());
+        let file = if packet.source.is_ipv4() { "bridge-nf-call-iptables" } else { "bridge-nf-call-ip6tables" };
+        if near {
+            let value = kernel.sysctl(&format!("bridge/{file}")).unwrap_or_else(|| "not there".to_owned());
+            notes.push(format!(
+                "source and destination are on the bridge {}: frames between them meet rules only with {file} 1 (it is {value})",
+                bridge.name
+            ));
+        }
+    }
+    notes
+}
+
 /// How a table leaves the packet, unless it goes on.
 pub(super) struct End {
     pub(super) verdict: Verdict,
@@ -236,7 +277,13 @@ pub(super) struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    pub(super) fn new(rules: &'w Rules<'w>, kernel: &'w dyn Kernel, start: &Start, script: Script<'w>) -> Walk<'w> {
+    pub(super) fn new(
+        rules: &'w Rules<'w>,
+        kernel: &'w dyn Kernel,
+        start: &Start,
+        script: Script<'w>,
+        budget: usize,
+    ) -> Walk<'w> {
         Walk {
             rules,
             kernel,
@@ -250,7 +297,7 @@ impl<'w> Walk<'w> {
             route: None,
             steps: Vec::new(),
             notes: Vec::new(),
-            budget: MOST_RULES,
+            budget,
             decider: None,
         }
     }
@@ -435,8 +482,11 @@ impl<'w> Walk<'w> {
         };
         let mut tracked = !matches!(hook, PREROUTING | OUTPUT) || self.connection.seen;
         let mut translated = nat_at.is_none();
-        let (nat, mut filters): (Vec<Base>, Vec<Base>) = bases.into_iter().partition(|base| base.is_nat);
-        self.order(&mut filters);
+        let (mut nat, mut filters): (Vec<Base>, Vec<Base>) = bases.into_iter().partition(|base| base.is_nat);
+        self.order(&mut filters, "");
+        if self.asks_nat() {
+            self.order(&mut nat, " nat");
+        }
         for base in &filters {
             if !tracked && base.priority >= CONNTRACK {
                 tracked = true;
@@ -458,16 +508,17 @@ impl<'w> Walk<'w> {
     }
 
     /// Legacy and native chains at one priority: which was hooked in first does not show anywhere, so both are played.
-    fn order(&mut self, filters: &mut [Base]) {
+    fn order(&mut self, filters: &mut [Base], what: &str) {
         let native = |base: &Base| matches!(base.place, super::Place::Native(_));
         let mixed = filters
             .iter()
             .any(|one| native(one) && filters.iter().any(|other| !native(other) && other.priority == one.priority));
         if mixed {
             let hook = self.hook_name();
-            self.notes.push(format!("{hook}: legacy and nf_tables hook in at one priority; shown is legacy first"));
+            self.notes
+                .push(format!("{hook}{what}: legacy and nf_tables hook in at one priority; shown is legacy first"));
         }
-        if mixed && self.suppose(format!("{} in {}", super::ORDER, self.hook_name())) {
+        if mixed && self.suppose(format!("{} in {}{what}", super::ORDER, self.hook_name())) {
             filters.sort_by_key(|base| (base.priority, !native(base)));
         }
     }
@@ -490,6 +541,11 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
+    /// Whether rules are asked how to translate: not for what conntrack knows already.
+    fn asks_nat(&self) -> bool {
+        matches!(self.connection.state, State::New | State::Related) && self.connection.entry.is_none()
+    }
+
     /// Address translation: rules are asked for the first packet of a connection, once for each end of it; afterwards
     /// what they said holds.
     fn translate(&mut self, nat: &[Base]) -> Result<(), End> {
@@ -498,8 +554,7 @@ impl<'w> Walk<'w> {
         if !self.connection.seen || matches!(self.connection.state, State::Untracked | State::Invalid) {
             return Ok(());
         }
-        let asked = matches!(self.connection.state, State::New | State::Related);
-        if asked && self.connection.entry.is_none() {
+        if self.asks_nat() {
             let done = if destination { self.connection.destination_done } else { self.connection.source_done };
             if done {
                 return Ok(());

@@ -43,14 +43,15 @@ type Cache<K, V> = RefCell<HashMap<K, V>>;
 
 /// nf_tables behind one socket.
 pub struct Native {
-    socket: RefCell<Socket>,
+    /// None for a recording.
+    socket: Option<RefCell<Socket>>,
     /// Tables of the families a packet of IP can meet.
     pub tables: Vec<NftTable>,
     /// Their chains.
     pub chains: Vec<NftChain>,
     /// By family, table and name.
     index: HashMap<(u8, String, String), usize>,
-    read: Cache<usize, Rc<Dump>>,
+    read: Cache<usize, Rc<[u8]>>,
     keys: Cache<(u8, String, String), usize>,
 }
 
@@ -66,10 +67,16 @@ impl Native {
         tables.extend(dump.messages().filter_map(|message| NftTable::read(&message)));
         let dump = socket.dump(&request(subsystem::NFTABLES, command::GET_CHAIN, flags::DUMP, 0))?;
         let chains: Vec<NftChain> = dump.messages().filter_map(|message| NftChain::read(&message)).collect();
-        let key = |(index, chain): (usize, &NftChain)| ((chain.family, chain.table.clone(), chain.name.clone()), index);
-        let index = chains.iter().enumerate().map(key).collect();
+        let index = index(&chains);
         let (read, keys) = (RefCell::default(), RefCell::default());
-        Ok(Native { socket: RefCell::new(socket), tables, chains, index, read, keys })
+        Ok(Native { socket: Some(RefCell::new(socket)), tables, chains, index, read, keys })
+    }
+
+    /// A recording: chains, and for each of them the messages with its rules. Sets are asked of the kernel's stand-in.
+    pub fn recorded(tables: Vec<NftTable>, chains: Vec<NftChain>, rules: Vec<Vec<u8>>) -> Native {
+        let index = index(&chains);
+        let read = rules.into_iter().map(Rc::from).enumerate().collect();
+        Native { socket: None, tables, chains, index, read: RefCell::new(read), keys: RefCell::default() }
     }
 
     /// Index of a chain.
@@ -78,11 +85,11 @@ impl Native {
     }
 
     /// The rules of a chain; empty when they cannot be read.
-    pub fn rules(&self, chain: usize) -> Option<Rc<Dump>> {
+    pub fn rules(&self, chain: usize) -> Option<Rc<[u8]>> {
         if let Some(known) = self.read.borrow().get(&chain) {
             return Some(Rc::clone(known));
         }
-        let dump = Rc::new(self.dump(chain)?);
+        let dump: Rc<[u8]> = Rc::from(self.dump(chain)?.bytes());
         self.read.borrow_mut().insert(chain, Rc::clone(&dump));
         Some(dump)
     }
@@ -93,7 +100,7 @@ impl Native {
         let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, found.family)
             .text(attribute::RULE_TABLE, &found.table)
             .text(attribute::RULE_CHAIN, &found.name);
-        self.socket.borrow_mut().dump(&ask).ok()
+        self.socket.as_ref()?.borrow_mut().dump(&ask).ok()
     }
 
     /// Octets of a set's key.
@@ -105,7 +112,7 @@ impl Native {
         let ask = request(subsystem::NFTABLES, command::GET_SET, 0, family)
             .text(attribute::SET_TABLE, table)
             .text(attribute::SET_NAME, set);
-        let answer = self.socket.borrow_mut().exchange(&ask).ok()?;
+        let answer = self.socket.as_ref()?.borrow_mut().exchange(&ask).ok()?;
         let length = usize::try_from(NftSet::read(&answer.messages().next()?)?.key_length).ok()?;
         self.keys.borrow_mut().insert(key, length);
         Some(length)
@@ -118,7 +125,7 @@ impl Native {
         let ask = request(subsystem::NFTABLES, command::GET_ELEMENT, flags::DUMP, family)
             .text(attribute::ELEMENTS_TABLE, table)
             .text(attribute::ELEMENTS_SET, set);
-        let Ok(dump) = self.socket.borrow_mut().dump(&ask) else { return };
+        let Some(Ok(dump)) = self.socket.as_ref().map(|socket| socket.borrow_mut().dump(&ask)) else { return };
         for message in dump.messages() {
             for element in Element::read_all(&message) {
                 each(&element);
@@ -134,6 +141,11 @@ impl Native {
         });
         drops
     }
+}
+
+fn index(chains: &[NftChain]) -> HashMap<(u8, String, String), usize> {
+    let key = |chain: &NftChain| (chain.family, chain.table.clone(), chain.name.clone());
+    chains.iter().enumerate().map(|(index, chain)| (key(chain), index)).collect()
 }
 
 /// Where a base chain's rules lie.
