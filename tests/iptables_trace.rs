@@ -3,6 +3,7 @@
 
 mod scenarios;
 mod stage;
+mod views;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -28,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
     }
     trials.push(trial("iptables_trace::native", || play("nft", NATIVE)));
     trials.push(trial("iptables_trace::mixed", || play("nft", MIXED)));
+    trials.extend(views::trials());
     trials
 }
 

@@ -173,8 +173,8 @@ impl Drop for Stage {
     }
 }
 
-/// A thread in a namespace.
-fn inside<T: Send>(space: &File, work: impl FnOnce() -> Result<T, Stop> + Send) -> Result<T, Stop> {
+/// Runs something in a thread in a namespace.
+pub fn inside<T: Send>(space: &File, work: impl FnOnce() -> Result<T, Stop> + Send) -> Result<T, Stop> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             setns(space, CloneFlags::CLONE_NEWNET).map_err(|errno| Stop::Fail(format!("setns: {errno}")))?;
@@ -235,7 +235,7 @@ impl Stage {
         command
     }
 
-    fn space(&self, place: Place) -> Result<&File, Stop> {
+    pub fn space(&self, place: Place) -> Result<&File, Stop> {
         if place == Place::Host {
             return Ok(&self.host);
         }

@@ -94,12 +94,22 @@ fn comment(rule: &Rule<'_>) -> Option<String> {
     Fields(&found.data).text(0, 256).map(std::borrow::Cow::into_owned)
 }
 
-pub(crate) fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
-    let mut tallies: BTreeMap<(&'static str, &'static str, &'static str), Tally> = BTreeMap::new();
-    let mut notes = Vec::new();
-    let mut nothing = true;
-    let mut services = 0_u64;
-    let mut policies = Vec::new();
+/// By owner, backend and family.
+type Tallies = BTreeMap<(&'static str, &'static str, &'static str), Tally>;
+
+/// Everything that is known of owners.
+struct Survey {
+    tallies: Tallies,
+    /// Chains of services.
+    services: u64,
+    notes: Vec<String>,
+    /// Nothing at all could be read.
+    nothing: bool,
+}
+
+fn survey(request: &Request) -> Survey {
+    let mut tallies = Tallies::new();
+    let (mut notes, mut nothing, mut services) = (Vec::new(), true, 0);
     for family in [Family::Ipv4, Family::Ipv6] {
         let mut unread = Vec::new();
         let raws = views::raw_tables(request, family, &mut unread);
@@ -110,8 +120,22 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
                 notes.push(note.clone());
             }
         }
-        tally(&rules, family, &mut tallies, &mut services, &mut policies);
+        tally(&rules, family, &mut tallies, &mut services);
     }
+    Survey { tallies, services, notes, nothing }
+}
+
+/// What does not go together, one line each: said beside a list of both backends.
+pub(crate) fn say_findings(ctx: &mut Ctx, request: &Request) {
+    let Survey { tallies, services, .. } = survey(request);
+    let name = ctx.name.clone();
+    for finding in findings(&tallies, services) {
+        ctx.say(&format!("{name}: {finding}"));
+    }
+}
+
+pub(crate) fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
+    let Survey { tallies, services, notes, nothing } = survey(request);
     if nothing {
         return Err(views::refused(ctx, &notes.join("; ")));
     }
@@ -166,13 +190,7 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     Ok(Exit::OK)
 }
 
-fn tally(
-    rules: &Rules<'_>,
-    family: Family,
-    tallies: &mut BTreeMap<(&'static str, &'static str, &'static str), Tally>,
-    services: &mut u64,
-    policies: &mut Vec<String>,
-) {
+fn tally(rules: &Rules<'_>, family: Family, tallies: &mut Tallies, services: &mut u64) {
     let own = netkit_nf::nft::family::name(all::number(family));
     all::visit(rules, &mut |item| {
         // Tables of both families are seen twice.
@@ -183,12 +201,10 @@ fn tally(
         *services +=
             u64::from(item.number == 0 && (item.chain.starts_with("KUBE-SVC-") || item.chain.starts_with("service-")));
         match &item.what {
-            What::Head(head) => {
-                // The chains of the kernel's own belong to nobody.
+            // Chains of the kernel's own belong to nobody.
+            What::Head(_) => {
                 if let Some(name) = found {
                     tallies.entry((name, item.backend, item.family)).or_default().chains += 1;
-                } else if head.drops == Some(true) {
-                    policies.push(item.place());
                 }
             }
             _ => {
@@ -201,7 +217,7 @@ fn tally(
 }
 
 /// What does not go together, and who bypasses the packet filter.
-fn findings(tallies: &BTreeMap<(&'static str, &'static str, &'static str), Tally>, services: u64) -> Vec<String> {
+fn findings(tallies: &Tallies, services: u64) -> Vec<String> {
     let mut findings = Vec::new();
     let has = |name: &str, backend: &str| {
         tallies.keys().any(|(owner, found, _)| *owner == name && (backend.is_empty() || *found == backend))

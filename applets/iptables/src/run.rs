@@ -13,7 +13,7 @@ use netkit_sys::{ipset, xtables};
 
 use crate::args::{self, Action, Backend, Request, Selection};
 use crate::backend::{self, Head, Nft, Trouble, View};
-use crate::views;
+use crate::{owners, views};
 
 /// The version whose output is followed.
 const PEER: &str = "1.8.11";
@@ -114,6 +114,9 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     if ["legacy", "nf_tables"].iter().all(|backend| printer.backends.contains(backend)) {
         let name = &ctx.name;
         ctx.say(&format!("{name}: both backends hold rules, and a packet passes both; legacy is shown first"));
+        if request.backend == Backend::All {
+            owners::say_findings(ctx, request);
+        }
     }
     if only.is_some() && !printer.found {
         return Err(Error::new(Exit(1), "No chain/target/match by that name."));
