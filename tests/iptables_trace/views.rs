@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::scenarios::{self, KUBE_NFT};
-use super::stage::{Packet, Place, Stage, inside, output};
+use super::stage::{Packet, Place, Seen, Stage, inside, output};
 use crate::lab::{self, Stop, TempDir, same, tool, trial};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -93,13 +93,11 @@ fn services() -> Result<(), Stop> {
         expect(said.status == Some(1), "status 1 without endpoints")?;
         let said = netkit(&stage, &["--svc", "10.96.0.20:54"])?;
         expect(said.status == Some(1) && said.err.contains("10.96.0.20:54"), "an unknown service is named")?;
-        // One packet is counted on the way of one endpoint.
-        stage.send(
-            Place::Pod,
-            &Packet::parse("udp 10.1.0.2:43000 -> 10.96.0.20:53")?,
-            None,
-            Duration::from_millis(500),
-        )?;
+        // One packet is counted on the way of one endpoint; each backend gets a connection of its own.
+        let port = if backend == "nft" { 43_000 } else { 43_001 };
+        let packet = Packet::parse(&format!("udp 10.1.0.2:{port} -> 10.96.0.20:53"))?;
+        let seen = stage.send(Place::Pod, &packet, None, Duration::from_millis(500))?;
+        expect(matches!(seen, Seen::Received { .. }), &format!("{backend}: {seen:?}"))?;
         let report = json(&stage, &["--svc", "10.96.0.20"])?;
         let packets = report["services"][0]["endpoints"].as_array().into_iter().flatten();
         let sum: u64 = packets.filter_map(|endpoint| endpoint["packets"].as_u64()).sum();
