@@ -18,6 +18,7 @@ mod host_nslookup;
 mod image;
 mod ip_diff;
 mod iptables;
+mod iptables_trace;
 mod jq_cases;
 mod jq_cli;
 mod jq_diff;
@@ -47,6 +48,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(iptables::trials());
+    trials.extend(iptables_trace::trials());
     trials.extend(jq_cli::trials());
     trials.extend(jq_diff::trials());
     trials.extend(ip_diff::trials());

@@ -173,7 +173,8 @@ fn run(dir: &Path, script: &str) -> Result<String, Stop> {
 
 fn rules(ruleset: &Ruleset) -> Result<(), Stop> {
     let (text, count) = file(ruleset);
-    let lines: Vec<String> = OPTIONS.iter().map(|options| format!("{options} list ruleset").trim().to_owned()).collect();
+    let lines: Vec<String> =
+        OPTIONS.iter().map(|options| format!("{options} list ruleset").trim().to_owned()).collect();
     let found = both(&text, &lines)?;
     for (line, (peer, ours)) in lines.iter().zip(&found) {
         if peer.lines().count() < count {
@@ -223,7 +224,9 @@ fn corrected() -> Result<(), Stop> {
 }
 
 fn refused() -> Result<(), Stop> {
-    for line in ["add table x", "flush ruleset", "delete table ip t", "-f /dev/null", "-i", "monitor", "insert rule t c drop"] {
+    for line in
+        ["add table x", "flush ruleset", "delete table ip t", "-f /dev/null", "-i", "monitor", "insert rule t c drop"]
+    {
         let mut command = Command::new(lab::netkit());
         command.arg("nft").args(line.split_whitespace());
         let output = lab::run(&mut command, LIMIT)?;

@@ -5,6 +5,8 @@ use netkit_core::{Error, Exit};
 use netkit_nf::Family;
 use netkit_nf::list::Format;
 
+use crate::views;
+
 /// Which backend to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -55,6 +57,8 @@ pub(crate) struct Request {
     /// `-c` of iptables-save
     pub(crate) counters: bool,
     pub(crate) netns: Option<String>,
+    /// What goes beyond the peer.
+    pub(crate) options: views::Options,
 }
 
 /// The verbs that change something, in every spelling (iptables(8), COMMANDS).
@@ -168,6 +172,7 @@ impl Request {
             line_numbers: false,
             counters: false,
             netns: None,
+            options: views::Options::default(),
         }
     }
 }
@@ -233,6 +238,14 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
             Some((option, value)) if option.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
             _ => (option, None),
         };
+        // Of the views iptables-save has only the form of its output.
+        if !saving || option == "--json" {
+            let value = || glued.clone().map_or_else(|| words.value(&option), Ok);
+            if let Some(taken) = request.options.take(&option, value) {
+                taken?;
+                continue;
+            }
+        }
         let short = if option.starts_with("--") { short_of(&option, saving) } else { Some(option.as_str()) };
         let Some(short) = short else {
             return Err(Error::usage(format!("unknown option \"{}\"", printable(&option))));
@@ -243,12 +256,13 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
         return Ok(request);
     }
     // The peer wants a command; a list is what the name of this tool says.
-    if state.command.is_none() && name != "iptables-list" {
+    if state.command.is_none() && name != "iptables-list" && !request.options.has_view() {
         return Err(Error::usage("no command specified"));
     }
     if let (Some("-S"), Some(option)) = (state.command, state.options.first()) {
         return Err(Error::usage(format!("Illegal option `{option}' with this command")));
     }
+    request.options.check()?;
     Ok(request)
 }
 

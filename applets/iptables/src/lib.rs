@@ -9,13 +9,24 @@
 //!   /proc/net/ip_tables_names. No lock is taken, no module loaded, no table made.
 //! - Privilege: CAP_NET_ADMIN for everything but the names of the backends.
 
+mod all;
 mod args;
 mod backend;
-mod nft;
+mod diff;
+mod drops;
 mod element;
+mod hits;
 mod ipset;
+mod ipvs;
+mod json;
 mod names;
+mod nft;
+mod owners;
 mod run;
+mod svc;
+mod svc_nft;
+mod trace;
+mod views;
 
 use netkit_core::privilege::Capability;
 use netkit_core::{Applet, Flag, Group, flag};
@@ -25,7 +36,9 @@ const fn entry(name: &'static str, aliases: &'static [&'static str], purpose: &'
         name,
         aliases,
         purpose,
-        usage: "[-t TABLE] -L|-S [CHAIN [N]] [-n] [-v] [-x] [--line-numbers]",
+        usage: "[-t TABLE] -L|-S [CHAIN [N]] [-n] [-v] [-x] [--line-numbers]\n\
+                --trace 'PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT] [WORD VALUE]...' [-i IF] [--from WHERE] [--state STATE]\n\
+                --svc NAME|IP[:PORT]\n--drops\n--hits SECONDS\n--diff FILE\n--owners",
         group: Group::Kernel,
         flags: LIST_FLAGS,
         capability: Some(Capability::NetAdmin),
@@ -87,6 +100,20 @@ const LIST_FLAGS: &[Flag] = &[
     flag("-w", "[SECONDS]", "without effect: no lock is needed to read"),
     flag("-V", "", "version and backend"),
     flag("--backend", "NAME", "auto, legacy, nft or all"),
+    flag(
+        "--trace",
+        "PACKET",
+        "walk a packet through all hooks of both backends: 0 it passes, 1 it does not, 3 undecided",
+    ),
+    flag("-i", "IF", "with --trace: where the packet comes in"),
+    flag("--from", "WHERE", "with --trace: pod, host or outside"),
+    flag("--state", "STATE", "with --trace: NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED"),
+    flag("--svc", "NAME|IP[:PORT]", "a service's endpoints with weight and packets"),
+    flag("--drops", "", "whatever can drop or reject, by packets"),
+    flag("--hits", "SECONDS", "rules whose counters moved meanwhile"),
+    flag("--diff", "FILE", "what differs from a saved dump: 0 nothing, 1 something"),
+    flag("--owners", "", "who wrote which rules, and what does not go together"),
+    flag("--json", "", "any of these, or -L and -S, as JSON"),
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 
@@ -106,6 +133,7 @@ const SAVE_FLAGS: &[Flag] = &[
     flag("-M", "PROGRAM", "without effect: no module is loaded"),
     flag("-V", "", "version and backend"),
     flag("--backend", "NAME", "auto, legacy, nft or all"),
+    flag("--json", "", "as JSON"),
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 

@@ -14,6 +14,7 @@ use netkit_sys::{ipset, xtables};
 use crate::args::{self, Action, Backend, Request, Selection};
 use crate::backend::{self, Head, Nft, Trouble, View};
 use crate::names;
+use crate::{owners, views};
 
 /// The version whose output is followed.
 const PEER: &str = "1.8.11";
@@ -43,6 +44,14 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     }
     if let Some(target) = &request.netns {
         netkit_sys::netns::enter(target)?;
+    }
+    if let Some(view) = &request.options.view {
+        wanted(request)?;
+        return views::run(ctx, request, view);
+    }
+    if request.options.json && request.action != Action::Version {
+        wanted(request)?;
+        return views::run_json(ctx, request);
     }
     let (legacy, nft) = backends(request);
     if request.action == Action::Version {
@@ -112,6 +121,9 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     if ["legacy", "nf_tables"].iter().all(|backend| printer.backends.contains(backend)) {
         let name = &ctx.name;
         ctx.say(&format!("{name}: both backends hold rules, and a packet passes both; legacy is shown first"));
+        if request.backend == Backend::All {
+            owners::say_findings(ctx, request);
+        }
     }
     if only.is_some() && !printer.found {
         return Err(Error::new(Exit(1), "No chain/target/match by that name."));
@@ -192,7 +204,7 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
 }
 
 /// The name of an IP set, each asked for once.
-fn set_name(index: u16) -> Option<String> {
+pub(crate) fn set_name(index: u16) -> Option<String> {
     static KNOWN: Mutex<BTreeMap<u16, Option<String>>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.entry(index).or_insert_with(|| ipset::name(index).ok().flatten()).clone()

@@ -13,5 +13,6 @@ pub mod nft;
 pub mod save;
 #[cfg(test)]
 mod tests;
+pub mod walk;
 
 pub use model::{Counters, Extension, Family, Header, Interface, Policy, Rule, Target, Verdict};

@@ -10,8 +10,8 @@
 //! - Privilege: CAP_NET_ADMIN.
 
 mod args;
-mod kernel;
-mod names;
+pub(crate) mod kernel;
+pub(crate) mod names;
 mod show;
 
 use netkit_core::privilege::{Capability, missing};
@@ -32,7 +32,8 @@ pub(crate) fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let request = args::parse(&words)?;
     match &request.action {
         Action::Help => {
-            let page = crate::APPLETS.iter().find(|applet| applet.name == "nft").map(front::help_page).unwrap_or_default();
+            let page =
+                crate::APPLETS.iter().find(|applet| applet.name == "nft").map(front::help_page).unwrap_or_default();
             ctx.stdout.write_all(page.as_bytes())?;
             return Ok(Exit::OK);
         }
