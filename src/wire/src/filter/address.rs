@@ -23,12 +23,7 @@ const ADDRESSES: &str = "addresses other than 802.11 MAC addresses";
 
 impl Gen<'_> {
     /// Joins what `one` makes for the source and for the destination, as the direction wants it.
-    pub(super) fn directed(
-        &mut self,
-        dir: Dir,
-        what: &str,
-        one: &mut dyn FnMut(&mut Self, bool) -> Made,
-    ) -> Made {
+    pub(super) fn directed(&mut self, dir: Dir, what: &str, one: &mut dyn FnMut(&mut Self, bool) -> Made) -> Made {
         Ok(match dir {
             Dir::Src => one(self, true)?,
             Dir::Dst => one(self, false)?,
@@ -94,7 +89,8 @@ impl Gen<'_> {
             return Err(FilterError::new(text));
         }
         let mask = if prefix == 0 { 0 } else { u128::MAX << (128 - prefix.min(128)) };
-        let word = |value: u128, index: u32| u32::try_from(value >> (96 - 32 * index) & 0xffff_ffff).unwrap_or_default();
+        let word =
+            |value: u128, index: u32| u32::try_from(value >> (96 - 32 * index) & 0xffff_ffff).unwrap_or_default();
         let bits = u128::from(address);
         self.directed(dir, ADDRESSES, &mut |this, is_src| {
             let mut all = this.link_type(ETHER_IP6)?;
@@ -112,12 +108,12 @@ impl Gen<'_> {
         let node = (address & 0xff) << 8 | address >> 8 & 0xff;
         self.directed(dir, ADDRESSES, &mut |this, is_src| {
             let (short, long) = if is_src { (5, 17) } else { (3, 9) };
-            let forms = [(B, 0x02, 0x07, short), (H, 0x8102, 0xff07, short + 1), (B, 0x06, 0x07, long), (
-                H,
-                0x8106,
-                0xff07,
-                long + 1,
-            )];
+            let forms = [
+                (B, 0x02, 0x07, short),
+                (H, 0x8102, 0xff07, short + 1),
+                (B, 0x06, 0x07, long),
+                (H, 0x8106, 0xff07, long + 1),
+            ];
             let mut any: Option<Code> = None;
             for (size, flags, mask, at) in forms {
                 let header = this.masked(From::Net, 2, size, flags, mask);
@@ -174,6 +170,11 @@ impl Gen<'_> {
     pub(super) fn host_by_name(&mut self, name: &str, proto: Proto, dir: Dir) -> Made {
         let unknown = |tail: &str| FilterError::new(format!("unknown host '{name}'{tail}"));
         match proto {
+            Proto::Link if self.link != link::ETHERNET => {
+                return Err(FilterError::new(
+                    "only ethernet/FDDI/token ring/802.11/ATM LANE/Fibre Channel supports link-level host name",
+                ));
+            }
             Proto::Link => {
                 let address =
                     self.names.ether(name).ok_or_else(|| FilterError::new(format!("unknown ether host '{name}'")))?;
@@ -186,6 +187,9 @@ impl Gen<'_> {
             }
             _ => {}
         }
+        // Where the link layer says nothing of its payload there is no ARP.
+        let bare = self.type_field.is_none() && proto == Proto::Default;
+        let (proto4, proto6) = if bare { (Proto::Ip, Proto::Ip6) } else { (proto, proto) };
         let found = self.names.host(name);
         if found.is_empty() {
             return Err(unknown(""));
@@ -195,8 +199,8 @@ impl Gen<'_> {
             let one = match address {
                 IpAddr::V4(_) if proto == Proto::Ip6 => continue,
                 IpAddr::V6(_) if matches!(proto, Proto::Ip | Proto::Arp | Proto::Rarp) => continue,
-                IpAddr::V4(address) => self.host4((u32::from(address), u32::MAX), proto, dir, "host")?,
-                IpAddr::V6(address) => self.host6(address, 128, proto, dir, "host")?,
+                IpAddr::V4(address) => self.host4((u32::from(address), u32::MAX), proto4, dir, "host")?,
+                IpAddr::V6(address) => self.host6(address, 128, proto6, dir, "host")?,
             };
             any = Some(match any {
                 Some(any) => self.or(any, one),
@@ -222,9 +226,9 @@ impl Gen<'_> {
             }
             Proto::Default | Proto::Link => Err(FilterError::new("not a broadcast link")),
             Proto::Ip => {
-                let mask = self.netmask.ok_or_else(|| {
-                    FilterError::new("netmask not known, so 'ip broadcast' not supported")
-                })?;
+                let mask = self
+                    .netmask
+                    .ok_or_else(|| FilterError::new("netmask not known, so 'ip broadcast' not supported"))?;
                 let kind = self.link_type(ETHER_IP)?;
                 let zeroes = self.masked(From::Net, 16, W, 0, !mask);
                 let ones = self.masked(From::Net, 16, W, !mask, !mask);

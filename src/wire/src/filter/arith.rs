@@ -74,7 +74,17 @@ impl Gen<'_> {
                 list.extend(self.load_header_length());
                 list.extend([stmt(LD | MEM, at.cell), stmt(ALU | ADD | X, 0), stmt(MISC | TAX, 0)]);
             }
-            P::Link | P::Ip | P::Arp | P::Rarp | P::Atalk | P::Decnet | P::Lat | P::Sca | P::Moprc | P::Mopdl | P::Ip6
+            P::Link
+            | P::Ip
+            | P::Arp
+            | P::Rarp
+            | P::Atalk
+            | P::Decnet
+            | P::Lat
+            | P::Sca
+            | P::Moprc
+            | P::Mopdl
+            | P::Ip6
             | P::Icmp6 => match varying {
                 Some(cell) => list.extend([
                     stmt(LDX | MEM, cell),

@@ -40,7 +40,8 @@ impl Gen<'_> {
             too_large("VLAN tag", tag, 0xfff)?;
         }
         let outermost = self.vlans == 0 && !self.tunnelled && self.link_header.k == self.outer_header.k;
-        let tagged = if self.source == Source::Live && outermost { self.live_vlan(tag)? } else { self.written_vlan(tag)? };
+        let tagged =
+            if self.source == Source::Live && outermost { self.live_vlan(tag)? } else { self.written_vlan(tag)? };
         self.vlans = self.vlans.saturating_add(1);
         Ok(tagged)
     }
@@ -170,10 +171,8 @@ impl Gen<'_> {
         let four = self.geneve_over(false, network)?;
         let six = self.geneve_over(true, network)?;
         let any = self.or(four, six);
-        let mut list = vec![
-            stmt(ALU | ADD, self.payload.k.wrapping_add(self.net).wrapping_add(8)),
-            stmt(MISC | TAX, 0),
-        ];
+        let mut list =
+            vec![stmt(ALU | ADD, self.payload.k.wrapping_add(self.net).wrapping_add(8)), stmt(MISC | TAX, 0)];
         let kind = self.take_cell()?;
         list.extend([
             stmt(ALU | ADD, 2),
@@ -197,6 +196,8 @@ impl Gen<'_> {
             stmt(MISC | TAX, 0),
             stmt(STX, payload),
         ]);
+        // Block by block, the optimiser knows nothing of the cells that the jump above leaves alone.
+        self.unoptimizable = true;
         self.link = link::ETHERNET;
         self.tunnelled = true;
         let at = |cell| Offset { k: 0, cell: Some(cell) };
@@ -256,10 +257,9 @@ impl Gen<'_> {
     pub(super) fn interface(&mut self, index: u32) -> Made {
         match self.link {
             link::LINUX_SLL2 => Ok(self.equal(From::Link, 4, W, index)),
-            _ if self.from_file() => Err(FilterError::new(format!(
-                "ifindex not supported on {} when reading savefiles",
-                self.link_name()
-            ))),
+            _ if self.from_file() => {
+                Err(FilterError::new(format!("ifindex not supported on {} when reading savefiles", self.link_name())))
+            }
             _ => Ok(self.equal(From::Link, AD_IFINDEX, W, index)),
         }
     }

@@ -401,8 +401,7 @@ impl Flow {
             }
             ALU => self.arithmetic(stmt, holds, alter)?,
             MISC => {
-                let (atom, value) =
-                    if code & 0xf8 == TXA { (A_ATOM, holds[X_ATOM]) } else { (X_ATOM, holds[A_ATOM]) };
+                let (atom, value) = if code & 0xf8 == TXA { (A_ATOM, holds[X_ATOM]) } else { (X_ATOM, holds[A_ATOM]) };
                 self.store(stmt, holds, atom, value, alter);
             }
             _ => {}
@@ -471,9 +470,8 @@ impl Flow {
             }
         }
         if let Some(left) = left {
-            let result = compute(op, left, right).ok_or_else(|| {
-                FilterError::new(if op == DIV { "division by zero" } else { "modulus by zero" })
-            })?;
+            let result = compute(op, left, right)
+                .ok_or_else(|| FilterError::new(if op == DIV { "division by zero" } else { "modulus by zero" }))?;
             (stmt.code, stmt.k) = (LD | IMM, result);
             // Folding is a change of its own.
             self.rewrote();
@@ -488,8 +486,11 @@ impl Flow {
     /// Patterns of neighbours in a block, and comparisons whose result is known.
     fn peephole(&mut self, block: &mut Block, out: u32, holds: &[u32; ATOMS]) {
         let live: Vec<usize> = (0..block.stmts.len()).filter(|&at| code_at(block, at) != NOP).collect();
-        let Some(&first) = live.first() else { return };
-        let mut last = first;
+        if block.stmts.is_empty() {
+            return;
+        }
+        // The first of the list even if it was removed: one live statement behind it is not looked at.
+        let mut last = 0;
         let mut index = 0;
         while let Some(&here) = live.get(index) {
             // What an earlier pattern removed is gone.
@@ -668,7 +669,13 @@ fn atoms_used(code: u16, k: u32) -> u32 {
     }
     let cell = 1u32.checked_shl(k).filter(|_| k < 16).unwrap_or_default();
     match code & 7 {
-        RET => if code & 0x18 == 0x10 { A_BIT } else { 0 },
+        RET => {
+            if code & 0x18 == 0x10 {
+                A_BIT
+            } else {
+                0
+            }
+        }
         LD | LDX => match code & 0xe0 {
             IND => X_BIT,
             MEM => cell,

@@ -364,7 +364,7 @@ impl<'a> Gen<'a> {
             SAP_IPX => {
                 let sap = self.equal(From::Llc, 0, B, SAP_IPX);
                 let snap = self.snap(0, ETHER_IPX);
-                let either = self.or(snap, sap);
+                let either = self.or(sap, snap);
                 let llc = self.equal(From::Type, 0, H, 4);
                 let inside = self.and(llc, either);
                 let bare = self.equal(From::Type, 0, H, 1);

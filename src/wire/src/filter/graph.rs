@@ -159,7 +159,9 @@ pub(super) fn linear(blocks: &[Block], root: usize) -> Result<Program, FilterErr
         let mut start = vec![0usize; blocks.len()];
         let mut at = 0;
         for &id in &order {
-            let (Some(slot), Some(block), Some(far)) = (start.get_mut(id), blocks.get(id), far.get(id)) else { continue };
+            let (Some(slot), Some(block), Some(far)) = (start.get_mut(id), blocks.get(id), far.get(id)) else {
+                continue;
+            };
             *slot = at;
             at += live(&block.stmts).count() + 1 + usize::from(far[0]) + usize::from(far[1]);
         }

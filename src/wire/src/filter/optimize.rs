@@ -159,9 +159,7 @@ fn pull_up(flow: &mut Flow, id: usize, way: usize) {
     }
     let goal = flow.next(id, way);
     let belongs = |flow: &Flow, at: usize| {
-        at != NONE
-            && flow.next(at, way) == goal
-            && flow.dominating.get(at).is_some_and(|set| set.has(id))
+        at != NONE && flow.next(at, way) == goal && flow.dominating.get(at).is_some_and(|set| set.has(id))
     };
     // The slot that holds the first block of the chain which compares something else.
     let mut slot = (first, if flow.next(first, 1) == id { 1 } else { 0 });
@@ -216,7 +214,8 @@ fn intern(blocks: &mut [Block], root: usize) {
         let is_used = |id: usize| used.get(id).copied().unwrap_or_default();
         let mut stands_for = vec![NONE; blocks.len()];
         for (id, block) in blocks.iter().enumerate().rev().filter(|(id, _)| is_used(*id)) {
-            let twin = blocks.iter().enumerate().skip(id + 1).find(|(other, twin)| is_used(*other) && equal(block, twin));
+            let twin =
+                blocks.iter().enumerate().skip(id + 1).find(|(other, twin)| is_used(*other) && equal(block, twin));
             if let (Some((twin, _)), Some(slot)) = (twin, stands_for.get_mut(id)) {
                 *slot = twin;
             }

@@ -3,8 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::FilterError;
-use super::arith::Value;
 use super::address::{octets, promoted};
+use super::arith::Value;
 use super::code::*;
 use super::r#gen::{Gen, Made};
 use super::graph::Code;
@@ -178,11 +178,8 @@ impl Parser<'_, '_, '_> {
             if only_ids && !right.is_id {
                 return Err(self.syntax());
             }
-            let code = if is_and {
-                self.state.and(left.code, right.code)
-            } else {
-                self.state.or(left.code, right.code)
-            };
+            let code =
+                if is_and { self.state.and(left.code, right.code) } else { self.state.or(left.code, right.code) };
             left = Operand { code, quals: right.quals, is_id: only_ids };
         }
     }
@@ -191,7 +188,12 @@ impl Parser<'_, '_, '_> {
     fn may_be_id(&self) -> bool {
         matches!(
             self.token,
-            Token::Name(_) | Token::Ip4(_) | Token::Ip6(..) | Token::Ether(_) | Token::Arcnet(_) | Token::Number(_)
+            Token::Name(_)
+                | Token::Ip4(_)
+                | Token::Ip6(..)
+                | Token::Ether(_)
+                | Token::Arcnet(_)
+                | Token::Number(_)
                 | Token::Not
                 | Token::Op("(")
         )
@@ -244,10 +246,24 @@ impl Parser<'_, '_, '_> {
                 }
                 self.qualified(proto, true)
             }
-            Token::Name(_) | Token::Ip4(_) | Token::Ip6(..) | Token::Ether(_) | Token::Arcnet(_) if id => self.id(outer),
-            Token::Src | Token::Dst | Token::Wireless(_) | Token::Host | Token::Net | Token::Port | Token::PortRange
-            | Token::ProtoWord | Token::ProtoChain | Token::Gateway | Token::Broadcast | Token::Multicast | Token::Type
-            | Token::Subtype | Token::Direction => self.qualified(Proto::Default, false),
+            Token::Name(_) | Token::Ip4(_) | Token::Ip6(..) | Token::Ether(_) | Token::Arcnet(_) if id => {
+                self.id(outer)
+            }
+            Token::Src
+            | Token::Dst
+            | Token::Wireless(_)
+            | Token::Host
+            | Token::Net
+            | Token::Port
+            | Token::PortRange
+            | Token::ProtoWord
+            | Token::ProtoChain
+            | Token::Gateway
+            | Token::Broadcast
+            | Token::Multicast
+            | Token::Type
+            | Token::Subtype
+            | Token::Direction => self.qualified(Proto::Default, false),
             _ => {
                 let made = self.other()?;
                 Ok(Self::term(self.made(made)?))
@@ -614,7 +630,8 @@ impl Parser<'_, '_, '_> {
     }
 
     fn network4(&mut self, text: &str, mask: Option<&str>, prefix: u32, quals: Quals) -> Made {
-        let address = |text: &str| octets(text).ok_or_else(|| FilterError::new(format!("invalid IPv4 address '{text}'")));
+        let address =
+            |text: &str| octets(text).ok_or_else(|| FilterError::new(format!("invalid IPv4 address '{text}'")));
         let (number, _) = address(text)?;
         let mask = match mask {
             Some(words) => {
@@ -692,9 +709,21 @@ impl Parser<'_, '_, '_> {
     /// Primitives of one word, and those with a number of their own.
     fn other(&mut self) -> Parsed<Made> {
         let token = match &self.token {
-            Token::Less | Token::Greater | Token::Byte | Token::Inbound | Token::Outbound | Token::IfIndex
-            | Token::Vlan | Token::Mpls | Token::Pppoed | Token::Pppoes | Token::Geneve | Token::Llc | Token::Atm(..)
-            | Token::Ss7(..) | Token::Pf(..) => self.bump()?,
+            Token::Less
+            | Token::Greater
+            | Token::Byte
+            | Token::Inbound
+            | Token::Outbound
+            | Token::IfIndex
+            | Token::Vlan
+            | Token::Mpls
+            | Token::Pppoed
+            | Token::Pppoes
+            | Token::Geneve
+            | Token::Llc
+            | Token::Atm(..)
+            | Token::Ss7(..)
+            | Token::Pf(..) => self.bump()?,
             _ => return Err(self.syntax()),
         };
         Ok(match token {
@@ -772,11 +801,35 @@ impl Parser<'_, '_, '_> {
     /// A word of OpenBSD's packet filter.
     fn packet_filter(&mut self, word: &str, operand: u8) -> Parsed<FilterError> {
         const REASONS: [&str; 15] = [
-            "match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option",
-            "proto-cksum", "state-mismatch", "state-insert", "state-limit", "src-limit", "synproxy",
+            "match",
+            "bad-offset",
+            "fragment",
+            "short",
+            "normalize",
+            "memory",
+            "bad-timestamp",
+            "congestion",
+            "ip-option",
+            "proto-cksum",
+            "state-mismatch",
+            "state-insert",
+            "state-limit",
+            "src-limit",
+            "synproxy",
         ];
         const ACTIONS: [&str; 13] = [
-            "pass", "accept", "drop", "block", "scrub", "noscrub", "nat", "nonat", "binat", "nobinat", "rdr", "nordr",
+            "pass",
+            "accept",
+            "drop",
+            "block",
+            "scrub",
+            "noscrub",
+            "nat",
+            "nonat",
+            "binat",
+            "nobinat",
+            "rdr",
+            "nordr",
             "synproxy-drop",
         ];
         let name = match (self.token.clone(), operand) {
@@ -849,9 +902,7 @@ impl Parser<'_, '_, '_> {
                 Err(FilterError::new("unknown 802.11 type name").at(here))
             }
             (Token::Subtype, _) => Ok(only),
-            (_, Some(name)) if !known(&DIRECTIONS, &name) => {
-                Err(FilterError::new("unknown 802.11 direction").at(here))
-            }
+            (_, Some(name)) if !known(&DIRECTIONS, &name) => Err(FilterError::new("unknown 802.11 direction").at(here)),
             _ => Ok(FilterError::new("frame direction supported only with 802.11 headers")),
         }
     }
@@ -860,13 +911,43 @@ impl Parser<'_, '_, '_> {
 /// Subtypes of management, control and data frames of IEEE 802.11.
 const SUBTYPES: [&[&str]; 3] = [
     &[
-        "assocreq", "assoc-req", "assocresp", "assoc-resp", "reassocreq", "reassoc-req", "reassocresp", "reassoc-resp",
-        "probereq", "probe-req", "proberesp", "probe-resp", "beacon", "atim", "disassoc", "disassociation", "auth",
-        "authentication", "deauth", "deauthentication",
+        "assocreq",
+        "assoc-req",
+        "assocresp",
+        "assoc-resp",
+        "reassocreq",
+        "reassoc-req",
+        "reassocresp",
+        "reassoc-resp",
+        "probereq",
+        "probe-req",
+        "proberesp",
+        "probe-resp",
+        "beacon",
+        "atim",
+        "disassoc",
+        "disassociation",
+        "auth",
+        "authentication",
+        "deauth",
+        "deauthentication",
     ],
     &["ps-poll", "rts", "cts", "ack", "cf-end", "cf-end-ack"],
     &[
-        "data", "data-cf-ack", "data-cf-poll", "data-cf-ack-poll", "null", "cf-ack", "cf-poll", "cf-ack-poll", "qos-data",
-        "qos-data-cf-ack", "qos-data-cf-poll", "qos-data-cf-ack-poll", "qos", "qos-cf-poll", "qos-cf-ack-poll",
+        "data",
+        "data-cf-ack",
+        "data-cf-poll",
+        "data-cf-ack-poll",
+        "null",
+        "cf-ack",
+        "cf-poll",
+        "cf-ack-poll",
+        "qos-data",
+        "qos-data-cf-ack",
+        "qos-data-cf-poll",
+        "qos-data-cf-ack-poll",
+        "qos",
+        "qos-cf-poll",
+        "qos-cf-ack-poll",
     ],
 ];

@@ -36,8 +36,23 @@ impl Program {
 
 /// Facts of the kernel by offset from [`ANCILLARY`], in fours.
 const FACTS: [&str; 17] = [
-    "proto", "type", "ifidx", "nla", "nlan", "mark", "queue", "hatype", "rxhash", "cpu", "", "vlan_tci", "vlanp", "",
-    "pay_offset", "", "vlan_tpid",
+    "proto",
+    "type",
+    "ifidx",
+    "nla",
+    "nlan",
+    "mark",
+    "queue",
+    "hatype",
+    "rxhash",
+    "cpu",
+    "",
+    "vlan_tci",
+    "vlanp",
+    "",
+    "pay_offset",
+    "",
+    "vlan_tpid",
 ];
 
 fn words(at: usize, insn: &Insn) -> String {

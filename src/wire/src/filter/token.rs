@@ -149,8 +149,8 @@ impl<'a> Lexer<'a> {
 }
 
 const OPERATORS: [&str; 24] = [
-    ">=", "<=", "!=", "==", "<<", ">>", "&&", "||", "+", "-", "*", "/", "%", ":", "[", "]", "!", "<", ">", "(", ")", "&",
-    "|", "^",
+    ">=", "<=", "!=", "==", "<<", ">>", "&&", "||", "+", "-", "*", "/", "%", ":", "[", "]", "!", "<", ">", "(", ")",
+    "&", "|", "^",
 ];
 
 fn longest(text: &str) -> (usize, Result<Token, FilterError>) {
@@ -221,7 +221,10 @@ fn other(text: &str) -> (usize, Result<Token, FilterError>) {
     if text.starts_with('=') {
         return (1, Ok(Token::Op("=")));
     }
-    (text.chars().next().map_or(1, char::len_utf8), Err(FilterError::new("can't parse filter expression: syntax error")))
+    (
+        text.chars().next().map_or(1, char::len_utf8),
+        Err(FilterError::new("can't parse filter expression: syntax error")),
+    )
 }
 
 /// A letter or digit, then letters, digits, `-`, `_` and `.`, the last of which is no `-` or `_`.
@@ -230,7 +233,8 @@ fn word_length(bytes: &[u8]) -> usize {
         return 0;
     }
     let run = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte)).count();
-    let end = bytes.get(..run).and_then(|run| run.iter().rposition(|byte| *byte == b'.' || byte.is_ascii_alphanumeric()));
+    let end =
+        bytes.get(..run).and_then(|run| run.iter().rposition(|byte| *byte == b'.' || byte.is_ascii_alphanumeric()));
     end.map_or(1, |last| last + 1)
 }
 
@@ -383,9 +387,9 @@ pub(super) fn value(text: &str) -> Result<u32, FilterError> {
     };
     let mut number: u32 = 0;
     for digit in digits.chars() {
-        let digit = digit.to_digit(radix).ok_or_else(|| {
-            FilterError::new(format!("number {text} contains non-{kind} digit"))
-        })?;
+        let digit = digit
+            .to_digit(radix)
+            .ok_or_else(|| FilterError::new(format!("number {text} contains non-{kind} digit")))?;
         number = number
             .checked_mul(radix)
             .and_then(|number| number.checked_add(digit))

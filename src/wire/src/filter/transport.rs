@@ -189,8 +189,7 @@ impl Gen<'_> {
 
     pub(super) fn port_by_name(&mut self, name: &str, proto: Proto, dir: Dir) -> Made {
         Self::carrier(proto, "port")?;
-        let (port, real) =
-            self.port_number(name).ok_or_else(|| FilterError::new(format!("unknown port '{name}'")))?;
+        let (port, real) = self.port_number(name).ok_or_else(|| FilterError::new(format!("unknown port '{name}'")))?;
         let ip_proto = Self::agreed(real, proto, &format!("port '{name}'"))?;
         self.ports((port, port), ip_proto, dir, "ports")
     }
