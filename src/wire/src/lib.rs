@@ -3,3 +3,4 @@
 pub mod cursor;
 pub mod dns;
 pub mod filter;
+pub mod pcap;

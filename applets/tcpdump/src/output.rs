@@ -1,0 +1,110 @@
+//! Where packets go: text to stdout, records to a file.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use netkit_core::{Ctx, Error};
+use netkit_print::{Packet, Printer};
+use netkit_wire::pcap::{self, Record};
+
+use crate::args::{FAILURE, Mode, Opts};
+use crate::names;
+use crate::offline::reason;
+
+/// Text is handed on when it is this long.
+const FULL: usize = 1 << 16;
+
+/// The destination of packets.
+pub(crate) struct Output {
+    printer: Printer,
+    print: bool,
+    file: Option<(Box<dyn Write>, Vec<u8>)>,
+}
+
+impl Output {
+    pub(crate) fn new(ctx: &Ctx, opts: &Opts) -> Output {
+        let mut print = opts.print;
+        print.nano = opts.nano;
+        let mut printer = Printer::new(print);
+        printer.set_zone(names::zone(ctx));
+        if opts.print.numeric == 0 {
+            printer.set_resolver(Box::new(names::System::new()));
+        }
+        let shown = !opts.count_only && (opts.write.is_none() || opts.print_too);
+        Output { printer, print: shown && opts.mode == Mode::Text, file: None }
+    }
+
+    /// Opens the file of `-w` when the first link type is known.
+    pub(crate) fn begin(&mut self, ctx: &mut Ctx, opts: &Opts, link: u32, snaplen: u32) -> Result<(), Error> {
+        let Some(name) = &opts.write else { return Ok(()) };
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let sink: Box<dyn Write> = if name == "-" {
+            if ctx.stdout_is_terminal {
+                return Err(Error::new(
+                    FAILURE,
+                    "refusing to write binary packets to a terminal: redirect, or -w FILE",
+                )
+                .hint("kubectl exec -t turns line ends round and spoils a capture: leave -t away"));
+            }
+            std::mem::replace(&mut ctx.stdout, Box::new(io::sink()))
+        } else {
+            let file = File::create(name);
+            Box::new(file.map_err(|error| Error::new(FAILURE, format!("{name}: {}", reason(&error))))?)
+        };
+        let mut buffer = Vec::with_capacity(2 * FULL);
+        buffer.extend(pcap::file_header(link, snaplen, opts.nano));
+        self.file = Some((sink, buffer));
+        Ok(())
+    }
+
+    /// Prints or copies one packet.
+    pub(crate) fn packet(&mut self, ctx: &mut Ctx, opts: &Opts, record: &Record<'_>) -> Result<(), Error> {
+        if let Some((sink, buffer)) = &mut self.file {
+            buffer.extend(pcap::record_header(record, opts.nano));
+            buffer.extend_from_slice(record.data);
+            if buffer.len() >= FULL || opts.packet_buffered {
+                drain(sink, buffer)?;
+            }
+        }
+        if self.print {
+            let Record { link, seconds, nanos, data, length, .. } = *record;
+            self.printer.packet(&Packet { link, seconds, nanos, data, length });
+            if self.printer.out.len() >= FULL || opts.line_buffered || opts.packet_buffered {
+                self.text(ctx)?;
+                if opts.line_buffered || opts.packet_buffered {
+                    ctx.stdout.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, ctx: &mut Ctx) -> Result<(), Error> {
+        ctx.stdout.write_all(&self.printer.out)?;
+        self.printer.out.clear();
+        Ok(())
+    }
+
+    /// Hands on what is held back.
+    pub(crate) fn flush(&mut self, ctx: &mut Ctx) -> Result<(), Error> {
+        self.text(ctx)?;
+        if let Some((sink, buffer)) = &mut self.file {
+            drain(sink, buffer)?;
+            sink.flush()?;
+        }
+        Ok(())
+    }
+
+    /// The end of all packets.
+    pub(crate) fn finish(&mut self, ctx: &mut Ctx, _opts: &Opts) -> Result<(), Error> {
+        self.flush(ctx)
+    }
+}
+
+fn drain(sink: &mut Box<dyn Write>, buffer: &mut Vec<u8>) -> Result<(), Error> {
+    sink.write_all(buffer)?;
+    buffer.clear();
+    Ok(())
+}
