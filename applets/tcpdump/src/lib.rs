@@ -9,9 +9,13 @@
 //! - Privilege: none for files; CAP_NET_RAW for interfaces.
 
 mod args;
+mod filters;
+mod interfaces;
+mod live;
 mod names;
 mod offline;
 mod output;
+mod rotate;
 
 use netkit_core::privilege::Capability;
 use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
@@ -49,5 +53,5 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     if opts.read.is_some() || opts.read_list.is_some() {
         return offline::run(ctx, &opts);
     }
-    Err(args::usage("only files (-r) are read so far"))
+    live::run(ctx, &opts)
 }

@@ -167,6 +167,14 @@ impl Ring {
         Ok(ring)
     }
 
+    /// Lets nothing more in; what is in the ring stays there.
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    pub fn stop(&self) -> Result<(), Errno> {
+        attach(&self.socket, &[Instruction { code: 6, jt: 0, jf: 0, k: 0 }])
+    }
+
     /// ARPHRD_ type of the interface (linux/if_arp.h); 0 where all interfaces are listened to.
     pub fn hardware(&self) -> u16 {
         self.hardware

@@ -242,7 +242,7 @@ impl Gen<'_> {
         let code = match self.link {
             link::LINUX_SLL => self.equal(From::Link, 0, H, OUTGOING),
             link::LINUX_SLL2 => self.equal(From::Link, 10, B, OUTGOING),
-            _ if self.from_file() => {
+            _ if self.is_file() => {
                 return Err(FilterError::new(format!(
                     "inbound/outbound not supported on {} when reading savefiles",
                     self.link_name()
@@ -257,7 +257,7 @@ impl Gen<'_> {
     pub(super) fn interface(&mut self, index: u32) -> Made {
         match self.link {
             link::LINUX_SLL2 => Ok(self.equal(From::Link, 4, W, index)),
-            _ if self.from_file() => {
+            _ if self.is_file() => {
                 Err(FilterError::new(format!("ifindex not supported on {} when reading savefiles", self.link_name())))
             }
             _ => Ok(self.equal(From::Link, AD_IFINDEX, W, index)),

@@ -180,7 +180,7 @@ impl Flow {
     }
 
     /// Levels from the root on. Taken out while a round runs, in which the graph changes.
-    fn from_root(&self) -> Vec<usize> {
+    fn root_first(&self) -> Vec<usize> {
         let mut order = leaving_order(&self.blocks, self.root, 1);
         order.reverse();
         order
@@ -192,7 +192,7 @@ impl Flow {
         if let Some(set) = sets.get_mut(self.root) {
             set.clear();
         }
-        for id in self.from_root() {
+        for id in self.root_first() {
             let Some(set) = sets.get_mut(id) else { continue };
             set.insert(id);
             let set = set.clone();
@@ -214,7 +214,7 @@ impl Flow {
                 set.clear();
             }
         }
-        for id in self.from_root() {
+        for id in self.root_first() {
             for way in [1, 0] {
                 let edge = self.edge(id, way);
                 let Some(set) = sets.get_mut(edge) else { continue };

@@ -156,7 +156,7 @@ impl<'a> Gen<'a> {
     }
 
     /// Whether the packets come from a file; then nothing can be asked of the kernel.
-    pub(super) fn from_file(&self) -> bool {
+    pub(super) fn is_file(&self) -> bool {
         matches!(self.source, Source::File { .. })
     }
 

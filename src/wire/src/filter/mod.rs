@@ -134,10 +134,9 @@ pub fn compile(text: &str, options: &Options, names: &mut dyn Names) -> Result<P
     let mut state = Gen::new(options, names)?;
     let code = parse::parse(text, &mut state)?;
     state.graph.check()?;
-    let code = code.map(|code| {
-        state.initialise(&code);
-        code
-    });
+    if let Some(code) = &code {
+        state.initialise(code);
+    }
     let root = state.graph.finish(code, options.snaplen);
     if !options.optimize || state.unoptimizable {
         return graph::linear(&state.graph.blocks, root);

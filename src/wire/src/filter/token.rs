@@ -351,7 +351,7 @@ fn looks_like_ip6(bytes: &[u8]) -> bool {
     let gap = bytes.windows(2).position(|pair| pair == b"::");
     let (left, right) = match gap {
         Some(gap) => (bytes.get(..gap).unwrap_or_default(), bytes.get(gap + 2..).unwrap_or_default()),
-        None => (&bytes[..0], bytes),
+        None => (Default::default(), bytes),
     };
     let (Some((before, false)), Some((after, dotted))) = (groups(left), groups(right)) else { return false };
     let count = before + after + if dotted { 2 } else { 0 };
