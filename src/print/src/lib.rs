@@ -10,6 +10,8 @@
 
 mod addr;
 mod arp;
+mod bootp;
+mod dhcp6;
 mod dns;
 mod ethertype;
 mod fetch;
@@ -20,10 +22,12 @@ mod icmp6;
 mod ip;
 mod ip6;
 mod mptcp;
+mod ntp;
 mod options;
 mod pending;
 mod proto;
 mod tcp;
+mod text;
 mod time;
 mod udp;
 
