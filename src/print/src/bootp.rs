@@ -350,14 +350,8 @@ impl Printer {
                 if kind == 0 {
                     self.quoted(data.tail(1));
                 } else {
-                    const KINDS: &Names = &[
-                        (1, "ether"),
-                        (6, "ieee802"),
-                        (7, "arcnet"),
-                        (15, "frelay"),
-                        (23, "strip"),
-                        (24, "ieee1394"),
-                    ];
+                    const KINDS: &Names =
+                        &[(1, "ether"), (6, "ieee802"), (7, "arcnet"), (15, "frelay"), (23, "strip"), (24, "ieee1394")];
                     match name(KINDS, kind) {
                         Some(text) => put!(self, "{text} "),
                         None => put!(self, "hardware-type {kind}, "),
@@ -439,8 +433,13 @@ impl Printer {
 
     /// RFC 3046.
     fn dhcp_agent(&mut self, data: &[u8]) -> Res<usize> {
-        const SUBOPTIONS: &Names =
-            &[(1, "Circuit-ID"), (2, "Remote-ID"), (5, "Link-selection"), (6, "Subscriber-ID"), (11, "Server-Identifier-Override")];
+        const SUBOPTIONS: &Names = &[
+            (1, "Circuit-ID"),
+            (2, "Remote-ID"),
+            (5, "Link-selection"),
+            (6, "Subscriber-ID"),
+            (11, "Server-Identifier-Override"),
+        ];
         let mut at = 0;
         while data.len() - at >= 2 {
             let (code, count) = (data.u8(at)?, usize::from(data.u8(at + 1)?));

@@ -21,14 +21,17 @@ mod icmp;
 mod icmp6;
 mod ip;
 mod ip6;
+mod llc;
 mod mptcp;
 mod ntp;
 mod options;
 mod pending;
 mod proto;
+mod sctp;
 mod tcp;
 mod text;
 mod time;
+mod tunnel;
 mod udp;
 
 use std::fmt;
