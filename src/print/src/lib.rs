@@ -10,6 +10,8 @@
 
 mod addr;
 mod arp;
+mod bootp;
+mod dhcp6;
 mod dns;
 mod ethertype;
 mod fetch;
@@ -19,12 +21,17 @@ mod icmp;
 mod icmp6;
 mod ip;
 mod ip6;
+mod llc;
 mod mptcp;
+mod ntp;
 mod options;
 mod pending;
 mod proto;
+mod sctp;
 mod tcp;
+mod text;
 mod time;
+mod tunnel;
 mod udp;
 
 use std::fmt;

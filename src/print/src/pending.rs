@@ -1,4 +1,5 @@
 //! Printers that are being written.
+#![allow(unused_imports)]
 use crate::fetch::Res;
 use crate::frame::Ends;
 use crate::proto::Outer;
@@ -28,10 +29,6 @@ impl Printer {
         put!(self, "slow length {length}");
         Ok(())
     }
-    pub(crate) fn nsh(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "nsh length {length}");
-        Ok(())
-    }
     pub(crate) fn ppp_link(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "ppp_link length {length}");
         Ok(())
@@ -42,30 +39,6 @@ impl Printer {
     }
     pub(crate) fn pppoe_link(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "pppoe_link length {length}");
-        Ok(())
-    }
-    pub(crate) fn ftp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "ftp length {length}");
-        Ok(())
-    }
-    pub(crate) fn ssh(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "ssh length {length}");
-        Ok(())
-    }
-    pub(crate) fn telnet(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "telnet length {length}");
-        Ok(())
-    }
-    pub(crate) fn smtp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "smtp length {length}");
-        Ok(())
-    }
-    pub(crate) fn whois(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "whois length {length}");
-        Ok(())
-    }
-    pub(crate) fn http(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "http length {length}");
         Ok(())
     }
     pub(crate) fn netbios_session(&mut self, _p: &[u8], length: usize) -> Res {
@@ -80,10 +53,6 @@ impl Printer {
         put!(self, "smb_direct length {length}");
         Ok(())
     }
-    pub(crate) fn rtsp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "rtsp length {length}");
-        Ok(())
-    }
     pub(crate) fn msdp(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "msdp length {length}");
         Ok(())
@@ -92,20 +61,8 @@ impl Printer {
         put!(self, "ldp length {length}");
         Ok(())
     }
-    pub(crate) fn resp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "resp length {length}");
-        Ok(())
-    }
-    pub(crate) fn bootp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "bootp length {length}");
-        Ok(())
-    }
     pub(crate) fn tftp(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "tftp length {length}");
-        Ok(())
-    }
-    pub(crate) fn ntp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "ntp length {length}");
         Ok(())
     }
     pub(crate) fn netbios_names(&mut self, _p: &[u8], length: usize) -> Res {
@@ -124,10 +81,6 @@ impl Printer {
         put!(self, "isakmp length {length}");
         Ok(())
     }
-    pub(crate) fn syslog(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "syslog length {length}");
-        Ok(())
-    }
     pub(crate) fn rip(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "rip length {length}");
         Ok(())
@@ -136,16 +89,8 @@ impl Printer {
         put!(self, "ripng length {length}");
         Ok(())
     }
-    pub(crate) fn dhcp6(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "dhcp6 length {length}");
-        Ok(())
-    }
     pub(crate) fn radius(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "radius length {length}");
-        Ok(())
-    }
-    pub(crate) fn l2tp(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "l2tp length {length}");
         Ok(())
     }
     pub(crate) fn hsrp(&mut self, _p: &[u8], length: usize) -> Res {
@@ -164,26 +109,6 @@ impl Printer {
         put!(self, "isakmp_natt length {length}");
         Ok(())
     }
-    pub(crate) fn vxlan(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "vxlan length {length}");
-        Ok(())
-    }
-    pub(crate) fn vxlan_gpe(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "vxlan_gpe length {length}");
-        Ok(())
-    }
-    pub(crate) fn sip(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "sip length {length}");
-        Ok(())
-    }
-    pub(crate) fn geneve(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "geneve length {length}");
-        Ok(())
-    }
-    pub(crate) fn overlay(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "overlay length {length}");
-        Ok(())
-    }
     pub(crate) fn igmp(&mut self, _p: &[u8], length: usize) -> Res {
         put!(self, "igmp length {length}");
         Ok(())
@@ -196,14 +121,6 @@ impl Printer {
         put!(self, "ospf length {length}");
         Ok(())
     }
-    pub(crate) fn gre(&mut self, _p: &[u8], length: usize) -> Res {
-        put!(self, "gre length {length}");
-        Ok(())
-    }
-    pub(crate) fn sctp(&mut self, _p: &[u8], length: usize, _o: &Outer<'_>) -> Res {
-        put!(self, "sctp length {length}");
-        Ok(())
-    }
     pub(crate) fn pim(&mut self, _p: &[u8], length: usize, _o: &Outer<'_>) -> Res {
         put!(self, "pim length {length}");
         Ok(())
@@ -214,8 +131,5 @@ impl Printer {
     }
     pub(crate) fn carp(&mut self, _p: &[u8], _length: usize, _o: u8) -> Res {
         Ok(())
-    }
-    pub(crate) fn llc(&mut self, _p: &[u8], _length: usize, _o: Ends<'_>) -> Res<(usize, bool)> {
-        Ok((0, false))
     }
 }
