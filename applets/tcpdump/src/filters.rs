@@ -5,7 +5,7 @@ use std::io::Read;
 use std::net::IpAddr;
 
 use netkit_core::{Ctx, Error};
-use netkit_probe::resolve::{Lookup, resolve};
+use netkit_probe::{Lookup, resolve};
 use netkit_probe::services::Services;
 use netkit_probe::{Family, Protocol};
 use netkit_sys::capture::Instruction;

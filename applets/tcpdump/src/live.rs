@@ -300,6 +300,9 @@ impl Run<'_> {
                 continue;
             }
             if self.packet(ctx, &packet, *link, filter.as_ref(), index)? {
+                if self.output.is_full() {
+                    return Ok((true, true));
+                }
                 self.captured += 1;
                 if self.opts.limit > 0 && self.captured >= self.opts.limit {
                     return Ok((true, true));

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use netkit_core::{Ctx, Error, Exit};
-use netkit_wire::pcap::{self, Reader, Record};
+use netkit_wire::filter::Source;
+use netkit_wire::pcap::{self, Reader};
 
-use crate::args::{FAILURE, Mode, Opts, usage};
+use crate::args::{FAILURE, MAXIMUM_SNAPLEN, Mode, Opts, usage};
+use crate::filters::{self, Filter};
 use crate::output::Output;
 
 /// Reads every file and prints or copies what passes the filter.
@@ -30,8 +32,16 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
             return Err(usage(text));
         }
         announce(ctx, file, &reader);
+        if opts.dump_filter > 0 {
+            filters::show(ctx, opts, Some((link, reader.snaplen(), reader.is_swapped())))?;
+            return Ok(Exit::OK);
+        }
         output.begin(ctx, opts, link, reader.snaplen())?;
-        let result = packets(ctx, opts, &mut reader, &mut output, &mut seen);
+        let mut filter = Filter::new(opts, Source::File { swapped: reader.is_swapped() })?;
+        if !filter.is_empty() {
+            filter.program(link, reader.snaplen(), 0)?;
+        }
+        let result = packets(ctx, opts, (&mut reader, &mut filter), &mut output, &mut seen);
         output.flush(ctx)?;
         result?;
         if opts.limit > 0 && seen >= opts.limit {
@@ -49,7 +59,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
 fn packets(
     ctx: &mut Ctx,
     opts: &Opts,
-    reader: &mut Reader<'_>,
+    (reader, filter): (&mut Reader<'_>, &mut Filter),
     output: &mut Output,
     seen: &mut u64,
 ) -> Result<(), Error> {
@@ -59,20 +69,18 @@ fn packets(
             Ok(None) => return Ok(()),
             Err(error) => return Err(Error::new(FAILURE, format!("pcap_loop: {error}"))),
         };
-        if !wanted(&record) {
+        if !filter.passes(record.link, MAXIMUM_SNAPLEN, record.data, record.length)? {
             continue;
         }
         *seen += 1;
         output.packet(ctx, opts, &record)?;
+        if output.is_full() {
+            return Ok(());
+        }
         if opts.limit > 0 && *seen >= opts.limit {
             return Ok(());
         }
     }
-}
-
-/// Whether the filter lets a packet pass.
-fn wanted(_record: &Record<'_>) -> bool {
-    true
 }
 
 fn open<'a>(ctx: &mut Ctx, file: &str) -> Result<Box<dyn Read + 'a>, Error> {

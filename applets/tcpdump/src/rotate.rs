@@ -167,9 +167,9 @@ impl Files {
 }
 
 /// strftime(3) in the C locale, for the conversions that make sense in a file name; others stay as they are.
-fn strftime(format: &str, at: i64, offset: &dyn Fn(i64) -> i32) -> String {
+fn strftime(format: &str, at: i64, offset: &dyn Fn(i64) -> i64) -> String {
     let east = offset(at);
-    let t = civil_from_unix(at + i64::from(east));
+    let t = civil_from_unix(at + east);
     let mut out = String::new();
     let mut rest = format.chars();
     while let Some(c) = rest.next() {
@@ -177,7 +177,7 @@ fn strftime(format: &str, at: i64, offset: &dyn Fn(i64) -> i32) -> String {
             out.push(c);
             continue;
         }
-        let year_day = || (at + i64::from(east)).div_euclid(86_400) - days_before(t.year) + 1;
+        let year_day = || (at + east).div_euclid(86_400) - days_before(t.year) + 1;
         let twelve = if t.hour % 12 == 0 { 12 } else { t.hour % 12 };
         match rest.next() {
             Some('Y') => out.push_str(&t.year.to_string()),

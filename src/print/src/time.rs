@@ -66,7 +66,8 @@ impl Zone {
         Some(Zone { changes, first: offset(0).unwrap_or(0) })
     }
 
-    fn offset(&self, seconds: i64) -> i64 {
+    /// Seconds east of Greenwich at a time, in seconds since 1970.
+    pub fn offset(&self, seconds: i64) -> i64 {
         let after = self.changes.partition_point(|change| change.0 <= seconds);
         let found = after.checked_sub(1).and_then(|index| self.changes.get(index));
         i64::from(found.map_or(self.first, |change| change.1))

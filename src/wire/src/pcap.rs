@@ -145,6 +145,11 @@ impl<'a> Reader<'a> {
         bad("unknown file format")
     }
 
+    /// Whether the file was written in the other byte order, in which loopback headers then stand.
+    pub fn is_swapped(&self) -> bool {
+        self.big_endian != cfg!(target_endian = "big")
+    }
+
     /// The link type of the file, in pcapng that of its first interface.
     pub fn link(&self) -> u32 {
         self.link
