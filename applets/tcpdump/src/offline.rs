@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use netkit_core::{Ctx, Error, Exit};
-use netkit_wire::filter::Source;
+use netkit_wire::filter::{self, Source};
 use netkit_wire::pcap::{self, Reader};
 
 use crate::args::{FAILURE, MAXIMUM_SNAPLEN, Mode, Opts, usage};
@@ -129,4 +129,8 @@ fn announce(ctx: &mut Ctx, file: &str, reader: &Reader<'_>) {
         None => link.to_string(),
     };
     ctx.say(&format!("reading from file {file}, link-type {link}, snapshot length {}", reader.snaplen()));
+    if reader.link() == filter::link::LINUX_SLL2 {
+        // The packets hold indices, and this machine's names need not be those of where they were captured.
+        ctx.say("Warning: interface names might be incorrect");
+    }
 }

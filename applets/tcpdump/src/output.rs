@@ -5,6 +5,7 @@ use netkit_print::{Packet, Printer};
 use netkit_wire::pcap::Record;
 
 use crate::args::{FAILURE, Mode, Opts};
+use crate::interfaces;
 use crate::names;
 use crate::rotate::Files;
 
@@ -26,6 +27,7 @@ impl Output {
         print.nano = opts.nano;
         let mut printer = Printer::new(print);
         printer.set_zone(names::zone(ctx));
+        printer.interfaces = interfaces::names();
         if opts.print.numeric == 0 {
             printer.set_resolver(Box::new(names::System::new()));
         }

@@ -372,7 +372,8 @@ impl Printer {
         // The interface and the direction stand before every packet.
         let index = p.u32(4)?;
         if self.options.link_header || true {
-            put!(self, "{:<5} ", format_args!("if{index}"));
+            let known = self.interfaces.iter().find(|entry| entry.0 == index).map(|entry| entry.1.clone());
+            put!(self, "{:<5} ", known.unwrap_or_else(|| format!("if{index}")));
             match name(PACKET_TYPES, p.u8(10)?) {
                 Some(text) => put!(self, "{text:<3} "),
                 None => self.text("??? "),

@@ -62,6 +62,8 @@ pub struct Printer {
     pub options: Options,
     /// Finished lines.
     pub out: Vec<u8>,
+    /// Names of this machine's interfaces by index, which Linux cooked headers of version 2 hold.
+    pub interfaces: Vec<(u32, String)>,
     /// The protocol that is being printed, for the mark of a truncated packet.
     proto: &'static str,
     /// Bytes of link header, which the hexadecimal dump leaves out.
@@ -102,6 +104,7 @@ impl Printer {
         Printer {
             options,
             out: Vec::with_capacity(1 << 17),
+            interfaces: Vec::new(),
             proto: "",
             link_header: 0,
             depth: 0,
