@@ -30,6 +30,7 @@ mod readme;
 mod resolvers;
 mod ss_diff;
 mod ss_modes;
+mod tcpdump_filter;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
@@ -63,5 +64,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_stress::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tcpdump_filter::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
