@@ -296,7 +296,8 @@ pub fn all() -> Vec<Capture> {
     };
     let bare = || [four(), six()].concat();
     let family = |packet: &Vec<u8>, swapped: bool| {
-        let number: u32 = if packet[0] >> 4 == 4 { 2 } else { 10 };
+        // IPv6 is 24, 28 or 30 with the BSDs, and 10 with Linux.
+        let number: u32 = if packet[0] >> 4 == 4 { 2 } else { [24, 28, 30, 10][packet.len() % 4] };
         if swapped { number.to_be_bytes() } else { number.to_ne_bytes() }
     };
     let mut sll = with(&|index, kind| {

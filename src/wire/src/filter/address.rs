@@ -138,8 +138,8 @@ impl Gen<'_> {
             return None;
         }
         let stmts = vec![
-            super::graph::stmt(LD | MEM, self.payload.cell.unwrap_or_default()),
-            super::graph::stmt(LDX | MEM, self.link_header.cell.unwrap_or_default()),
+            super::graph::stmt(LD | MEM, self.link_header.cell.unwrap_or_default()),
+            super::graph::stmt(LDX | MEM, self.payload.cell.unwrap_or_default()),
         ];
         let none = self.graph.test(stmts, JEQ | X, 0);
         Some(self.not(none))

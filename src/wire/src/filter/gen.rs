@@ -277,11 +277,6 @@ impl<'a> Gen<'a> {
         if self.labels > 0 {
             return self.label_type(proto);
         }
-        let family = match proto {
-            ETHER_IP => Some(AF_INET),
-            ETHER_IP6 => Some(AF_INET6),
-            _ => None,
-        };
         Ok(match self.link {
             link::ETHERNET => self.ether_type(proto),
             link::LINUX_SLL => self.cooked_type(proto),
@@ -294,20 +289,39 @@ impl<'a> Gen<'a> {
             link::IPV6 => self.graph.constant(proto == ETHER_IP6),
             link::PPP | link::PPP_HDLC | link::PPP_ETHER => self.equal(From::Type, 0, H, ppp_type(proto)),
             link::C_HDLC if proto == SAP_ISO => self.equal(From::Type, 0, H, SAP_ISO << 8 | SAP_ISO),
-            link::NULL => match family {
-                Some(family) => {
-                    let swapped = matches!(self.source, Source::File { swapped: true });
-                    let native = if swapped { family.swap_bytes() } else { family };
-                    self.equal(From::Link, 0, W, native.to_be())
-                }
-                None => self.graph.constant(false),
-            },
-            link::LOOP => match family {
-                Some(family) => self.equal(From::Link, 0, W, family),
-                None => self.graph.constant(false),
-            },
+            link::NULL | link::LOOP => self.family(proto),
             _ => self.equal(From::Type, 0, H, proto),
         })
+    }
+
+    /// The address family of a loopback header. In a file IPv6 has the number of one of the BSDs, which differ.
+    fn family(&mut self, proto: u32) -> Code {
+        const NETBSD: u32 = 24;
+        const FREEBSD: u32 = 28;
+        const DARWIN: u32 = 30;
+        match proto {
+            ETHER_IP => self.one_family(AF_INET),
+            ETHER_IP6 if self.is_file() => {
+                let netbsd = self.one_family(NETBSD);
+                let freebsd = self.one_family(FREEBSD);
+                let either = self.or(netbsd, freebsd);
+                let darwin = self.one_family(DARWIN);
+                self.or(darwin, either)
+            }
+            ETHER_IP6 => self.one_family(AF_INET6),
+            _ => self.graph.constant(false),
+        }
+    }
+
+    /// In network order, or in the order of whoever wrote the file.
+    fn one_family(&mut self, family: u32) -> Code {
+        let swapped = matches!(self.source, Source::File { swapped: true });
+        let k = match (self.link, swapped) {
+            (link::LOOP, _) => family,
+            (_, true) => family.swap_bytes().to_be(),
+            _ => family.to_be(),
+        };
+        self.equal(From::Link, 0, W, k)
     }
 
     fn ether_type(&mut self, proto: u32) -> Code {
