@@ -229,7 +229,7 @@ impl Gen<'_> {
             }
             (true, None) => vec![stmt(LD | IMM, 40), stmt(MISC | TAX, 0)],
             (true, Some(cell)) => {
-                vec![stmt(LDX | MEM, cell), stmt(MISC | TXA, 0), stmt(ALU | ADD, 40), stmt(MISC | TAX, 0)]
+                vec![stmt(LDX | MEM, cell), stmt(LD | IMM, 40), stmt(ALU | ADD | X, 0), stmt(MISC | TAX, 0)]
             }
         };
         let length = self.graph.test(list, JEQ | X, 0);
