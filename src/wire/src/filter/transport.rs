@@ -220,6 +220,8 @@ impl Gen<'_> {
     pub(super) fn chain(&mut self, value: u32, proto: Proto) -> Made {
         let six = match proto {
             Proto::Default => {
+                // Taken and never used nor given back, which limits how often this may stand in a filter.
+                self.take_cell()?;
                 let four = self.chain(value, Proto::Ip)?;
                 let six = self.chain(value, Proto::Ip6)?;
                 return Ok(self.or(four, six));
