@@ -35,28 +35,15 @@ impl Program {
 }
 
 /// Facts of the kernel by offset from [`ANCILLARY`], in fours.
-const FACTS: [&str; 17] = [
-    "proto",
-    "type",
-    "ifidx",
-    "nla",
-    "nlan",
-    "mark",
-    "queue",
-    "hatype",
-    "rxhash",
-    "cpu",
-    "",
-    "vlan_tci",
-    "vlanp",
-    "",
-    "pay_offset",
-    "",
-    "vlan_tpid",
+const FACTS: [&str; 16] = [
+    "proto", "type", "ifidx", "nla", "nlan", "mark", "queue", "hatype", "rxhash", "cpu", "xor_x", "vlan_tci", "vlanp",
+    "poff", "random", "vlan_tpid",
 ];
 
 fn words(at: usize, insn: &Insn) -> String {
     let Insn { code, k, .. } = *insn;
+    // Offsets and numbers are shown signed, bit patterns in hexadecimal.
+    let signed = i32::from_ne_bytes(k.to_ne_bytes());
     let suffix = match code & 0x18 {
         H => "h",
         B => "b",
@@ -74,12 +61,12 @@ fn words(at: usize, insn: &Insn) -> String {
                 IMM => format!("#0x{k:x}"),
                 ABS => match fact(k) {
                     Some(fact) => format!("[{fact}]"),
-                    None => format!("[{k}]"),
+                    None => format!("[{signed}]"),
                 },
-                IND => format!("[x + {k}]"),
+                IND => format!("[x + {signed}]"),
                 MEM => format!("M[{k}]"),
                 LEN => "#pktlen".to_owned(),
-                _ => format!("4*([{k}]&0xf)"),
+                _ => format!("4*([{signed}]&0xf)"),
             }
         }
         ST | STX => {
@@ -105,7 +92,7 @@ fn words(at: usize, insn: &Insn) -> String {
                 NEG => String::new(),
                 _ if code & X != 0 => "x".to_owned(),
                 OR | AND | XOR => format!("#0x{k:x}"),
-                _ => format!("#{k}"),
+                _ => format!("#{signed}"),
             }
         }
         JMP => {
@@ -128,7 +115,7 @@ fn words(at: usize, insn: &Insn) -> String {
         }
         RET => {
             name.push_str("ret");
-            if code & 0x18 == 0 { format!("#{k}") } else { String::new() }
+            if code & 0x18 == 0 { format!("#{signed}") } else { String::new() }
         }
         _ => {
             name.push_str(if code & 0xf8 == TXA { "txa" } else { "tax" });
@@ -145,5 +132,5 @@ fn words(at: usize, insn: &Insn) -> String {
 fn fact(k: u32) -> Option<&'static str> {
     let number = k.checked_sub(ANCILLARY)?;
     let name = FACTS.get(usize::try_from(number / 4).ok()?).copied()?;
-    (number % 4 == 0 && !name.is_empty()).then_some(name)
+    (number % 4 == 0).then_some(name)
 }
