@@ -109,7 +109,12 @@ pub(crate) fn show(ctx: &mut Ctx, opts: &Opts, file: Option<(u32, u32, bool)>) -
 pub(crate) fn link_type(name: &str) -> Result<u32, Error> {
     let name = name.strip_prefix("DLT_").unwrap_or(name);
     let known = (0..300).find(|link| pcap::link_name(*link).is_some_and(|(known, _)| known.eq_ignore_ascii_case(name)));
-    known.ok_or_else(|| usage(format!("invalid data link type {name}")))
+    match known {
+        // Numbers that some systems give to raw IP, and no file should hold.
+        Some(12 | 14) => Ok(link::RAW),
+        Some(link) => Ok(link),
+        None => Err(usage(format!("invalid data link type {name}"))),
+    }
 }
 
 /// The program as the kernel takes it. Behind Linux cooked headers the kernel sees packets without them: what the program
