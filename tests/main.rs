@@ -33,6 +33,7 @@ mod resolvers;
 mod sh;
 mod ss_diff;
 mod ss_modes;
+mod tcpdump_filter;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
@@ -69,5 +70,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(nft::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tcpdump_filter::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

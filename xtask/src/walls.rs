@@ -13,6 +13,7 @@ use crate::workspace::{list, metadata, root, text};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("wire", &["core"]),
+    ("print", &["core"]),
     ("sys", &["core"]),
     ("nl", &["sys", "wire", "core"]),
     ("nf", &["nl", "wire", "core"]),
@@ -22,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["tls", "probe", "wire", "core"]),
 ];
 /// An applet may call every room, never another applet.
-const APPLET_MAY_CALL: &[&str] = &["probe", "http", "tls", "dns", "nf", "nl", "sys", "wire", "core"];
+const APPLET_MAY_CALL: &[&str] = &["probe", "http", "tls", "dns", "nf", "nl", "sys", "wire", "print", "core"];
 /// The only room with a lint table of its own: the one where unsafe code may stand.
 const OWN_LINTS: &str = "sys";
 

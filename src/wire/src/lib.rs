@@ -2,3 +2,5 @@
 
 pub mod cursor;
 pub mod dns;
+pub mod filter;
+pub mod pcap;

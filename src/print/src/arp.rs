@@ -1,0 +1,152 @@
+//! ARP and RARP (RFC 826, RFC 903, RFC 2390).
+
+use crate::fetch::{Fetch, Names, Res, name};
+use crate::{Printer, put};
+
+const HARDWARE: &Names = &[
+    (1, "Ethernet"),
+    (6, "TokenRing"),
+    (7, "ArcNet"),
+    (15, "FrameRelay"),
+    (17, "Strip"),
+    (24, "IEEE 1394"),
+    (19, "ATM"),
+];
+
+const OPERATIONS: &Names = &[
+    (1, "Request"),
+    (2, "Reply"),
+    (3, "Reverse Request"),
+    (4, "Reverse Reply"),
+    (8, "Inverse Request"),
+    (9, "Inverse Reply"),
+    (10, "NACK Reply"),
+];
+
+impl Printer {
+    /// One message.
+    pub(crate) fn arp(&mut self, p: &[u8], length: usize) -> Res {
+        self.proto = "arp";
+        if !p.holds(8) {
+            self.truncated();
+            return Ok(());
+        }
+        let (hardware, protocol) = (p.u16(0)?, p.u16(2)?);
+        let (hardware_size, protocol_size) = (usize::from(p.u8(4)?), usize::from(p.u8(5)?));
+        let operation = p.u16(6)?;
+        if hardware == 19 {
+            return self.unknown_arp(p, length);
+        }
+        let sender = 8;
+        let sender_ip = sender + hardware_size;
+        let target = sender_ip + protocol_size;
+        let target_ip = target + hardware_size;
+        let size = target_ip + protocol_size;
+        if !p.holds(size) {
+            self.text("ARP, ");
+            self.out.truncate(self.out.len() - 5);
+            self.truncated();
+            self.default_print(p);
+            return Ok(());
+        }
+        if !self.options.link_header {
+            self.text("ARP, ");
+        }
+        let hardware_known = matches!(hardware, 1 | 6 | 7 | 15 | 17 | 24);
+        let plain = hardware == 1 && hardware_size == 6 && protocol == 0x0800 && protocol_size == 4;
+        if !plain || self.v() > 0 {
+            match name(HARDWARE, hardware).filter(|_| hardware_known) {
+                Some(text) => self.text(text),
+                None => put!(self, "Unknown Hardware ({hardware})"),
+            }
+            put!(self, " (len {hardware_size}), ");
+            match name(crate::ethertype::NAMES, protocol) {
+                Some(text) => self.text(text),
+                None => put!(self, "Unknown Protocol (0x{protocol:04x})"),
+            }
+            put!(self, " (len {protocol_size}), ");
+        }
+        let verbose_prefix = self.v() > 0 && !plain;
+        let _ = verbose_prefix;
+        match name(OPERATIONS, operation) {
+            Some(text) => self.text(text),
+            None => put!(self, "Unknown ({operation})"),
+        }
+        self.text(" ");
+        let ip = protocol == 0x0800 && protocol_size == 4;
+        let zero = |at: usize| p.part(at, hardware_size).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0));
+        match operation {
+            1 => {
+                self.text("who-has ");
+                self.arp_protocol(p, target_ip, protocol_size, ip)?;
+                if !zero(target) && !self.same_broadcast(p.part(target, hardware_size)?) {
+                    self.text(" (");
+                    self.link_address(p.part(target, hardware_size)?);
+                    self.text(")");
+                }
+                self.text(" tell ");
+                self.arp_protocol(p, sender_ip, protocol_size, ip)?;
+            }
+            2 => {
+                self.arp_protocol(p, sender_ip, protocol_size, ip)?;
+                self.text(" is-at ");
+                self.link_address(p.part(sender, hardware_size)?);
+            }
+            3 => {
+                self.text("who-is ");
+                self.link_address(p.part(target, hardware_size)?);
+                self.text(" tell ");
+                self.link_address(p.part(sender, hardware_size)?);
+            }
+            4 => {
+                self.link_address(p.part(target, hardware_size)?);
+                self.text(" at ");
+                self.arp_protocol(p, target_ip, protocol_size, ip)?;
+            }
+            8 => {
+                self.text("who-is ");
+                self.link_address(p.part(target, hardware_size)?);
+                self.text(" tell ");
+                self.link_address(p.part(sender, hardware_size)?);
+            }
+            9 => {
+                self.link_address(p.part(sender, hardware_size)?);
+                self.text(" at ");
+                self.arp_protocol(p, sender_ip, protocol_size, ip)?;
+            }
+            _ => {
+                self.out.truncate(self.out.len() - 1);
+                self.default_print(p);
+                put!(self, ", length {length}");
+                return Ok(());
+            }
+        }
+        put!(self, ", length {length}");
+        Ok(())
+    }
+
+    fn same_broadcast(&self, bytes: &[u8]) -> bool {
+        !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0xff) && false
+    }
+
+    fn unknown_arp(&mut self, p: &[u8], length: usize) -> Res {
+        if !self.options.link_header {
+            self.text("ARP, ");
+        }
+        put!(self, "ATM (len {}), length {length}", p.u8(4)?);
+        Ok(())
+    }
+
+    fn arp_protocol(&mut self, p: &[u8], at: usize, size: usize, ip: bool) -> Res {
+        if ip {
+            return self.ip4(p, at);
+        }
+        let bytes = p.part(at, size)?;
+        if bytes.is_empty() {
+            self.text("<No address>");
+        } else {
+            self.text("<wrong proto type>");
+        }
+        Ok(())
+    }
+}

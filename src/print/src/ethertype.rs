@@ -1,0 +1,143 @@
+//! What an Ethernet type stands for.
+
+use crate::fetch::{Fetch, Names, Res};
+use crate::frame::Ends;
+use crate::{Printer, put};
+
+/// Names as `-e` shows them (IEEE 802 numbers).
+pub(crate) const NAMES: &Names = &[
+    (0x0800, "IPv4"),
+    (0x86dd, "IPv6"),
+    (0x0806, "ARP"),
+    (0x8100, "802.1Q"),
+    (0x88a8, "802.1Q-QinQ"),
+    (0x9100, "802.1Q-9100"),
+    (0x8035, "Reverse ARP"),
+    (0x809b, "Appletalk"),
+    (0x80f3, "Appletalk ARP"),
+    (0x8137, "IPX"),
+    (0x6000, "DECNET-DNA-DL?"),
+    (0x0500, "Sprite"),
+    (0x0600, "Xerox IDP"),
+    (0x0200, "Xerox PUP"),
+    (0x0801, "X.75"),
+    (0x880b, "PPP"),
+    (0x880c, "GSMP"),
+    (0x8847, "MPLS unicast"),
+    (0x8848, "MPLS multicast"),
+    (0x8863, "PPPoE D"),
+    (0x8864, "PPPoE S"),
+    (0x888e, "EAPOL"),
+    (0x8870, "Jumbo"),
+    (0x8899, "RRCP"),
+    (0x8809, "Slow Protocols"),
+    (0x9000, "Loopback"),
+    (0x876b, "VMAN"),
+    (0x88ca, "TIPC"),
+    (0x88cc, "LLDP"),
+    (0x8902, "CFM"),
+    (0x88f7, "PTP"),
+    (0x88e5, "802.1AE MACsec"),
+    (0x6558, "TEB"),
+    (0x894f, "NSH"),
+    (0xd28b, "Arista Vendor Protocol"),
+    (0x88a2, "AoE"),
+    (0x22f0, "AVTP"),
+    (0x4305, "B.A.T.M.A.N."),
+];
+
+impl Printer {
+    /// Prints the payload of a frame of this type; false when the type has no printer.
+    pub(crate) fn ethertype(&mut self, kind: u16, p: &[u8], length: usize, ends: Ends<'_>) -> Res<bool> {
+        match kind {
+            0x0800 => self.ipv4(p, length)?,
+            0x86dd => self.ipv6(p, length)?,
+            0x0806 | 0x8035 => self.arp(p, length)?,
+            0x8863 | 0x8864 => {
+                self.pppoe(p, length)?;
+            }
+            0x888e => self.eapol(p, length)?,
+            0x880b => {
+                if length > 0 {
+                    self.text(": ");
+                    self.ppp(p, length)?;
+                }
+            }
+            0x9000 => self.loopback(p, length)?,
+            0x8847 | 0x8848 => self.mpls(p, length)?,
+            0x88cc => self.lldp(p, length)?,
+            0x8809 => self.slow(p, length)?,
+            0x6558 => {
+                self.ethernet(p, length)?;
+            }
+            0x894f => self.nsh(p, length)?,
+            _ => {
+                let _ = ends;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The configuration test protocol (DIX 2.0 section 8).
+    fn loopback(&mut self, p: &[u8], length: usize) -> Res {
+        self.proto = "loopback";
+        put!(self, "Loopback");
+        if length < 2 {
+            self.invalid();
+            p.part(0, length)?;
+            return Ok(());
+        }
+        let skip = usize::from(p.le16(0)?);
+        put!(self, ", skipCount {skip}");
+        let mut rest = length - 2;
+        if skip % 8 != 0 {
+            self.text(" (bogus)");
+        }
+        if skip > rest {
+            self.invalid();
+            return Ok(());
+        }
+        p.part(2, skip)?;
+        rest -= skip;
+        let at = 2 + skip;
+        if rest < 2 {
+            self.invalid();
+            return Ok(());
+        }
+        let function = p.le16(at)?;
+        self.text(", ");
+        match function {
+            1 => {
+                self.text("Reply");
+                if rest < 4 {
+                    self.invalid();
+                    return Ok(());
+                }
+                put!(self, ", receipt number {}", p.le16(at + 2)?);
+                rest -= 4;
+            }
+            2 => {
+                self.text("Forward Data");
+                if rest < 8 {
+                    self.invalid();
+                    return Ok(());
+                }
+                self.text(", forwarding address ");
+                self.mac(p, at + 2)?;
+                if p.u8(at + 2)? & 1 == 1 {
+                    self.text(" (bogus)");
+                }
+                rest -= 8;
+            }
+            _ => {
+                put!(self, "unknown (0x{function:x})");
+                rest -= 2;
+            }
+        }
+        if rest > 0 {
+            put!(self, ", data ({rest} octets)");
+        }
+        Ok(())
+    }
+}

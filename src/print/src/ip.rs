@@ -1,0 +1,312 @@
+//! IPv4 (RFC 791).
+
+use crate::fetch::{Fetch, Names, Res, checksum, name, should_be};
+use crate::{Printer, proto, put};
+
+const OPTIONS: &Names = &[
+    (0, "EOL"),
+    (1, "NOP"),
+    (7, "RR"),
+    (68, "timestamp"),
+    (130, "security"),
+    (131, "LSRR"),
+    (137, "SSRR"),
+    (148, "RA"),
+    (152, "upstream"),
+    (142, "flow"),
+    (205, "FE"),
+];
+
+impl Printer {
+    /// IP of either version, by the version field.
+    pub(crate) fn ip_any(&mut self, p: &[u8], length: usize) -> Res {
+        self.proto = "ipn";
+        if length < 1 {
+            put!(self, "truncated-ip {length}");
+            return Ok(());
+        }
+        match p.u8(0)? >> 4 {
+            4 => self.ipv4(p, length),
+            6 => self.ipv6(p, length),
+            version => {
+                put!(self, "unknown ip {version}");
+                Ok(())
+            }
+        }
+    }
+
+    /// One datagram.
+    pub(crate) fn ipv4(&mut self, p: &[u8], length: usize) -> Res {
+        if !self.enter() {
+            return Ok(());
+        }
+        self.proto = "ip";
+        if !self.options.link_header {
+            self.text("IP ");
+        }
+        self.datagram(p, length)?;
+        self.leave();
+        Ok(())
+    }
+
+    fn datagram(&mut self, p: &[u8], length: usize) -> Res {
+        if length < 20 {
+            put!(self, " [length {length} < 20]");
+            self.invalid();
+            return Ok(());
+        }
+        let first = p.u8(0)?;
+        if first >> 4 != 4 {
+            put!(self, " [version {} != 4]", first >> 4);
+            self.invalid();
+            return Ok(());
+        }
+        let header = usize::from(first & 15) * 4;
+        if header < 20 {
+            put!(self, " [header length {header} < 20]");
+            self.invalid();
+            return Ok(());
+        }
+        let claimed = p.u16(2)?;
+        let mut total = usize::from(claimed);
+        if total > length {
+            put!(self, "[total length {total} > length {length}]");
+            self.invalid();
+            self.out.push(b' ');
+        }
+        let offloaded = total == 0;
+        if offloaded {
+            total = length;
+        } else if total < header {
+            put!(self, " [total length {total} < {header}]");
+            self.invalid();
+            return Ok(());
+        }
+        p.part(0, 20)?;
+        let p = p.head(total);
+        let payload = total - header;
+        let fragment = p.u16(6)?;
+        let protocol = p.u8(9)?;
+        if self.v() > 0 {
+            let tos = p.u8(1)?;
+            put!(self, "(tos 0x{tos:x}");
+            self.text(match tos & 3 {
+                0 => "",
+                1 => ",ECT(1)",
+                2 => ",ECT(0)",
+                _ => ",CE",
+            });
+            let ttl = p.u8(8)?;
+            if ttl >= 1 {
+                put!(self, ", ttl {ttl}");
+            }
+            put!(self, ", id {}, offset {}, flags [", p.u16(4)?, usize::from(fragment & 0x1fff) * 8);
+            let flags: &Names = &[(0x2000, "+"), (0x4000, "DF"), (0x8000, "rsvd")];
+            self.bits(flags, u32::from(fragment & 0xe000), ", ");
+            put!(self, "], proto {} ({protocol})", name(proto::NAMES, protocol).unwrap_or("unknown"));
+            if offloaded {
+                put!(self, ", length {length} [was 0, presumed TSO]");
+            } else {
+                put!(self, ", length {claimed}");
+            }
+            let mut cut = false;
+            if header > 20 {
+                self.text(", options (");
+                if !self.ip_options(p, header)? {
+                    self.text(" [truncated-option]");
+                    cut = true;
+                }
+                self.out.push(b')');
+            }
+            if !self.options.skip_checksums && p.holds(header) {
+                let sum = checksum(&[p.head(header)]);
+                if sum != 0 {
+                    let stored = p.u16(10)?;
+                    put!(self, ", bad cksum {stored:x} (->{:x})!", should_be(stored, sum));
+                }
+            }
+            self.text(")\n    ");
+            if cut {
+                self.ip4_ends(p, ": ")?;
+                self.truncated();
+                return Ok(());
+            }
+        }
+        if fragment & 0x1fff == 0 {
+            if !matches!(protocol, 6 | 17 | 33 | 132) {
+                self.ip4_ends(p, ": ")?;
+            }
+            if !p.holds(header) {
+                put!(self, " [remaining caplen({}) < header length({header})]", p.len());
+                return Err(crate::fetch::Short);
+            }
+            let ttl = p.u8(8)?;
+            let outer = proto::Outer { ip: p, version: 4, fragmented: fragment & 0x2000 != 0, ttl };
+            return self.ip_payload(p.tail(header), payload, protocol, &outer);
+        }
+        self.ip4_ends(p, ":")?;
+        self.ip_protocol_name(protocol);
+        Ok(())
+    }
+
+    /// Source and destination.
+    pub(crate) fn ip4_ends(&mut self, p: &[u8], after: &str) -> Res {
+        p.part(12, 8)?;
+        self.ip4(p, 12)?;
+        self.text(" > ");
+        self.ip4(p, 16)?;
+        self.text(after);
+        Ok(())
+    }
+
+    /// The name of a protocol that has no printer.
+    pub(crate) fn ip_protocol_name(&mut self, protocol: u8) {
+        if self.options.numeric == 0
+            && let Some(text) = name(proto::KEYWORDS, protocol)
+        {
+            self.out.push(b' ');
+            return self.text(text);
+        }
+        put!(self, " ip-proto-{protocol}");
+    }
+
+    /// The options of a header (RFC 791 section 3.1); false when one of them is cut off.
+    fn ip_options(&mut self, p: &[u8], header: usize) -> Res<bool> {
+        let mut at = 20;
+        let mut separator = "";
+        while at < header {
+            self.text(separator);
+            separator = ",";
+            let Ok(kind) = p.u8(at) else { return Ok(false) };
+            match name(OPTIONS, kind) {
+                Some(text) => self.text(text),
+                None => put!(self, "unknown {kind}"),
+            }
+            if kind <= 1 {
+                if kind == 0 {
+                    return Ok(true);
+                }
+                at += 1;
+                continue;
+            }
+            let Ok(length) = p.u8(at + 1) else { return Ok(false) };
+            let length = usize::from(length);
+            if length < 2 {
+                put!(self, " [bad length {length} < 2]");
+                self.invalid();
+                return Ok(true);
+            }
+            if at + length > header {
+                put!(self, " [bad length {length} > {}]", header - at);
+                self.invalid();
+                return Ok(true);
+            }
+            let Ok(option) = p.part(at, length) else { return Ok(false) };
+            match kind {
+                68 => self.ip_timestamps(option)?,
+                7 | 131 | 137 => self.ip_route(option)?,
+                148 => {
+                    if length != 4 {
+                        put!(self, " [bad length {length} != 4]");
+                        self.invalid();
+                    } else if option.u16(2)? != 0 {
+                        put!(self, " value {}", option.u16(2)?);
+                    }
+                }
+                _ => {}
+            }
+            at += length;
+        }
+        Ok(true)
+    }
+
+    /// Record route and source route.
+    fn ip_route(&mut self, option: &[u8]) -> Res {
+        let length = option.len();
+        if length < 3 {
+            put!(self, " [bad length {length} < 3]");
+            self.invalid();
+            return Ok(());
+        }
+        if (length + 1) & 3 != 0 {
+            put!(self, " [bad length {length}]");
+            self.invalid();
+        }
+        let pointer = usize::from(option.u8(2)?).wrapping_sub(1);
+        if pointer < 3 || (pointer + 1) & 3 != 0 || pointer == usize::MAX {
+            put!(self, " [bad ptr {}]", option.u8(2)?);
+        }
+        let mut at = 3;
+        while at < length {
+            self.text(if at == 3 { " " } else { ", " });
+            self.ip4(option, at).or_else(|_| self.short_tail(option, at))?;
+            if at > pointer {
+                self.text("*");
+            }
+            at += 4;
+        }
+        Ok(())
+    }
+
+    fn short_tail(&mut self, _option: &[u8], _at: usize) -> Res {
+        Err(crate::fetch::Short)
+    }
+
+    fn ip_timestamps(&mut self, option: &[u8]) -> Res {
+        let length = option.len();
+        if length < 4 {
+            put!(self, " [bad length {length} < 4]");
+            self.invalid();
+            return Ok(());
+        }
+        self.text(" TS{");
+        let flags = option.u8(3)?;
+        let with_address = flags & 15 != 0;
+        let step = if with_address { 8 } else { 4 };
+        if (length - 4) % step != 0 {
+            put!(self, "[bad length {length}]");
+            self.invalid();
+        }
+        let pointer = usize::from(option.u8(2)?).wrapping_sub(1);
+        let mut pointing = false;
+        if pointer != usize::MAX && (pointer < 4 || (pointer - 4) % step != 0 || pointer > length) {
+            put!(self, "[bad ptr {}]", option.u8(2)?);
+        }
+        match flags & 15 {
+            0 => self.text("TSONLY"),
+            1 => self.text("TS+ADDR"),
+            3 => self.text("PRESPEC"),
+            other => {
+                put!(self, "[bad ts type {other}]");
+                self.out.push(b'}');
+                return Ok(());
+            }
+        }
+        let mut kind = " ";
+        let mut at = 4;
+        while at < length {
+            if pointer == at {
+                kind = " ^ ";
+                pointing = true;
+            }
+            if with_address {
+                self.text(kind);
+                self.ip4(option, at)?;
+                put!(self, "@{}", option.u32(at + 4)?);
+            } else {
+                put!(self, "{kind}{}", option.u32(at)?);
+            }
+            kind = " ";
+            at += step;
+        }
+        if !pointing && pointer == length {
+            self.text(" ^ ");
+        }
+        if flags >> 4 > 0 {
+            put!(self, " [{} hops not recorded]}} ", flags >> 4);
+        } else {
+            self.out.push(b'}');
+        }
+        Ok(())
+    }
+}

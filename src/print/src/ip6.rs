@@ -1,0 +1,393 @@
+//! IPv6 and its extension headers (RFC 8200, RFC 6275, RFC 8754).
+
+use crate::fetch::{Fetch, Res, Short, name};
+use crate::proto::{self, Outer};
+use crate::{Printer, put};
+
+impl Printer {
+    /// One datagram.
+    pub(crate) fn ipv6(&mut self, p: &[u8], length: usize) -> Res {
+        if !self.enter() {
+            return Ok(());
+        }
+        self.proto = "ip6";
+        if !self.options.link_header {
+            self.text("IP6 ");
+        }
+        self.datagram6(p, length)?;
+        self.leave();
+        Ok(())
+    }
+
+    fn datagram6(&mut self, p: &[u8], length: usize) -> Res {
+        if length < 40 {
+            put!(self, " [length {length} < 40]");
+            self.invalid();
+            return Ok(());
+        }
+        let version = p.u8(0)? >> 4;
+        if version != 6 {
+            put!(self, " [version {version} != 6]");
+            self.invalid();
+            return Ok(());
+        }
+        let claimed = p.u16(4)?;
+        let mut total = usize::from(claimed) + 40;
+        if length < total {
+            put!(self, "[header+payload length {total} > length {length}]");
+            self.invalid();
+            self.out.push(b' ');
+        }
+        let mut next = p.u8(6)?;
+        if self.v() > 0 {
+            let flow = p.u32(0)?;
+            self.text("(");
+            if flow & 0x0ff0_0000 != 0 {
+                put!(self, "class 0x{:02x}, ", flow >> 20 & 0xff);
+            }
+            if flow & 0xf_ffff != 0 {
+                put!(self, "flowlabel 0x{:05x}, ", flow & 0xf_ffff);
+            }
+            let name = name(proto::NAMES, next).unwrap_or("unknown");
+            put!(self, "hlim {}, next-header {name} ({next}), payload length {claimed}) ", p.u8(7)?);
+        }
+        p.part(0, 40)?;
+        if !matches!(next, 6 | 17 | 33 | 132) {
+            self.ip6(p, 8)?;
+            self.text(" > ");
+            self.ip6(p, 24)?;
+            self.text(": ");
+        }
+        // A payload length of zero is a jumbogram's, which says its length in an option (RFC 2675).
+        let whole = p;
+        let p = if claimed == 0 { p.head(length) } else { p.head(total) };
+        if claimed == 0 && next == 0 {
+            total = length;
+        }
+        let mut outer = Outer { ip: p, version: 6, fragmented: false, ttl: p.u8(7)? };
+        let p = if claimed == 0 && next != 0 { whole.head(40) } else { p };
+        let mut at = 40;
+        let mut advance = 40;
+        let mut left = total;
+        let mut seen_options = false;
+        while at < p.len() && advance > 0 {
+            if left < advance {
+                self.truncated();
+                return Ok(());
+            }
+            left -= advance;
+            let rest = p.tail(at);
+            match next {
+                0 => {
+                    if seen_options {
+                        self.text("[The Hop-by-Hop Options header was already found]");
+                        self.invalid();
+                        return Ok(());
+                    }
+                    if at != 40 {
+                        self.text("[The Hop-by-Hop Options header don't follow the IPv6 header]");
+                        self.invalid();
+                        return Ok(());
+                    }
+                    seen_options = true;
+                    let (size, jumbo) = self.options6(rest, "HBH", "hbhopt")?;
+                    if claimed == 0 && jumbo.is_none() {
+                        self.text("[No valid Jumbo Payload Hop-by-Hop option found]");
+                        self.invalid();
+                        return Ok(());
+                    }
+                    if claimed == 0
+                        && let Some(jumbo) = jumbo
+                    {
+                        left = (jumbo as usize + 40).saturating_sub(40);
+                    }
+                    advance = size;
+                }
+                60 => advance = self.options6(rest, "DSTOPT", "dstopt")?.0,
+                44 => {
+                    let first = self.fragment6(rest, &outer)?;
+                    if !first {
+                        return Ok(());
+                    }
+                    advance = 8;
+                    outer.fragmented = true;
+                }
+                43 => {
+                    let Some(size) = self.routing6(rest)? else { return Ok(()) };
+                    advance = size;
+                }
+                135 | 62 => {
+                    self.mobility(rest, &outer)?;
+                    return Ok(());
+                }
+                _ => return self.ip_payload(rest, left, next, &outer),
+            }
+            next = rest.u8(0)?;
+            at += advance;
+        }
+        Ok(())
+    }
+
+    /// Hop-by-hop and destination options; returns their length, and that of a jumbogram.
+    fn options6(&mut self, p: &[u8], title: &str, proto: &'static str) -> Res<(usize, Option<u32>)> {
+        self.proto = proto;
+        let size = (usize::from(p.u8(1)?) + 1) * 8;
+        p.part(0, size)?;
+        put!(self, "{title} ");
+        let mut jumbo = None;
+        if self.v() > 0 || title == "HBH" {
+            jumbo = self.option_list6(p.head(size), self.v() > 0)?;
+        }
+        Ok((size, jumbo))
+    }
+
+    fn option_list6(&mut self, p: &[u8], show: bool) -> Res<Option<u32>> {
+        let mut jumbo = None;
+        let mut at = 2;
+        let mut rest = p.len() - 2;
+        macro_rules! say {
+            ($($argument:tt)*) => { if show { put!(self, $($argument)*) } };
+        }
+        while rest > 0 {
+            let kind = p.u8(at)?;
+            if kind == 0 {
+                say!("(pad1) ");
+                at += 1;
+                rest -= 1;
+                continue;
+            }
+            if rest < 2 {
+                put!(self, "[remaining length {rest} < 2]");
+                self.invalid();
+                return Err(Short).or(Ok(jumbo));
+            }
+            let length = usize::from(p.u8(at + 1)?);
+            let whole = length + 2;
+            if rest < whole {
+                put!(self, "[remaining length {rest} < {whole}]");
+                self.invalid();
+                return Ok(jumbo);
+            }
+            match kind {
+                1 => say!("(padn) "),
+                5 => {
+                    if length != 2 {
+                        say!("(rtalert: invalid len {length}) ");
+                    } else {
+                        say!("(rtalert: 0x{:04x}) ", p.u16(at + 2)?);
+                    }
+                }
+                0xc2 => {
+                    if length != 4 {
+                        say!("(jumbo: invalid len {length}) ");
+                    } else {
+                        let bytes = p.u32(at + 2)?;
+                        if jumbo.is_none() {
+                            if bytes < 65536 {
+                                say!(" [jumbo: {bytes} < 65536] (invalid)");
+                            } else {
+                                jumbo = Some(bytes);
+                            }
+                        } else {
+                            say!("(jumbo: already seen) ");
+                        }
+                        say!("(jumbo: {bytes}) ");
+                    }
+                }
+                0xc9 => {
+                    if length < 16 {
+                        say!("(homeaddr: invalid len {length}) ");
+                    } else if show {
+                        self.text("(homeaddr: ");
+                        self.ip6(p, at + 2)?;
+                        if length > 16 {
+                            self.suboptions6(p.part(at + 18, length - 16)?)?;
+                        }
+                        self.text(") ");
+                    }
+                }
+                _ => say!("(opt_type 0x{kind:02x}: len={length}) "),
+            }
+            at += whole;
+            rest -= whole;
+        }
+        Ok(jumbo)
+    }
+
+    fn suboptions6(&mut self, p: &[u8]) -> Res {
+        let mut at = 0;
+        while at < p.len() {
+            let kind = p.u8(at)?;
+            if kind == 0 {
+                self.text(", pad1");
+                at += 1;
+                continue;
+            }
+            let length = usize::from(p.u8(at + 1)?);
+            match kind {
+                1 => self.text(", padn"),
+                _ => put!(self, ", type {kind}: len={length}"),
+            }
+            at += length + 2;
+        }
+        Ok(())
+    }
+
+    /// Fragment header; whether the payload can be printed.
+    fn fragment6(&mut self, p: &[u8], outer: &Outer<'_>) -> Res<bool> {
+        self.proto = "frag6";
+        let field = p.u16(2)?;
+        let offset = field & 0xfff8;
+        if self.v() > 0 {
+            put!(self, "frag (0x{:08x}:{}|", p.u32(4)?, offset);
+        } else {
+            p.part(0, 8)?;
+            put!(self, "frag ({offset}|");
+        }
+        // What is left of the datagram after this header.
+        let before = outer.ip.len() - p.len().min(outer.ip.len());
+        let total = usize::from(outer.ip.u16(4)?) + 40;
+        let length = total as i64 - before as i64 - 8;
+        put!(self, "{length})");
+        if field & 6 != 0 {
+            self.text(" !res!");
+        }
+        if offset != 0 {
+            return Ok(false);
+        }
+        self.text(" ");
+        Ok(true)
+    }
+
+    /// Routing header; its length, or nothing when it says what cannot be.
+    fn routing6(&mut self, p: &[u8]) -> Res<Option<usize>> {
+        self.proto = "rt6";
+        let units = p.u8(1)?;
+        let kind = p.u8(2)?;
+        let left = p.u8(3)?;
+        put!(self, "RT6 (len={units}, type={kind}, segleft={left}, ");
+        let mut units = usize::from(units);
+        let mut at;
+        match kind {
+            0 | 2 => {
+                if units == 0 || units % 2 != 0 {
+                    self.out.truncate(self.out.len() - 2);
+                    self.invalid();
+                    return Ok(None);
+                }
+                if kind == 0 {
+                    let reserved = p.u32(4)?;
+                    if reserved != 0 || self.v() > 1 {
+                        put!(self, "rsv=0x{reserved:0x}, ");
+                    }
+                }
+                at = 8;
+                units /= 2;
+            }
+            4 => {
+                let last = p.u8(4)?;
+                put!(self, "last-entry={last}, flags=0x{:0x}, tag={:x}, ", p.u8(5)?, p.u16(6)?);
+                if units % 2 != 0 {
+                    self.text("(odd)");
+                }
+                at = 8;
+                // The list may be shorter than the header, which then goes on with options.
+                let bytes = (units * 8) as i64;
+                let mut entries = Vec::new();
+                for index in 0..=usize::from(last) {
+                    if (index as i64 + 1) * 16 > bytes {
+                        break;
+                    }
+                    entries.push(index);
+                }
+                for index in entries {
+                    put!(self, "[{index}]");
+                    self.ip6(p, at)?;
+                    self.text(", ");
+                    at += 16;
+                }
+                self.out.truncate(self.out.len() - 2);
+                self.text(") ");
+                return Ok(Some((units + 1) * 8));
+            }
+            _ => {
+                self.out.truncate(self.out.len() - 2);
+                self.text(" (unknown type)) ");
+                return Ok(Some((units + 1) * 8));
+            }
+        }
+        for index in 0..units {
+            put!(self, "[{index}]");
+            self.ip6(p, at)?;
+            self.text(", ");
+            at += 16;
+        }
+        self.out.truncate(self.out.len() - 2);
+        self.text(") ");
+        Ok(Some(units * 16 + 8))
+    }
+
+    /// Mobility header (RFC 6275): kind and length of its message.
+    fn mobility(&mut self, p: &[u8], _outer: &Outer<'_>) -> Res {
+        self.proto = "mobility";
+        const TYPES: &[(&str, usize)] =
+            &[("BRR", 0), ("HoTI", 8), ("CoTI", 8), ("HoT", 16), ("CoT", 16), ("BU", 4), ("BA", 4), ("BE", 16)];
+        let length = (usize::from(p.u8(1)?) + 1) * 8;
+        let kind = p.u8(2)?;
+        match TYPES.get(usize::from(kind)) {
+            Some((_, least)) if length < least + 8 => {
+                put!(self, "(header length {length} is too small for type {kind})");
+                self.truncated();
+                return Ok(());
+            }
+            Some((text, _)) => put!(self, "mobility: {text}"),
+            None => {
+                put!(self, "mobility: type-#{kind} len={}", p.u8(1)?);
+                return Ok(());
+            }
+        }
+        match kind {
+            1 | 2 if self.v() > 0 => put!(
+                self,
+                " {} Init Cookie={:08x}:{:08x}",
+                if kind == 1 { "Home" } else { "Care-of" },
+                p.u32(8)?,
+                p.u32(12)?
+            ),
+            3 | 4 => {
+                put!(self, " {} Nonce Index={}", if kind == 3 { "Home" } else { "Care-of" }, p.u16(6)?);
+                if self.v() > 0 {
+                    let which = if kind == 3 { "Home" } else { "Care-of" };
+                    put!(self, " {which} Init Cookie={:08x}:{:08x}", p.u32(8)?, p.u32(12)?);
+                    put!(self, " {which} Keygen Token={:08x}:{:08x}", p.u32(16)?, p.u32(20)?);
+                }
+            }
+            5 => {
+                put!(self, " seq#={}", p.u16(6)?);
+                let flags = p.u16(8)?;
+                if flags & 0xf000 != 0 {
+                    self.text(" ");
+                }
+                for (bit, text) in [(0x8000, "A"), (0x4000, "H"), (0x2000, "L"), (0x1000, "K")] {
+                    if flags & bit != 0 {
+                        self.text(text);
+                    }
+                }
+                put!(self, " lifetime={}", u32::from(p.u16(10)?) << 2);
+            }
+            6 => {
+                put!(self, " status={}", p.u8(6)?);
+                if p.u8(7)? & 0x80 != 0 {
+                    self.text(" K");
+                }
+                put!(self, " seq#={} lifetime={}", p.u16(8)?, u32::from(p.u16(10)?) << 2);
+            }
+            7 => {
+                put!(self, " status={} homeaddr ", p.u8(6)?);
+                self.ip6(p, 8)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
