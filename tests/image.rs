@@ -132,7 +132,7 @@ fn privileges(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
         ("ss -uan --pid 1", ":5300", ""),
         ("ss -uanp sport = :5300", "users:((\"server\",pid=1", "CAP_SYS_PTRACE"),
         ("ss -uan fwmark = 0x42 or sport = :5300", ":5300", "CAP_NET_ADMIN"),
-        ("ss -K --yes -uan sport = :5301", "Recv-Q", "CAP_NET_ADMIN"),
+        ("ss -K --yes -uan sport = :5300", "Recv-Q", "CAP_NET_ADMIN"),
         ("ss -uan --netns 1", ":5300", "CAP_SYS_"),
         ("ip addr", "127.0.0.1/8", ""),
         ("ip -d link", "LOOPBACK", ""),

@@ -495,6 +495,7 @@ fn without_privilege() -> Result<(), Stop> {
         ("ip nexthop", "id 4 blackhole"),
         ("ip maddr", "33:33:00:00:00:05"),
         ("ip netns", "other"),
+        ("ip netns identify", ""),
         ("ip why 127.0.0.1", "lookup local"),
         ("bridge fdb", "dst 10.0.0.77"),
     ] {
@@ -503,9 +504,16 @@ fn without_privilege() -> Result<(), Stop> {
             return Err(Stop::Fail(format!("{arguments}: {status:?}\n{out}{err}")));
         }
     }
-    for (arguments, capability) in
-        [("ip --explain -n other addr", "CAP_SYS_ADMIN"), ("ip --explain xfrm policy", "CAP_NET_ADMIN")]
-    {
+    let (_, err, _) = nobody("ip --explain netns pids other")?;
+    if !err.contains("CAP_SYS_PTRACE") {
+        return Err(Stop::Fail(format!("netns pids: {err}")));
+    }
+    for (arguments, capability) in [
+        ("ip --explain -n other addr", "CAP_SYS_ADMIN"),
+        ("ip --explain xfrm policy", "CAP_NET_ADMIN"),
+        ("ip --explain netns identify 1", "CAP_SYS_PTRACE"),
+        ("ip --explain netns exec other true", "CAP_SYS_ADMIN"),
+    ] {
         let (out, err, status) = nobody(arguments)?;
         if status == Some(0) || !err.contains(capability) {
             return Err(Stop::Fail(format!("{arguments}: {status:?}\n{out}{err}")));
