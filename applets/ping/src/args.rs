@@ -142,14 +142,17 @@ fn thousandths(text: &str, what: &str, warnings: &mut Vec<String>) -> Result<i64
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let (digits, garbage) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if fraction.contains('.') || text.is_empty() {
+    if text.is_empty() {
         return Err(bad());
     }
-    if !garbage.is_empty() || digits.is_empty() {
-        warnings.push(format!("option argument contains garbage: {}", printable(text)));
+    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (whole, after) = rest.split_at_checked(digits(rest)).unwrap_or((rest, ""));
+    let (fraction, garbage) = match after.strip_prefix('.') {
+        Some(fraction) => fraction.split_at_checked(digits(fraction)).unwrap_or((fraction, "")),
+        None => ("", after),
+    };
+    if !garbage.is_empty() {
+        warnings.push(format!("option argument contains garbage: {}", printable(garbage)));
         warnings.push("this will become fatal error in the future".to_owned());
     }
     let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| bad())? };
@@ -393,7 +396,6 @@ mod tests {
             ("-M x h", 2, "invalid -M argument: x"),
             ("-4 -6 h", 2, "only one -4 or -6 option may be specified"),
             ("-i 3000000000 h", 2, "bad timing interval: 3000000000"),
-            ("-i 1.2.3 h", 2, "bad timing interval: 1.2.3"),
             ("-W -1 h", 2, "bad linger time: -1"),
             ("-z", 2, "invalid option -- 'z'"),
             ("-c", 2, "option requires an argument -- 'c'"),
@@ -405,5 +407,7 @@ mod tests {
             assert_eq!((error.exit.0, error.message.as_str()), (status, text), "{line}");
         }
         assert_eq!(parse(&words("-i x h")).unwrap().warnings.len(), 2);
+        let opts = parse(&words("-i 1.5.2 h")).unwrap();
+        assert_eq!((opts.interval_ms, opts.warnings[0].as_str()), (1500, "option argument contains garbage: .2"));
     }
 }

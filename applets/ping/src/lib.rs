@@ -171,6 +171,17 @@ fn one(ctx: &mut Ctx, opts: &Opts, host: &str, mut to: SocketAddr, signals: &Sig
         writeln!(ctx.stdout, "PATTERN: 0x{}", netkit_core::text::hex(pattern))?;
     }
     let echo = socket::open(opts, to.is_ipv6())?;
+    if opts.verbose && !opts.json {
+        let family = if to.is_ipv6() { "AF_INET6" } else { "AF_INET" };
+        writeln!(ctx.stdout, "ai->ai_family: {family}, ai->ai_canonname: '{}'", printable(host))?;
+    }
+    if !echo.is_raw() && socket::needs_scope(opts, to) {
+        let name = ctx.name.clone();
+        ctx.say(&format!(
+            "{name}: Warning: IPv6 link-local address on ICMP datagram socket may require ifname or scope-id => use: \
+             address%<ifname|scope-id>"
+        ));
+    }
     let source = match socket::source(ctx, opts, to)? {
         Source::Chosen(source) => source,
         Source::Unreachable(error) => return Ok(Outcome::Unreachable(error)),

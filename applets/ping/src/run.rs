@@ -255,14 +255,15 @@ impl<'a> Run<'a> {
             }
             _ => {}
         }
-        let mut told = false;
-        if let Some(queued) = self.echo.take_error() {
-            // One of our own kernel has said what there is to say.
-            told = matches!(queued, Queued::Local { .. });
-            self.error(queued)?;
+        let queued = self.echo.take_error();
+        // The peer names the refusal only where somebody on the way has caused it.
+        let named = matches!(queued, Some(Queued::Icmp { seq: Some(_), .. }));
+        match queued {
+            Some(queued) => self.error(queued)?,
+            None => self.ctx.hint(&format!("not sent: {}", errno::reason(error))),
         }
         self.stats.transmitted += 1;
-        if !told && !self.opts.quiet {
+        if named && !self.opts.quiet {
             if self.opts.flood {
                 self.raw("E")?;
             } else {
@@ -370,7 +371,11 @@ impl<'a> Run<'a> {
             return self.event(value);
         }
         let name = self.ctx.name.clone();
-        let mtu = if mtu > 0 { format!(", mtu={mtu}") } else { String::new() };
+        let mtu = match (mtu, self.to.is_ipv6()) {
+            (0, _) => String::new(),
+            (mtu, false) => format!(", mtu={mtu}"),
+            (mtu, true) => format!(", mtu: {mtu}"),
+        };
         self.ctx.say(&format!("{name}: {what}: {text}{mtu}"));
         Ok(())
     }
@@ -477,7 +482,7 @@ impl<'a> Run<'a> {
         }
         let from = self.name(reply.from);
         let mut line = format!("{}{} bytes from {from}: icmp_seq={}", self.stamp(), reply.length, reply.seq);
-        if self.opts.verbose {
+        if self.opts.verbose && self.echo.is_raw() {
             line += &format!(" ident={}", reply.ident);
         }
         if let Some(ttl) = reply.ttl {

@@ -51,6 +51,14 @@ pub(crate) fn open(opts: &Opts, v6: bool) -> Result<Echo, Error> {
     })
 }
 
+/// Whether the address is one of a link, and which link is not said.
+pub(crate) fn needs_scope(opts: &Opts, to: SocketAddr) -> bool {
+    match to {
+        SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0 && opts.device.is_none(),
+        SocketAddr::V4(_) => false,
+    }
+}
+
 /// The address that packets to `to` leave from: the user's, or the one the kernel takes.
 pub(crate) fn source(ctx: &mut Ctx, opts: &Opts, to: SocketAddr) -> Result<Source, Error> {
     if let Some(source) = opts.source {
@@ -59,6 +67,9 @@ pub(crate) fn source(ctx: &mut Ctx, opts: &Opts, to: SocketAddr) -> Result<Sourc
         }
         let family = if to.is_ipv6() { "IPv6" } else { "IPv4" };
         return Err(Error::new(OTHER, format!("the source {source} is not of the family of an {family} destination")));
+    }
+    if needs_scope(opts, to) {
+        return Ok(Source::Chosen(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
     }
     let domain = if to.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
     let probe = Socket::new(domain, Type::DGRAM, None).map_err(|error| failed("socket", &error))?;
