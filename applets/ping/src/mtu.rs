@@ -59,7 +59,7 @@ impl Search {
                     match queued {
                         Queued::Local { mtu, .. } if mtu > 0 => return Ok(Step::TooBig(mtu, None)),
                         Queued::Local { errno, .. } => return Ok(Step::Failed(netkit_probe::errno::text(errno))),
-                        Queued::Icmp { error, seq: Some(seq) } if seq == self.seq => {
+                        Queued::Icmp { error, seq: Some(seq), .. } if seq == self.seq => {
                             if error.mtu > 0 {
                                 return Ok(Step::TooBig(error.mtu, error.offender));
                             }

@@ -395,7 +395,7 @@ impl<'a> Run<'a> {
             }
             // Without a number it is about somebody else's request.
             Queued::Icmp { seq: None, .. } => Ok(()),
-            Queued::Icmp { error, seq: Some(seq) } => {
+            Queued::Icmp { error, seq: Some(seq), .. } => {
                 self.stats.acknowledge(seq);
                 self.stats.errors += 1;
                 if self.opts.quiet {

@@ -122,6 +122,8 @@ pub enum Queued {
         error: IcmpError,
         /// The sequence number of our request, where enough of it came back.
         seq: Option<u16>,
+        /// TTL or hop limit with which the error arrived, where the kernel tells.
+        ttl: Option<u8>,
     },
 }
 
@@ -271,11 +273,11 @@ impl Echo {
     /// Takes one entry of the error queue.
     pub fn take_error(&self) -> Option<Queued> {
         let mut payload = [0u8; 256];
-        let (length, found) = queued(&self.socket, &mut payload)?;
-        Some(match found {
+        let entry = take_entry(&self.socket, &mut payload)?;
+        Some(match entry.found {
             Found::Local { errno, mtu } => Queued::Local { errno, mtu },
             Found::Icmp(error) => {
-                let original = payload.get(..length).unwrap_or_default();
+                let original = payload.get(..entry.length).unwrap_or_default();
                 let request = if self.v6 { REQUEST6 } else { REQUEST };
                 let seq = match original.first_chunk::<HEADER>() {
                     Some([kind, _, _, _, i0, i1, s0, s1])
@@ -285,7 +287,7 @@ impl Echo {
                     }
                     _ => None,
                 };
-                Queued::Icmp { error, seq }
+                Queued::Icmp { error, seq, ttl: entry.ttl }
             }
         })
     }
@@ -297,24 +299,48 @@ impl AsFd for Echo {
     }
 }
 
-/// What the queue held, without whose it is.
+/// What one entry of an error queue says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    Local { errno: i32, mtu: u32 },
+pub enum Found {
+    /// The own kernel refused.
+    Local {
+        /// errno(3).
+        errno: i32,
+        /// In bytes, when it is about size; else 0.
+        mtu: u32,
+    },
+    /// An ICMP error arrived.
     Icmp(IcmpError),
 }
 
-/// One entry of a socket's error queue, and how much of the packet that caused it stands in `payload`.
-pub(crate) fn queued<F: AsFd>(socket: &F, payload: &mut [u8]) -> Option<(usize, Found)> {
+/// One entry of a socket's error queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Octets of the payload that caused it.
+    pub length: usize,
+    /// What it says.
+    pub found: Found,
+    /// TTL or hop limit with which the error arrived (IP_RECVTTL, IPV6_RECVHOPLIMIT).
+    pub ttl: Option<u8>,
+    /// Where the packet that caused it was sent.
+    pub to: Option<SocketAddr>,
+}
+
+/// Takes one entry of a socket's error queue, with the beginning of the packet that caused it in `payload`.
+pub fn take_entry<F: AsFd>(socket: &F, payload: &mut [u8]) -> Option<Entry> {
     /// linux/errqueue.h.
     const SO_EE_ORIGIN_LOCAL: u8 = 1;
     let mut parts = [IoSliceMut::new(payload)];
     let mut control = nix::cmsg_space!([u8; 512]);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<SockaddrStorage>(socket.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
-    let mut found = None;
+    let (mut found, mut ttl) = (None, None);
     for control in message.cmsgs().into_iter().flatten() {
         let (error, from) = match control {
+            ControlMessageOwned::Ipv4Ttl(value) | ControlMessageOwned::Ipv6HopLimit(value) => {
+                ttl = u8::try_from(value).ok();
+                continue;
+            }
             ControlMessageOwned::Ipv4RecvErr(error, from) => {
                 (error, from.map(|from| IpAddr::V4(Ipv4Addr::from(u32::from_be(from.sin_addr.s_addr)))))
             }
@@ -330,7 +356,8 @@ pub(crate) fn queued<F: AsFd>(socket: &F, payload: &mut [u8]) -> Option<(usize, 
             found = icmp(&error, from).map(Found::Icmp).or(found);
         }
     }
-    found.map(|found| (message.bytes, found))
+    let to = message.address.as_ref().and_then(address);
+    found.map(|found| Entry { length: message.bytes, found, ttl, to })
 }
 
 /// An echo request. The kernel computes the checksum of ICMPv6 and of what a datagram socket sends.
