@@ -73,6 +73,7 @@ pub fn trials() -> Vec<Trial> {
         add("runs_by_link", runs_by_link);
         add("runs_as_any_user_read_only_without_capabilities", runs_confined);
         add("runs_beside_a_container_without_a_shell", runs_beside);
+        add("ss_and_ip_beside_another_user", privileges);
         add("says_what_it_is", labels_and_settings);
         add("holds_what_it_should_and_nothing_else", layout);
     }
@@ -111,6 +112,55 @@ fn runs_beside(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
     let out = podman.run(&[&beside[..], &[image], &query].concat())?;
     same("status of the query", &status(&out), "0")?;
     contains("answer", &text(&out.stdout), "status: REFUSED")?;
+    same("removal", &status(&podman.run(&["rm", "--force", "--time", "0", &other])?), "0")
+}
+
+/// The cells of README's tables of privileges, beside a process of root in its network and pid namespaces: as the image
+/// comes, and as nobody without capabilities.
+fn privileges(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
+    let other = podman.start_server()?;
+    let shared = format!("container:{other}");
+    let beside = ["run", "--rm", "--network", &shared, "--pid", &shared];
+    // Words, what stdout shows, and what stderr names where it may not.
+    let cells: &[(&str, &str, &str)] = &[
+        ("ss -uan", ":5300", ""),
+        ("ss -uanem sport = :5300", "skmem:", ""),
+        ("ss -s", "UDP", ""),
+        ("ss -xan", "Netid", ""),
+        ("ss --problems", "no problems found", ""),
+        ("ss -uan --from-proc", ":5300", ""),
+        ("ss -uan --pid 1", ":5300", ""),
+        ("ss -uanp sport = :5300", "users:((\"server\",pid=1", "CAP_SYS_PTRACE"),
+        ("ss -uan fwmark = 0x42 or sport = :5300", ":5300", "CAP_NET_ADMIN"),
+        ("ss -K --yes -uan sport = :5300", "Recv-Q", "CAP_NET_ADMIN"),
+        ("ss -uan --netns 1", ":5300", "CAP_SYS_"),
+        ("ip addr", "127.0.0.1/8", ""),
+        ("ip -d link", "LOOPBACK", ""),
+        ("ip route show table all", "local 127.0.0.1", ""),
+        ("ip rule", "lookup main", ""),
+        ("ip maddr", "inet", ""),
+        ("ip why 127.0.0.1", "lookup local", ""),
+        ("ip -n 1 addr", "127.0.0.1/8", "CAP_SYS_"),
+        ("ip netns identify 1", "", "CAP_SYS_PTRACE"),
+        ("ip xfrm policy", "", "CAP_NET_ADMIN"),
+    ];
+    let nobody = ["--user", "65534", "--cap-drop", "ALL"];
+    for (who, flags) in [("as it comes", &[][..]), ("nobody", &nobody[..])] {
+        // Root of the default image has what podman gives by default, which is none of the capabilities asked about.
+        let root = flags.is_empty() && user.is_empty();
+        for (words, shown, denied) in cells {
+            let explain: &[&str] = if words.starts_with("ip") { &["ip", "--explain"] } else { &["ss", "--explain"] };
+            let rest: Vec<&str> = words.split(' ').skip(1).collect();
+            let out = podman.run(&[&beside[..], flags, &[image], explain, &rest].concat())?;
+            let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+            // The same user may look at his own processes, and root of a container is that of the other.
+            let own = root && *denied == "CAP_SYS_PTRACE";
+            let holds = if denied.is_empty() || own { stdout.contains(shown) } else { stderr.contains(denied) };
+            if !holds {
+                return Err(format!("{words}, {who}: {}\n{stdout}\nstderr: {stderr}", out.status).into());
+            }
+        }
+    }
     same("removal", &status(&podman.run(&["rm", "--force", "--time", "0", &other])?), "0")
 }
 

@@ -325,10 +325,14 @@ fn streams_of_changes() -> Result<(), Stop> {
     let changes = "ip addr add 10.77.0.1/24 dev w0; ip route add 10.78.0.0/16 via 10.77.0.9; ip rule add pref 77 table 77; \
                    ip neigh add 10.77.0.8 lladdr 02:00:00:00:00:08 dev w0; ip link set w0 mtu 1400; ip rule del pref 77; \
                    ip route del 10.78.0.0/16; ip addr del 10.77.0.1/24 dev w0; ip link set w0 mtu 1500; ip neigh del 10.77.0.8 dev w0";
-    let watch = |program: &str, flags: &str| -> Result<String, Stop> {
+    let hops = "ip nexthop add id 71 via 10.0.0.240 dev v0; ip nexthop add id 72 blackhole; \
+                ip nexthop add id 73 via fe80::73 dev v0; ip nexthop add id 74 group 71,3; \
+                ip nexthop replace id 71 via 10.0.0.241 dev v0 onlink; ip nexthop del id 74; ip nexthop del id 73; \
+                ip nexthop del id 72; ip nexthop del id 71";
+    let watch = |program: &str, flags: &str, objects: &str, changes: &str| -> Result<String, Stop> {
         // The watcher runs until the marker, an address nobody else adds, has been told of.
         let script = format!(
-            ": > /run/scene/seen; {program} {flags} monitor link address route rule > /run/scene/seen 2>/run/scene/seen.err & watcher=$!; \
+            ": > /run/scene/seen; {program} {flags} monitor {objects} > /run/scene/seen 2>/run/scene/seen.err & watcher=$!; \
              n=0; until grep -q 10.66.0.1 /run/scene/seen; do ip addr add 10.66.0.1/32 dev lo; sleep 0.05; \
              ip addr del 10.66.0.1/32 dev lo; n=$((n+1)); [ $n -lt 400 ] || break; done; \
              {changes}; ip addr add 10.67.0.1/32 dev lo; n=0; until grep -q 10.67.0.1 /run/scene/seen; do sleep 0.05; \
@@ -340,23 +344,34 @@ fn streams_of_changes() -> Result<(), Stop> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let ours = lab::netkit().to_string_lossy().into_owned() + " ip";
+    let all = "link address route rule";
+    let quiet = |text: String| -> String {
+        text.lines().filter(|line| !line.contains("valid_lft")).map(|line| format!("{line}\n")).collect()
+    };
+    // The marker is an address, so addresses are watched as well.
+    for (flags, objects) in [("", "nexthop address"), ("-d", "address nexthop"), ("-o", "address nexthop")] {
+        let peer = quiet(watch("ip", flags, objects, hops)?);
+        for part in ["id 71 via 10.0.0.240 dev v0", "blackhole", "group 71,3", "Deleted id 72 "] {
+            if !peer.contains(part) {
+                return Err(Stop::Fail(format!("the peer did not see {part:?}: {peer}")));
+            }
+        }
+        same(&format!("monitor {flags} {objects}"), &peer, &quiet(watch(&ours, flags, objects, hops)?))?;
+    }
     for flags in ["", "-4", "-o", "-d"] {
-        let quiet = |text: String| -> String {
-            text.lines().filter(|line| !line.contains("valid_lft")).map(|line| format!("{line}\n")).collect()
-        };
-        let peer = quiet(watch("ip", flags)?);
+        let peer = quiet(watch("ip", flags, all, changes)?);
         if !peer.contains("10.78.0.0/16") || !peer.contains("mtu 1400") && flags != "-4" {
             return Err(Stop::Fail(format!("the peer saw too little: {peer}")));
         }
-        same(&format!("monitor {flags}"), &peer, &quiet(watch(&ours, flags)?))?;
+        same(&format!("monitor {flags}"), &peer, &quiet(watch(&ours, flags, all, changes)?))?;
     }
-    let json = watch(&ours, "-j")?;
+    let json = watch(&ours, "-j", "nexthop link address route rule", &format!("{changes}; {hops}"))?;
     let mut objects = Vec::new();
     for line in json.lines() {
         let value: serde_json::Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
         objects.push(value.get("object").and_then(|value| value.as_str()).unwrap_or_default().to_owned());
     }
-    for object in ["link", "address", "route", "rule"] {
+    for object in ["link", "address", "route", "rule", "nexthop"] {
         if !objects.iter().any(|seen| seen == object) {
             return Err(Stop::Fail(format!("no {object} among {objects:?}\n{json}")));
         }
@@ -480,6 +495,7 @@ fn without_privilege() -> Result<(), Stop> {
         ("ip nexthop", "id 4 blackhole"),
         ("ip maddr", "33:33:00:00:00:05"),
         ("ip netns", "other"),
+        ("ip netns identify", ""),
         ("ip why 127.0.0.1", "lookup local"),
         ("bridge fdb", "dst 10.0.0.77"),
     ] {
@@ -488,9 +504,16 @@ fn without_privilege() -> Result<(), Stop> {
             return Err(Stop::Fail(format!("{arguments}: {status:?}\n{out}{err}")));
         }
     }
-    for (arguments, capability) in
-        [("ip --explain -n other addr", "CAP_SYS_ADMIN"), ("ip --explain xfrm policy", "CAP_NET_ADMIN")]
-    {
+    let (_, err, _) = nobody("ip --explain netns pids other")?;
+    if !err.contains("CAP_SYS_PTRACE") {
+        return Err(Stop::Fail(format!("netns pids: {err}")));
+    }
+    for (arguments, capability) in [
+        ("ip --explain -n other addr", "CAP_SYS_ADMIN"),
+        ("ip --explain xfrm policy", "CAP_NET_ADMIN"),
+        ("ip --explain netns identify 1", "CAP_SYS_PTRACE"),
+        ("ip --explain netns exec other true", "CAP_SYS_ADMIN"),
+    ] {
         let (out, err, status) = nobody(arguments)?;
         if status == Some(0) || !err.contains(capability) {
             return Err(Stop::Fail(format!("{arguments}: {status:?}\n{out}{err}")));

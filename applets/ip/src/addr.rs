@@ -29,6 +29,8 @@ mod ifa {
 const SECONDARY: u32 = 0x01;
 const DEPRECATED: u32 = 0x20;
 const PERMANENT: u32 = 0x80;
+/// Stands for a link that belongs to none.
+const NO_MASTER: i32 = -1;
 /// IFA_F_* in the order in which they are named.
 const FLAGS: &[(u32, &str)] = &[
     (SECONDARY, "secondary"),
@@ -112,11 +114,13 @@ impl Filter {
                     let value = words.value()?;
                     let index = world.link_index(&value);
                     let why = if word == "vrf" { "Not a valid VRF name\n" } else { "Device does not exist\n" };
-                    filter.master = Some(index.ok_or_else(|| Stop::wrong(&printable(&value), why))?);
-                    if word == "vrf" {
-                        filter.kind = None;
+                    let index = index.ok_or_else(|| Stop::wrong(&printable(&value), why))?;
+                    if word == "vrf" && crate::route::vrf_table(world, &value)?.is_none() {
+                        return Err(Stop::wrong(&printable(&value), why));
                     }
+                    filter.master = Some(index);
                 }
+                "nomaster" => filter.master = Some(NO_MASTER),
                 "type" => {
                     let value = words.value()?;
                     match value.strip_suffix("_slave") {
@@ -155,15 +159,13 @@ impl Filter {
         let (mask, wanted) = match name {
             "dynamic" => (PERMANENT, !wanted),
             "primary" => (SECONDARY, !wanted),
+            // The same bit under the name that IPv6 gives it (linux/if_addr.h).
             "temporary" => (SECONDARY, wanted),
             _ => match FLAGS.iter().find(|(_, known)| *known == name) {
                 Some((mask, _)) => (*mask, wanted),
                 None => return false,
             },
         };
-        if name == "temporary" || (name == "dynamic" && self.family == 0) {
-            self.family = if name == "temporary" { 10 } else { self.family };
-        }
         self.flag_mask |= mask;
         if wanted {
             self.flags |= mask;
@@ -180,9 +182,18 @@ impl Filter {
         (self.index == 0 || self.index == link.index)
             && (!self.up || link.flags & link::UP != 0)
             && self.group.is_none_or(|group| number(attr::GROUP) == Some(group))
-            && self.master.is_none_or(|master| number(attr::MASTER) == u32::try_from(master).ok())
+            && self.master.is_none_or(|master| match master {
+                NO_MASTER => number(attr::MASTER).is_none_or(|found| found == 0),
+                master => number(attr::MASTER) == u32::try_from(master).ok(),
+            })
             && self.kind.as_ref().is_none_or(|kind| name(1).as_ref() == Some(kind))
             && self.slave_kind.as_ref().is_none_or(|kind| name(4).as_ref() == Some(kind))
+    }
+
+    /// What the kernel leaves out of a dump when it is asked to.
+    fn passes_kernel(&self, attrs: &Attrs<'_>) -> bool {
+        let filter = Filter { master: self.master, kind: self.kind.clone(), ..Filter::default() };
+        filter.passes_link(&Link::default(), attrs)
     }
 
     /// Whether the kernel is asked for every link, in the view that says all.
@@ -243,6 +254,11 @@ pub(crate) fn show(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<E
 /// Lists links, with their addresses when these are asked for.
 pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: View) -> Res<Exit> {
     let mut filter = Filter::parse(world, words)?;
+    if view == View::Link {
+        // `ip -4 link` and `ip -6 link` show what `ip link` does.
+        world.options.family = 17;
+        filter.family = 17;
+    }
     if filter.label.is_some() {
         filter.link_names = world.link_names();
     }
@@ -273,22 +289,27 @@ pub(crate) fn list(ctx: &mut Ctx, world: &mut World, words: &mut Words, view: Vi
         let shown = if brief {
             link::print_brief(&mut out, world, &message, &filter, !with_addresses)
         } else if no_link {
-            filter.passes_link(&found, &message.attrs(Link::LENGTH))
+            // What the link is like was asked of the kernel, and only to choose links to show.
+            filter.passes_kernel(&message.attrs(Link::LENGTH))
         } else {
             link::print(&mut out, world, &message, &filter, view == View::Link, true)
         };
         if !shown {
-            out.abandon();
+            // The peer leaves an empty object where a filter leaves a link or an address out.
+            out.end();
             continue;
         }
         if with_addresses {
             out.array("addr_info");
             for message in own {
-                if Addr::read(message.payload).is_some_and(|addr| belongs(&addr, message, &filter)) {
-                    out.object("");
-                    print(&mut out, world, message, device);
-                    out.end();
+                if message.kind != kind::NEW_ADDR {
+                    continue;
                 }
+                out.object("");
+                if Addr::read(message.payload).is_some_and(|addr| belongs(&addr, message, &filter)) {
+                    print(&mut out, world, message, device);
+                }
+                out.end();
             }
             out.end();
             if brief {

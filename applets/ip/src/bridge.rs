@@ -97,7 +97,12 @@ impl FdbFilter {
                     filter.device = device(world, &words.value()?)?;
                     filter.port = Some(filter.device);
                 }
-                "br" => filter.bridge = Some(device(world, &words.value()?)?),
+                "br" => {
+                    let name = words.value()?;
+                    let index = world.link_index(&name);
+                    let refusal = || Stop::peer(USAGE, format!("Cannot find bridge device \"{}\"", printable(&name)));
+                    filter.bridge = Some(index.ok_or_else(refusal)?);
+                }
                 "dev" => filter.device = device(world, &words.value()?)?,
                 "vlan" => {
                     let value = words.value()?;

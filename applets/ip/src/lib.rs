@@ -2,8 +2,7 @@
 //!
 //! - Peer: iproute2 6.1 (Debian 12): text byte for byte, JSON as values, exit statuses 0, 1, 2 and 255.
 //! - Deliberate differences: nothing is ever changed; a verb that would is refused by name with status 2. `-r` (names for
-//!   addresses), `-batch` and details of SR-IOV functions are not offered. `-j` prints no empty objects for what a filter
-//!   left out. `-n` takes a name below /run/netns, a path, or the number of a process.
+//!   addresses), `-batch` and details of SR-IOV functions are not offered. `-n` takes a name below /run/netns, a path, or the number of a process.
 //! - Beyond the peer: `ip why DST`, `-j` in `monitor` (one object a line), names of protocols and tables without any file.
 //! - Kernel interfaces: rtnetlink and xfrm over netlink, setns(2), /run/netns, /proc/net for multicast groups.
 //! - Privilege: none for reading; `-n` and `netns exec` need CAP_SYS_ADMIN, xfrm needs CAP_NET_ADMIN.

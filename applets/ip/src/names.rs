@@ -223,22 +223,41 @@ pub(crate) fn hardware_address(bytes: &[u8], arp: u16) -> String {
     }
 }
 
-/// IP protocol numbers as /etc/protocols has them; only those that routing rules and transforms name.
-pub(crate) fn ip_protocol(id: u8) -> String {
-    let name = match id {
-        1 => "icmp",
-        2 => "igmp",
-        4 => "ipencap",
-        6 => "tcp",
-        17 => "udp",
-        41 => "ipv6",
-        47 => "gre",
-        50 => "esp",
-        51 => "ah",
-        58 => "ipv6-icmp",
-        132 => "sctp",
-        255 => "255",
-        other => return other.to_string(),
+/// IP protocols of a host without /etc/protocols; only those that routing rules and transforms name.
+const IP_PROTOCOLS: &[(u8, &str)] = &[
+    (1, "icmp"),
+    (2, "igmp"),
+    (4, "ipencap"),
+    (6, "tcp"),
+    (17, "udp"),
+    (41, "ipv6"),
+    (47, "gre"),
+    (50, "esp"),
+    (51, "ah"),
+    (58, "ipv6-icmp"),
+    (132, "sctp"),
+];
+
+/// Name and number of each line of protocols(5).
+fn protocols_file() -> Vec<(u8, String)> {
+    let text = fs::read_to_string("/etc/protocols").unwrap_or_default();
+    let line = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let name = words.next()?;
+        Some((words.next()?.parse().ok()?, netkit_core::text::printable(name)))
     };
-    name.to_owned()
+    text.lines().filter_map(line).collect()
+}
+
+/// The name of an IP protocol, as getprotobynumber(3) finds it.
+pub(crate) fn ip_protocol(id: u8) -> Option<String> {
+    let listed = protocols_file().into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
+    listed.or_else(|| IP_PROTOCOLS.iter().find(|(known, _)| *known == id).map(|(_, name)| (*name).to_owned()))
+}
+
+/// The number of an IP protocol that is named or numbered.
+pub(crate) fn ip_protocol_id(word: &str) -> Option<u8> {
+    let listed = protocols_file().into_iter().find(|(_, name)| name == word).map(|(id, _)| id);
+    let known = || IP_PROTOCOLS.iter().find(|(_, name)| *name == word).map(|(id, _)| *id);
+    listed.or_else(known).or_else(|| word.parse().ok())
 }

@@ -9,7 +9,7 @@ use netkit_nl::{Attrs, Message, Request, flags, raw};
 use crate::names::hardware_address;
 use crate::out::{Colour, Out};
 use crate::stop::{FAILED, Res, Stop};
-use crate::words::{Prefix, Words, ip_text, matches};
+use crate::words::{Prefix, Words, ip_text, matches, number};
 use crate::world::World;
 
 /// Attributes of a neighbour.
@@ -93,13 +93,14 @@ impl Filter {
                         other => STATES
                             .iter()
                             .find(|(_, state)| matches(other, &state.to_ascii_lowercase()))
-                            .map(|(bit, _)| *bit),
+                            .map(|(bit, _)| *bit)
+                            .or_else(|| number(other).and_then(|bits| u16::try_from(bits).ok())),
                     };
                     let bits = bits.ok_or_else(|| Stop::wrong(&printable(&name), "nud state is bad"))?;
                     states = Some(states.unwrap_or(0) | bits);
                 }
                 "proxy" => filter.proxy = true,
-                "protocol" => {
+                _ if matches(&word, "protocol") => {
                     let value = words.value()?;
                     let id = world.names.protocol_id(&value).and_then(|id| u8::try_from(id).ok());
                     filter.protocol =
@@ -178,7 +179,7 @@ pub(crate) fn one(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Ex
             "proxy" => header.flags |= NTF_PROXY,
             _ => {
                 let value = if word == "to" { words.value()? } else { word.clone() };
-                let prefix = Prefix::parse(&value, header.family)?;
+                let prefix = Prefix::parse_as(&value, header.family, "address")?;
                 header.family = prefix.family;
                 address = prefix.address;
             }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
+use netkit_core::privilege::{Capability, missing};
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_nl::route::kind;
@@ -115,6 +116,11 @@ fn reason(error: &std::io::Error) -> String {
     netkit_nl::describe(error.raw_os_error().unwrap_or(0))
 }
 
+/// Why a process of somebody else does not tell its namespace (ptrace(2), access mode PTRACE_MODE_READ_FSCREDS).
+fn others() -> String {
+    missing(Capability::SysPtrace, "looking at another user's process", "one's own processes")
+}
+
 pub(crate) fn identify(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<Exit> {
     let pid = words.next().unwrap_or_else(|| "self".to_owned());
     if words.peek().is_some() {
@@ -123,8 +129,12 @@ pub(crate) fn identify(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> R
     if pid != "self" && (pid.is_empty() || !pid.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(Stop::peer(FAILED, format!("Specified string '{}' is not a pid", printable(&pid))));
     }
-    let wanted = identity(&format!("/proc/{pid}/ns/net"))
-        .map_err(|error| Stop::peer(FAILED, format!("Cannot open network namespace: {}", reason(&error))))?;
+    let wanted = identity(&format!("/proc/{pid}/ns/net")).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            ctx.hint(&others());
+        }
+        Stop::peer(FAILED, format!("Cannot open network namespace: {}", reason(&error)))
+    })?;
     let mut names = world.bound_namespaces();
     names.retain(|(name, _)| identity(&format!("{NETNS_DIR}/{name}")).is_ok_and(|found| found == wanted));
     let names: Vec<String> = names.iter().map(|(name, _)| printable(name)).collect();
@@ -142,10 +152,16 @@ pub(crate) fn pids(ctx: &mut Ctx, _: &mut World, words: &mut Words) -> Res<Exit>
         .map_err(|error| Stop::peer(FAILED, format!("Cannot open network namespace: {}", reason(&error))))?;
     let Ok(entries) = fs::read_dir("/proc") else { return Err(Stop::peer(FAILED, "Open of /proc failed")) };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut denied = false;
     for pid in pids {
-        if identity(&format!("/proc/{pid}/ns/net")).is_ok_and(|found| found == wanted) {
-            writeln!(ctx.stdout, "{pid}")?;
+        match identity(&format!("/proc/{pid}/ns/net")) {
+            Ok(found) if found == wanted => writeln!(ctx.stdout, "{pid}")?,
+            Err(error) => denied |= error.kind() == std::io::ErrorKind::PermissionDenied,
+            Ok(_) => {}
         }
+    }
+    if denied {
+        ctx.hint(&others());
     }
     Ok(Exit::OK)
 }

@@ -1,5 +1,6 @@
 //! `ip nexthop` (NHA_* in linux/nexthop.h).
 
+use netkit_core::json::Value;
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_nl::route::{Nexthop, kind};
@@ -22,6 +23,7 @@ const ENCAP: u16 = 8;
 const GROUPS: u16 = 9;
 const MASTER: u16 = 10;
 const FDB: u16 = 11;
+const RES_GROUP: u16 = 12;
 
 fn wrong<T>(value: Option<T>, word: &str, why: &str) -> Res<T> {
     value.ok_or_else(|| Stop::wrong(&printable(word), why))
@@ -126,8 +128,11 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>)
     if attrs.find(GROUP_TYPE).and_then(|attr| attr.u16()).unwrap_or(0) == 1 {
         out.put("type", "resilient", format_args!("type resilient "));
     }
+    if let Some(group) = attrs.find(RES_GROUP) {
+        put_resilient(out, &group.nested());
+    }
     if let (Some(_), Some(_)) = (attrs.find(ENCAP), attrs.find(ENCAP_TYPE)) {
-        put_encap(out, &attrs);
+        put_encap(out, world, &attrs);
     }
     let colour = Colour::of_family(hop.family);
     if let Some(ip) = attrs.find(GATEWAY).and_then(|attr| attr.ip()) {
@@ -156,8 +161,29 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>)
     }
 }
 
+/// NHA_RES_GROUP_*: times are in hundredths of a second.
+fn put_resilient(out: &mut Out<'_>, group: &netkit_nl::Attrs<'_>) {
+    out.object("resilient_args");
+    if let Some(buckets) = group.find(1).and_then(|attr| attr.u16()) {
+        out.put("buckets", buckets, format_args!("buckets {buckets} "));
+    }
+    for (kind, key) in [(2, "idle_timer"), (3, "unbalanced_timer"), (4, "unbalanced_time")] {
+        let Some(attr) = group.find(kind) else { continue };
+        let ticks = raw::array::<8>(attr.value, 0).map(u64::from_ne_bytes).or_else(|| attr.u32().map(u64::from));
+        let (whole, rest) = ticks.map_or((0, 0), |ticks| (ticks / 100, ticks % 100));
+        let text = format!("{whole}.{rest:02}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        let value = match rest {
+            0 => Value::from(whole),
+            _ => Value::from(text.parse::<f64>().unwrap_or(0.0)),
+        };
+        out.put(key, value, format_args!("{key} {text} "));
+    }
+    out.end();
+}
+
 /// The encapsulation has the same shape as that of a route, under other numbers.
-fn put_encap(out: &mut Out<'_>, attrs: &netkit_nl::Attrs<'_>) {
+fn put_encap(out: &mut Out<'_>, world: &mut World, attrs: &netkit_nl::Attrs<'_>) {
     let mut copy = Request::new(0, 0, &[]);
     for (from, to) in [(ENCAP_TYPE, crate::route_print::rta::ENCAP_TYPE), (ENCAP, crate::route_print::rta::ENCAP)] {
         if let Some(attr) = attrs.find(from) {
@@ -166,7 +192,7 @@ fn put_encap(out: &mut Out<'_>, attrs: &netkit_nl::Attrs<'_>) {
     }
     let bytes = copy.finish(0);
     if let Some(message) = netkit_nl::Messages::new(&bytes).next() {
-        crate::route_print::put_encap(out, &message.attrs(0));
+        crate::route_print::put_encap(out, world, &message.attrs(0));
     }
 }
 
@@ -195,8 +221,8 @@ fn put_group(out: &mut Out<'_>, group: &Attr<'_>) {
 pub(crate) fn put_info(out: &mut Out<'_>, world: &mut World, id: u32) {
     let Ok(answer) = world.route().and_then(|socket| Ok(socket.exchange(&ask(id))?)) else { return };
     for message in answer.messages().filter(|message| message.kind == kind::NEW_NEXTHOP) {
-        out.line();
-        out.words(format_args!("\tnh_info "));
+        // Also under `-o` this is a line of its own.
+        out.words(format_args!("\n\tnh_info "));
         out.object("nh_info");
         print(out, world, &message);
         out.end();

@@ -362,6 +362,12 @@ fn verb(
         Some((_, Help)) => Err(help::page(ctx, program)),
         None => {
             let shown = printable(&word);
+            // Two objects go by a shorter name in this sentence.
+            let object = match object {
+                "neighbor" | "neighbour" => "neigh",
+                "maddress" => "maddr",
+                other => other,
+            };
             Err(Stop::peer(USAGE, format!("Command \"{shown}\" is unknown, try \"{program} {object} help\".")))
         }
     }

@@ -3,7 +3,7 @@
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_nl::route::{Route, kind};
-use netkit_nl::{Attrs, Request, flags};
+use netkit_nl::{Attr, Attrs, Request, flags};
 
 use crate::names::kind_id;
 use crate::out::Out;
@@ -14,6 +14,7 @@ use crate::world::World;
 
 pub(crate) const MAIN: u32 = 254;
 pub(crate) const CLONED: u32 = 0x200;
+const NOTIFY: u32 = 0x100;
 const LOOKUP_TABLE: u32 = 0x1000;
 const FIB_MATCH: u32 = 0x2000;
 
@@ -31,7 +32,8 @@ pub(crate) struct Filter {
     pub(crate) oif: Option<i32>,
     pub(crate) iif: Option<i32>,
     pub(crate) metric: Option<u32>,
-    pub(crate) realm: Option<u32>,
+    /// Both realms, and which bits of them were named.
+    pub(crate) realm: Option<(u32, u32)>,
     mark: Option<u32>,
     /// At least as long as, at most as long as: destination, then source.
     root: Option<Prefix>,
@@ -136,7 +138,7 @@ impl Filter {
                 "src" => filter.prefsrc = Some(Prefix::parse(&words.value()?, filter.family)?),
                 "realms" | "realm" => {
                     let value = words.value()?;
-                    filter.realm = Some(wrong(world.names.realm_id(&value), &value, "invalid realms\n")?);
+                    filter.realm = Some(wrong(realms(world, &value), &value, "invalid realms\n")?);
                 }
                 "from" => {
                     let mut value = words.value()?;
@@ -145,7 +147,7 @@ impl Filter {
                         value = words.value()?;
                     }
                     let prefix = filter.prefix(&value)?;
-                    (filter.source_root, filter.source_within) = range(&how, prefix);
+                    narrow(&how, prefix, &mut filter.source_root, &mut filter.source_within);
                 }
                 _ => {
                     let mut value = word.clone();
@@ -159,7 +161,12 @@ impl Filter {
                         return Err(Stop::wrong("help", "see \"ip help\""));
                     }
                     let prefix = filter.prefix(&value)?;
-                    (filter.root, filter.within) = range(&how, prefix);
+                    if filter.family == 0 && matches!(value.as_str(), "all" | "any") {
+                        // Every destination, where `default` is one with no bits.
+                        filter.root = Some(prefix);
+                    } else {
+                        narrow(&how, prefix, &mut filter.root, &mut filter.within);
+                    }
                 }
             }
         }
@@ -199,9 +206,12 @@ impl Filter {
             && self.tos.is_none_or(|tos| tos == route.tos)
             && inside(self.root, self.within, route.family, ip(rta::DST), route.dst_len)
             && inside(self.source_root, self.source_within, route.family, ip(rta::SRC), route.src_len)
-            && self.via.is_none_or(|via| has(&via, ip(rta::GATEWAY)))
+            && self.via.is_none_or(|via| {
+                let other = || attrs.find(rta::VIA).and_then(|attr| Attr { kind: 0, value: attr.value.get(2..)? }.ip());
+                has(&via, ip(rta::GATEWAY).or_else(other))
+            })
             && self.prefsrc.is_none_or(|source| has(&source, ip(rta::PREFSRC)))
-            && self.realm.is_none_or(|realm| flow & 0xffff == realm)
+            && self.realm.is_none_or(|(realm, mask)| (flow ^ realm) & mask == 0)
             && self.iif.is_none_or(|index| link(rta::IIF) == Some(index))
             && self.oif.is_none_or(|index| link(rta::OIF) == Some(index))
             && self.mark.is_none_or(|mark| number(rta::MARK) == Some(mark))
@@ -217,6 +227,23 @@ fn range(how: &str, prefix: Prefix) -> (Option<Prefix>, Option<Prefix>) {
         (None, Some(prefix))
     } else {
         (Some(prefix), Some(prefix))
+    }
+}
+
+/// Sets what a word about a prefix limits, and leaves the other limit as an earlier word set it.
+fn narrow(how: &str, prefix: Prefix, root: &mut Option<Prefix>, within: &mut Option<Prefix>) {
+    let (lower, upper) = range(how, prefix);
+    *root = lower.or(*root);
+    *within = upper.or(*within);
+}
+
+/// `FROM/TO` or `TO`: the number that RTA_FLOW holds, and the bits that were named.
+fn realms(world: &World, word: &str) -> Option<(u32, u32)> {
+    match word.split_once('/') {
+        None => Some((world.names.realm_id(word)?, 0xffff)),
+        Some((from, "")) => Some((world.names.realm_id(from)? << 16, 0xffff_0000)),
+        Some(("", to)) => Some((world.names.realm_id(to)?, 0xffff)),
+        Some((from, to)) => Some(((world.names.realm_id(from)? << 16) | world.names.realm_id(to)?, u32::MAX)),
     }
 }
 
@@ -241,7 +268,7 @@ fn inside(root: Option<Prefix>, within: Option<Prefix>, family: u8, ip: Option<s
 }
 
 /// The table of a VRF device (IFLA_VRF_TABLE), if it is one.
-fn vrf_table(world: &mut World, name: &str) -> Res<Option<u32>> {
+pub(crate) fn vrf_table(world: &mut World, name: &str) -> Res<Option<u32>> {
     let Some(index) = world.link_index(name) else { return Ok(None) };
     let header = netkit_nl::route::Link { index, ..netkit_nl::route::Link::default() };
     let request = Request::new(kind::GET_LINK, 0, &header.bytes());
@@ -343,7 +370,8 @@ impl Question {
                     question.attrs.push((rta::OIF, index.to_ne_bytes().to_vec()));
                 }
                 _ if matches(&word, "fibmatch") => question.header.flags |= FIB_MATCH,
-                "notify" | "connected" => {
+                "notify" => question.header.flags |= NOTIFY,
+                "connected" => {
                     return Err(crate::options::refused(&word, "ask again with `from` and `oif` of the answer"));
                 }
                 "ipproto" => {

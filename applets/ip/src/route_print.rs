@@ -100,7 +100,7 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>,
         let text = ip_text(ip);
         out.put("to", text.as_str(), format_args!("as to {text} "));
     }
-    put_encap(out, &attrs);
+    put_encap(out, world, &attrs);
     if route.tos != 0 && filter.tos.is_none() {
         let name = world.names.field(route.tos);
         out.put("tos", name.as_str(), format_args!("tos {name} "));
@@ -130,16 +130,16 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>,
     {
         out.put("metric", metric, format_args!("metric {metric} "));
     }
-    put_flags(out, route.flags & if route.family == 2 && route.flags & CLONED != 0 { 0xffff } else { u32::MAX });
+    put_flags(out, route.flags);
     if let Some(mark) = number(rta::MARK).filter(|mark| *mark != 0) {
         if mark >= 16 {
-            out.put("mark", format!("{mark:#x}"), format_args!("mark {mark:#x} "));
+            out.put("mark", mark, format_args!("mark {mark:#x} "));
         } else {
             out.put("mark", mark, format_args!("mark {mark} "));
         }
     }
     if let Some(flow) = number(rta::FLOW)
-        && filter.realm.is_none()
+        && filter.realm.is_none_or(|(_, mask)| mask != u32::MAX)
     {
         put_realms(out, world, flow);
     }
@@ -403,7 +403,7 @@ fn put_hop(out: &mut Out<'_>, world: &mut World, hop: &Hop<'_>, route: &Route, c
     out.object("");
     out.line();
     out.words(format_args!("\tnexthop "));
-    put_encap(out, &hop.attrs);
+    put_encap(out, world, &hop.attrs);
     put_gateway(out, &hop.attrs, colour);
     if let Some(flow) = hop.attrs.find(rta::FLOW).and_then(|attr| attr.u32()) {
         put_realms(out, world, flow);
@@ -430,7 +430,7 @@ fn put_hop(out: &mut Out<'_>, world: &mut World, hop: &Hop<'_>, route: &Route, c
 /// LWTUNNEL_ENCAP_* (linux/lwtunnel.h).
 const ENCAPS: &[&str] = &["none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"];
 
-pub(crate) fn put_encap(out: &mut Out<'_>, attrs: &Attrs<'_>) {
+pub(crate) fn put_encap(out: &mut Out<'_>, world: &mut World, attrs: &Attrs<'_>) {
     let (Some(encap), Some(kind)) = (attrs.find(rta::ENCAP), attrs.find(rta::ENCAP_TYPE).and_then(|attr| attr.u16()))
     else {
         return;
@@ -476,7 +476,55 @@ pub(crate) fn put_encap(out: &mut Out<'_>, attrs: &Attrs<'_>) {
             out.words(format_args!("] "));
             out.member("segs", segments);
         }
+        "seg6local" => put_local_segment(out, world, &inner),
         _ => {}
+    }
+}
+
+/// SEG6_LOCAL_ACTION_* from 1 on (linux/seg6_local.h, RFC 8986).
+const LOCAL_ACTIONS: &[&str] = &[
+    "End",
+    "End.X",
+    "End.T",
+    "End.DX2",
+    "End.DX6",
+    "End.DX4",
+    "End.DT6",
+    "End.DT4",
+    "End.B6",
+    "End.B6.Encaps",
+    "End.BM",
+    "End.S",
+    "End.AS",
+    "End.AM",
+    "End.BPF",
+    "End.DT46",
+];
+
+/// What happens to a packet at its segment (SEG6_LOCAL_* in linux/seg6_local.h).
+fn put_local_segment(out: &mut Out<'_>, world: &mut World, inner: &Attrs<'_>) {
+    let number = |kind: u16| inner.find(kind).and_then(|attr| attr.u32());
+    if let Some(action) = number(1) {
+        let at = usize::try_from(action).ok().and_then(|action| action.checked_sub(1));
+        let name = at.and_then(|at| LOCAL_ACTIONS.get(at)).copied().unwrap_or("<unknown>");
+        out.put("action", name, format_args!("action {name} "));
+    }
+    for (kind, key) in [(3, "table"), (9, "vrftable")] {
+        if let Some(table) = number(kind) {
+            let name = world.names.table(table);
+            out.put(key, name.as_str(), format_args!("{key} {name} "));
+        }
+    }
+    for (kind, key) in [(4, "nh4"), (5, "nh6")] {
+        if let Some(ip) = inner.find(kind).and_then(|attr| attr.ip()).map(ip_text) {
+            out.put(key, ip.as_str(), format_args!("{key} {ip} "));
+        }
+    }
+    for (kind, key) in [(6, "iif"), (7, "oif")] {
+        if let Some(index) = inner.find(kind).and_then(|attr| attr.i32()) {
+            let name = world.link_name(index);
+            out.put(key, name.as_str(), format_args!("{key} {name} "));
+        }
     }
 }
 

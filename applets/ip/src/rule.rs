@@ -55,6 +55,7 @@ struct Filter {
     sport: Option<(u16, u16)>,
     dport: Option<(u16, u16)>,
     uids: Option<(u32, u32)>,
+    tunnel: Option<u64>,
 }
 
 fn range<T: std::str::FromStr>(word: &str) -> Option<(T, T)> {
@@ -99,6 +100,10 @@ impl Filter {
                     let value = words.value()?;
                     filter.uids = Some(wrong(range(&value), &value, "invalid UID range\n")?);
                 }
+                "tun_id" => {
+                    let value = words.value()?;
+                    filter.tunnel = Some(wrong(value.parse().ok(), &value, "\"tun_id\" value is invalid\n")?);
+                }
                 "lookup" => filter.table = Some(table(world, words)?),
                 _ if matches(&word, "table") => filter.table = Some(table(world, words)?),
                 "from" | "src" => filter.source = Some(Prefix::parse(&words.value()?, family)?),
@@ -109,7 +114,7 @@ impl Filter {
                 }
                 "ipproto" => {
                     let value = words.value()?;
-                    let id = (0..=255).find(|id| names::ip_protocol(*id) == value).or_else(|| value.parse().ok());
+                    let id = names::ip_protocol_id(&value);
                     filter.ip_proto = Some(wrong(id, &value, "Invalid \"ipproto\" value\n")?);
                 }
                 "sport" | "dport" => {
@@ -133,7 +138,7 @@ impl Filter {
         let ports = |kind: u16| attrs.find(kind).and_then(|attr| Some((attr.u16()?, raw::u16(attr.value, 2)?)));
         let uids = attrs.find(UID_RANGE).and_then(|attr| Some((attr.u32()?, raw::u32(attr.value, 4)?)));
         let inside = |wanted: Option<Prefix>, kind: u16| {
-            wanted.is_none_or(|wanted| {
+            wanted.filter(|wanted| wanted.address.is_some()).is_none_or(|wanted| {
                 let ip = attrs.find(kind).and_then(|attr| attr.ip());
                 ip.is_some_and(|ip| wanted.covers(ip, wanted.bits))
             })
@@ -155,6 +160,10 @@ impl Filter {
             && self.sport.is_none_or(|wanted| ports(SPORT_RANGE) == Some(wanted))
             && self.dport.is_none_or(|wanted| ports(DPORT_RANGE) == Some(wanted))
             && self.uids.is_none_or(|wanted| uids == Some(wanted))
+            && self.tunnel.is_none_or(|wanted| {
+                let id = attrs.find(TUN_ID).and_then(|attr| raw::array::<8>(attr.value, 0));
+                id.map(u64::from_be_bytes) == Some(wanted)
+            })
     }
 }
 
@@ -254,7 +263,8 @@ pub(crate) fn print(out: &mut Out<'_>, world: &mut World, message: &Message<'_>)
         out.put("uid_end", high, format_args!("-{high}"));
     }
     if let Some(protocol) = attrs.find(IP_PROTO).and_then(|attr| attr.u8()) {
-        let name = if world.names.numeric { format!("ipproto-{protocol}") } else { names::ip_protocol(protocol) };
+        let name = names::ip_protocol(protocol).filter(|_| !world.names.numeric);
+        let name = name.unwrap_or_else(|| format!("ipproto-{protocol}"));
         out.put("ipproto", name.as_str(), format_args!(" ipproto {name}"));
     }
     for (kind, word) in [(SPORT_RANGE, "sport"), (DPORT_RANGE, "dport")] {

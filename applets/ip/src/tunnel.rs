@@ -54,6 +54,7 @@ pub(crate) fn show(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<E
     let style = world.options.style;
     let mut out = Out::new(&mut *ctx.stdout, style);
     out.array("");
+    let mut found = false;
     for message in dump.messages().filter(|message| message.kind == kind::NEW_LINK) {
         let attrs = message.attrs(Link::LENGTH);
         let name = attrs.find(attr::IFNAME).map(|attr| attr.text()).unwrap_or_default();
@@ -63,11 +64,18 @@ pub(crate) fn show(ctx: &mut Ctx, world: &mut World, words: &mut Words) -> Res<E
             continue;
         };
         if wanted.as_ref().is_none_or(|wanted| *wanted == name) {
+            found = true;
             out.object("");
             put(&mut out, world, &name, layout, &data.nested());
             out.newline();
             out.end();
         }
+    }
+    if let (Some(name), false) = (&wanted, found)
+        && ["ipip", "gre", "sit", "isatap", "vti"].iter().any(|kind| name.starts_with(kind))
+    {
+        out.abandon();
+        return Err(Stop::peer(1, format!("get tunnel \"{}\" failed: No such device", printable(name))));
     }
     out.end();
     out.flush()?;

@@ -70,6 +70,11 @@ pub(crate) struct Prefix {
 impl Prefix {
     /// Reads `10.0.0.0/8`, `10/8`, `fe80::/64`, `default`. `family` 0 lets the text decide.
     pub(crate) fn parse(word: &str, family: u8) -> Res<Prefix> {
+        Prefix::parse_as(word, family, "prefix")
+    }
+
+    /// The same, where the refusal names something else that was expected.
+    pub(crate) fn parse_as(word: &str, family: u8, what: &str) -> Res<Prefix> {
         let kind = match family {
             2 => "inet",
             10 => "inet6",
@@ -86,7 +91,6 @@ impl Prefix {
             Some((text, bits)) => (text, Some(bits)),
             None => (word, None),
         };
-        let what = "prefix";
         let address = address(text, family).ok_or_else(|| expected(what))?;
         let (actual, max) = if address.is_ipv4() { (2, 32) } else { (10, 128) };
         let bits = match bits {

@@ -153,7 +153,7 @@ fn put_selector(out: &mut Out<'_>, world: &mut World, body: &[u8], family: u16) 
     out.put("dst", format!("{destination}/{}", byte(42)), format_args!("dst {destination}/{} ", byte(42)));
     let protocol = byte(44);
     if protocol != 0 {
-        let name = crate::names::ip_protocol(protocol);
+        let name = crate::names::ip_protocol(protocol).unwrap_or_else(|| protocol.to_string());
         out.put("proto", name.as_str(), format_args!("proto {name} "));
     }
     let port = |at: usize| raw::be16(body, at).unwrap_or(0);

@@ -92,6 +92,14 @@ impl Socket {
             .map_err(Error::system("subscribe to netlink multicasts"))
     }
 
+    /// Subscribes to one more multicast group by its number (RTNLGRP_*), also one above 32.
+    ///
+    /// # Errors
+    /// [`Error::System`]: EINVAL from a kernel that does not have it.
+    pub fn join(&mut self, group: u32) -> Result<(), Error> {
+        netlink::join(&self.fd, group).map_err(Error::system("join a netlink multicast group"))
+    }
+
     /// Hears the multicasts of every namespace that has an id here (NETLINK_LISTEN_ALL_NSID).
     ///
     /// # Errors

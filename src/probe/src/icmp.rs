@@ -153,7 +153,7 @@ pub fn take_errors<F: AsFd>(socket: &F) -> Vec<IcmpError> {
     errors
 }
 
-fn icmp(error: &libc::sock_extended_err, from: Option<IpAddr>) -> Option<IcmpError> {
+pub(crate) fn icmp(error: &libc::sock_extended_err, from: Option<IpAddr>) -> Option<IcmpError> {
     let v6 = match error.ee_origin {
         SO_EE_ORIGIN_ICMP => false,
         SO_EE_ORIGIN_ICMP6 => true,

@@ -7,6 +7,7 @@
 mod attempt;
 mod classify;
 mod connect;
+pub mod echo;
 pub mod errno;
 mod icmp;
 mod options;
@@ -20,6 +21,7 @@ pub mod udp;
 pub use attempt::{Attempt, Outcome};
 pub use classify::{Nature, classify};
 pub use connect::{Plan, Report, connect};
+pub use echo::MtuDiscovery;
 pub use icmp::{IcmpError, Offence, take_errors, watch_errors};
 pub use options::Options;
 pub use resolve::{Family, Lookup, LookupError, literal, resolve, reverse};

@@ -44,6 +44,21 @@ pub fn set(socket: &impl AsFd, option: NetlinkOption) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
+/// Joins multicast group `group` (NETLINK_ADD_MEMBERSHIP, netlink(7)), also one above 32, which no address mask can name.
+///
+/// # Errors
+/// As setsockopt(2); EINVAL for a group that the kernel does not have.
+#[allow(unsafe_code)]
+pub fn join(socket: &impl AsFd, group: u32) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(size_of::<u32>()).unwrap_or(4);
+    let fd = socket.as_fd().as_raw_fd();
+    let option = libc::NETLINK_ADD_MEMBERSHIP;
+    // SAFETY: the descriptor is borrowed for the call; `group` is a live u32 and `length` is its size, which is all
+    // that setsockopt(2) reads; nothing is written through the pointer.
+    let result = unsafe { libc::setsockopt(fd, libc::SOL_NETLINK, option, (&raw const group).cast(), length) };
+    Errno::result(result).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +71,9 @@ mod tests {
         for option in [NetlinkOption::ExtAck, NetlinkOption::CapAck, NetlinkOption::StrictCheck] {
             assert_eq!(set(&netlink, option), Ok(()));
         }
+        // RTNLGRP_NEXTHOP (linux/rtnetlink.h); the other is beyond every group.
+        assert_eq!(join(&netlink, 32), Ok(()));
+        assert_eq!(join(&netlink, 1 << 20), Err(Errno::EINVAL));
         let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         assert!(set(&other, NetlinkOption::ExtAck).is_err());
     }
