@@ -134,14 +134,14 @@ pub(crate) struct TlsEnd {
     finishing: bool,
     /// The peer's end, or its failure, was seen.
     ended: bool,
-    /// A peer that closes without announcing it ends the stream all the same, as in ncat.
-    lenient: bool,
+    /// The peer's end came without close_notify: what many programs do, and what an attacker could.
+    truncated: bool,
 }
 
 impl TlsEnd {
-    pub(crate) fn new(socket: socket2::Socket, stream: Box<dyn Transport>, lenient: bool) -> TlsEnd {
+    pub(crate) fn new(socket: socket2::Socket, stream: Box<dyn Transport>) -> TlsEnd {
         // Bytes that came with the end of the handshake are in the stream, not in the socket.
-        TlsEnd { socket, stream, more: true, waiting: false, finishing: false, ended: false, lenient }
+        TlsEnd { socket, stream, more: true, waiting: false, finishing: false, ended: false, truncated: false }
     }
 
     fn settle(&mut self, flushed: io::Result<()>) -> io::Result<()> {
@@ -193,9 +193,9 @@ impl End for TlsEnd {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = match self.stream.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.lenient => Ok(0),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(io::Error::other("closed without close_notify: the end may be missing"))
+                self.truncated = true;
+                Ok(0)
             }
             other => other,
         };
@@ -256,5 +256,9 @@ impl End for TlsEnd {
 
     fn error(&mut self) -> Option<io::Error> {
         self.socket.take_error().ok().flatten()
+    }
+
+    fn remark(&self) -> Option<&'static str> {
+        self.truncated.then_some("closed without close_notify, so nothing proves that this was all")
     }
 }

@@ -56,6 +56,10 @@ pub(crate) trait End {
     }
     /// Says goodbye where the protocol has one, and waits for the peer's at most `patience`.
     fn close(&mut self, _patience: Duration) {}
+    /// What is odd about its end, though no error.
+    fn remark(&self) -> Option<&'static str> {
+        None
+    }
     /// An error that waits to be reported.
     fn error(&mut self) -> Option<io::Error> {
         None

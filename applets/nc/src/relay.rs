@@ -185,12 +185,12 @@ fn shake(kit: &Kit, spec: &Spec, acceptor: Option<&Acceptor>, socket: Socket) ->
     match (&spec.place, acceptor) {
         (_, Some(acceptor)) => {
             let peer = inlet::address_of(socket.peer_addr());
-            tls::accept(acceptor, socket, timeout, false).map(|end| Box::new(end) as Box<dyn End>).map_err(|why| {
+            tls::accept(acceptor, socket, timeout).map(|end| Box::new(end) as Box<dyn End>).map_err(|why| {
                 let peer = peer.map_or_else(|| "the client".to_owned(), |peer| peer.to_string());
                 Error::new(FAILURE, format!("TLS with {peer}: {why}"))
             })
         }
-        (Place::Tcp(host, port), None) if spec.tls.on => match spec.tls.connect(socket, host, timeout, false) {
+        (Place::Tcp(host, port), None) if spec.tls.on => match spec.tls.connect(socket, host, timeout) {
             Ok((end, _)) => Ok(Box::new(end)),
             Err(error) => {
                 let text = netkit_core::text::printable(&error.text);

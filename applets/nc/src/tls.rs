@@ -59,7 +59,6 @@ impl Tls {
         socket: Socket,
         host: &str,
         timeout: Option<Duration>,
-        lenient: bool,
     ) -> Result<(TlsEnd, netkit_tls::Session), Box<TlsError>> {
         let settings = Settings {
             insecure: !self.verify,
@@ -78,7 +77,7 @@ impl Tls {
             Box::new(TlsError { kind: Kind::Broken, text: error.to_string(), seen: Default::default(), hint: None })
         })?;
         let (stream, session) = netkit_tls::connect(Box::new(copy), bare, &settings, Self::deadline(timeout))?;
-        Ok((TlsEnd::new(socket, stream, lenient), session))
+        Ok((TlsEnd::new(socket, stream), session))
     }
 
     /// What accepts on a listener called `host`.
@@ -95,15 +94,10 @@ impl Tls {
 }
 
 /// Shakes hands with a client.
-pub(crate) fn accept(
-    acceptor: &Acceptor,
-    socket: Socket,
-    timeout: Option<Duration>,
-    lenient: bool,
-) -> Result<TlsEnd, String> {
+pub(crate) fn accept(acceptor: &Acceptor, socket: Socket, timeout: Option<Duration>) -> Result<TlsEnd, String> {
     let copy = socket.try_clone().and_then(netkit_tls::Socket::new).map_err(|error| error.to_string())?;
     let stream = acceptor.accept(Box::new(copy), Tls::deadline(timeout))?;
-    Ok(TlsEnd::new(socket, stream, lenient))
+    Ok(TlsEnd::new(socket, stream))
 }
 
 /// What does not go together.
@@ -123,9 +117,25 @@ pub(crate) fn check(opts: &Opts) -> Result<(), Error> {
         (opts.listen && tls.name.is_some(), "--ssl-servername is for clients"),
         (opts.pass_fd, "-F hands on a plain socket, so not with --tls"),
     ];
-    match refusal.into_iter().find(|(wrong, _)| tls.on && *wrong) {
-        Some((_, text)) => Err(Error::usage(text)),
-        None => Ok(()),
+    if let Some((_, text)) = refusal.into_iter().find(|(wrong, _)| tls.on && *wrong) {
+        return Err(Error::usage(text));
+    }
+    let Some(file) = &tls.trust else { return Ok(()) };
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let (file, why) = (printable(&file.to_string_lossy()), netkit_probe::errno::reason(&error));
+            Err(Error::usage(match opts.style {
+                Style::Nc => format!("cannot open {file}: {why}"),
+                Style::Ncat => {
+                    let number = error.raw_os_error().unwrap_or(0);
+                    format!(
+                        "Could not load trusted certificates from {file}.\nerror:{:08X}:system library::{why} QUITTING.",
+                        0x8000_0000u32 | number.unsigned_abs()
+                    )
+                }
+            }))
+        }
     }
 }
 
@@ -150,7 +160,7 @@ pub(crate) fn prepare(session: &mut Session<'_>, host: Option<&str>) -> Result<(
 pub(crate) fn far_of_accepted(session: &mut Session<'_>, socket: Socket, peer: &str) -> Result<Box<dyn End>, Error> {
     let Some(acceptor) = &session.acceptor else { return plain(socket) };
     let ncat = session.opts.style == Style::Ncat;
-    match accept(acceptor, socket, session.opts.timeout, ncat) {
+    match accept(acceptor, socket, session.opts.timeout) {
         Ok(end) => Ok(Box::new(end)),
         Err(why) if ncat => Err(Error::new(FAILURE, format!("Failed SSL connection from {peer}: {why}"))),
         Err(why) => Err(Error::new(FAILURE, format!("TLS with {peer}: {why}"))),
@@ -167,9 +177,8 @@ pub(crate) fn far_of_connected(
     if !session.opts.tls.on {
         return plain(socket);
     }
-    let ncat = session.opts.style == Style::Ncat;
     let address = socket.peer_addr().ok().and_then(|to| to.as_socket());
-    match session.opts.tls.connect(socket, host, session.opts.timeout, ncat) {
+    match session.opts.tls.connect(socket, host, session.opts.timeout) {
         Ok((end, agreed)) => {
             tell(session, &agreed, host, port, address);
             Ok(Box::new(end))

@@ -25,7 +25,8 @@ pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> R
         half_close: opts.half_close && (opts.listen || !opts.recv_only),
         quit: opts.quit,
         idle: opts.idle,
-        end_with_far: opts.listen || ncat,
+        // Who only sends goes on although the other side has nothing to say.
+        end_with_far: (opts.listen || ncat) && !opts.send_only,
         receive: opts.receive,
         interval: opts.interval,
         end_with_local: opts.send_only,
@@ -39,6 +40,11 @@ pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> R
     let outcome = pump::run(&mut local, far, &limits, tap)
         .map_err(|error| Error::new(FAILURE, format!("polling {peer}: {}", errno::reason(&error))))?;
     // Leaving with the end of the input alone, the peer may still be sending.
+    if let Some(remark) = far.remark() {
+        let line = format!("{}: {peer}: {remark}", session.ctx.name);
+        session.talk(&line);
+    }
+    let opts = &session.opts;
     far.close(if opts.send_only { GOODBYE } else { Duration::ZERO });
     Ok(outcome)
 }
