@@ -400,7 +400,8 @@ impl Tls {
     }
 
     pub(crate) fn handshake(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        while self.connection.is_handshaking() {
+        loop {
+            // The last flight too: a client that only listens would never send its Finished.
             while self.connection.wants_write() {
                 match self.connection.write_tls(&mut self.inner) {
                     Ok(_) => {}
@@ -411,7 +412,7 @@ impl Tls {
                 }
             }
             if !self.connection.is_handshaking() {
-                break;
+                return Ok(());
             }
             match self.connection.read_tls(&mut self.inner) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -430,7 +431,6 @@ impl Tls {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 
     /// Sends what is encrypted and waiting.
