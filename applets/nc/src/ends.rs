@@ -136,12 +136,32 @@ pub(crate) struct TlsEnd {
     ended: bool,
     /// The peer's end came without close_notify: what many programs do, and what an attacker could.
     truncated: bool,
+    /// Bytes went out.
+    sent: bool,
+    /// Where nothing was sent, end as ncat's listener does: by the socket alone. A client that never reads would find
+    /// close_notify unread when it closes, and its own last bytes would be lost to the reset.
+    bare_end: bool,
 }
 
 impl TlsEnd {
     pub(crate) fn new(socket: socket2::Socket, stream: Box<dyn Transport>) -> TlsEnd {
         // Bytes that came with the end of the handshake are in the stream, not in the socket.
-        TlsEnd { socket, stream, more: true, waiting: false, finishing: false, ended: false, truncated: false }
+        TlsEnd {
+            socket,
+            stream,
+            more: true,
+            waiting: false,
+            finishing: false,
+            ended: false,
+            truncated: false,
+            sent: false,
+            bare_end: false,
+        }
+    }
+
+    /// For a listener in ncat's manner.
+    pub(crate) fn ending_bare(self) -> TlsEnd {
+        TlsEnd { bare_end: true, ..self }
     }
 
     fn settle(&mut self, flushed: io::Result<()>) -> io::Result<()> {
@@ -215,13 +235,16 @@ impl End for TlsEnd {
             }
         }
         let length = self.stream.write(bytes)?;
+        self.sent = true;
         self.flush()?;
         Ok(length)
     }
 
     fn finish(&mut self) -> io::Result<()> {
         self.finishing = true;
-        self.stream.announce_end();
+        if !self.bare_end || self.sent || self.ended {
+            self.stream.announce_end();
+        }
         self.flush()
     }
 

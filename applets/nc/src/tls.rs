@@ -161,7 +161,7 @@ pub(crate) fn far_of_accepted(session: &mut Session<'_>, socket: Socket, peer: &
     let Some(acceptor) = &session.acceptor else { return plain(socket) };
     let ncat = session.opts.style == Style::Ncat;
     match accept(acceptor, socket, session.opts.timeout) {
-        Ok(end) => Ok(Box::new(end)),
+        Ok(end) => Ok(Box::new(if ncat { end.ending_bare() } else { end })),
         Err(why) if ncat => Err(Error::new(FAILURE, format!("Failed SSL connection from {peer}: {why}"))),
         Err(why) => Err(Error::new(FAILURE, format!("TLS with {peer}: {why}"))),
     }
