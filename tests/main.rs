@@ -12,6 +12,7 @@ mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
+mod dig_tls;
 mod firewall;
 mod front;
 mod host_nslookup;
@@ -55,6 +56,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_hostile::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
+    trials.extend(dig_tls::trials());
     trials.extend(resolvers::trials());
     trials.extend(jq_cases::trials());
     trials.extend(nc_diff::trials());

@@ -228,8 +228,8 @@ fn shake(
 ) -> Result<Box<dyn Transport>, Trouble> {
     let name = secure.hostname.as_deref().unwrap_or(label);
     let settings = TlsSettings {
-        // As in BIND a certificate of our own makes us look at theirs.
-        insecure: secure.authority.is_none() && secure.certificate.is_none(),
+        // As in BIND a name to expect, or a certificate of our own, makes us look at theirs.
+        insecure: secure.authority.is_none() && secure.certificate.is_none() && secure.hostname.is_none(),
         sources: Sources { file: secure.authority.clone().flatten(), ..Sources::default() },
         certificate: secure.certificate.clone(),
         key: secure.key.clone(),
@@ -245,10 +245,12 @@ fn shake(
         Kind::TimedOut => Trouble::Exchange(Failure::TimedOut),
         Kind::Broken if error.text.ends_with("eof while reading") => Trouble::Exchange(Failure::EndOfFile),
         Kind::Broken if error.text.contains("reset") => Trouble::Exchange(Failure::Reset),
+        // BIND says no more, and of HTTPS alone.
+        _ if carrier != Carrier::Tls => Trouble::Connect(Failure::Other("TLS error".to_owned())),
         _ => Trouble::Exchange(Failure::Other(netkit_core::text::printable(&error.text))),
     })?;
     if carrier != Carrier::Tls && agreed.alpn.as_deref() != Some("h2") {
-        return Err(Trouble::Exchange(Failure::Other("the server does not speak HTTP/2".to_owned())));
+        return Err(Trouble::Connect(Failure::Other("ALPN for HTTP/2 failed".to_owned())));
     }
     Ok(stream)
 }
@@ -364,8 +366,8 @@ pub(crate) fn path_is_valid(path: &str) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(byte);
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let escaped =
-            *byte == b'%' && bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        // An escape that the end cuts short is taken, as in BIND.
+        let escaped = *byte == b'%' && bytes.iter().skip(at + 1).take(2).all(u8::is_ascii_hexdigit);
         if !plain(byte) && !escaped {
             return false;
         }
@@ -391,10 +393,10 @@ mod tests {
 
     #[test]
     fn paths_as_bind_takes_them() {
-        for good in ["/", "/dns-query", "/a/b%2f", "/x:@!$"] {
+        for good in ["/", "/dns-query", "/a/b%2f", "/x:@!$", "/a%", "/a%2", "/a//b"] {
             assert!(path_is_valid(good), "{good}");
         }
-        for bad in ["", "dns-query", "//x", "/a?b", "/a%2", "/a b", "/\u{e9}", "/#"] {
+        for bad in ["", "dns-query", "//x", "/a?b", "/a%z", "/a%2g", "/a b", "/\u{e9}", "/#"] {
             assert!(!path_is_valid(bad), "{bad}");
         }
     }

@@ -200,7 +200,10 @@ fn http(parser: &mut Parser<'_>, line: &mut Line, mode: Http, given: &Given<'_>)
     if given.state {
         (secure.plain, secure.get) = (mode.plain, mode.get);
     }
-    prefer_stream(settings, given.state);
+    // Without it the stream stays, as in BIND.
+    if given.state {
+        prefer_stream(settings, true);
+    }
     Ok(())
 }
 
