@@ -102,7 +102,6 @@ const LINES: &str = "\
 -p PLAIN +http-plain-g www.example
 -p PLAIN +http-plain-post www.example
 -p PLAIN +http-plain-get=/wrong www.example +tries=1
--p DOT +http-plain www.example +tries=1
 +http www.example
 +http-p www.example
 +https-x www.example
