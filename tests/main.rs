@@ -32,6 +32,7 @@ mod readme;
 mod resolvers;
 mod ss_diff;
 mod ss_modes;
+mod wget_diff;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
@@ -67,5 +68,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_tls::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(wget_diff::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

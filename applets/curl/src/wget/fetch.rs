@@ -44,6 +44,8 @@ pub(crate) struct Fetch {
     pub(super) bytes: u64,
     pub(super) time: Duration,
     pub(super) level: Level,
+    /// Bytes of the file that an earlier try has got.
+    pub(super) partial: u64,
 }
 
 /// What is to be said.
@@ -101,6 +103,7 @@ impl Fetch {
             bytes: 0,
             time: Duration::ZERO,
             level: Level::Usual,
+            partial: 0,
         }
     }
 
@@ -281,6 +284,7 @@ impl Fetch {
         let file = if to_file && !keeps_name { target::unique(file) } else { file.to_owned() };
         let mut method = method.to_owned();
         let mut count: u64 = 0;
+        self.partial = 0;
         loop {
             count += 1;
             if count > 1 && !options.wait_retry.is_zero() {
@@ -295,8 +299,9 @@ impl Fetch {
             self.verbose(&line);
             let local = fs::metadata(&file).ok().filter(|found| found.is_file());
             let resume = match (options.start, options.resume) {
-                (Some(start), _) => start,
                 // What an earlier try has got is not asked for again.
+                _ if self.partial > 0 => self.partial,
+                (Some(start), _) => start,
                 (None, true) => local.as_ref().map_or(0, fs::Metadata::len),
                 (None, false) => 0,
             };
@@ -516,7 +521,7 @@ impl Fetch {
         if let Some(authorization) = authorization.filter(|_| early) {
             add("Authorization", authorization.to_owned());
         }
-        add("Connection", if options.keep_alive { "Keep-Alive" } else { "Close" }.to_owned());
+        add("Connection", if options.keep_alive && !options.ignore_length { "Keep-Alive" } else { "Close" }.to_owned());
         if let Some(proxy) = through {
             if options.keep_alive {
                 add("Proxy-Connection", "Keep-Alive".to_owned());

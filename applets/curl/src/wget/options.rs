@@ -478,20 +478,15 @@ impl Options {
             }
             "load-cookies" => self.load_cookies = given(),
             "save-cookies" => self.save_cookies = given(),
-            "max-redirect" => {
-                let most = value.parse().ok();
-                self.max_redirects =
-                    most.ok_or_else(|| plain(format!("--max-redirect: Invalid number \u{2018}{value}\u{2019}.")))?;
-            }
+            // A word that is no number counts as 0.
+            "max-redirect" => self.max_redirects = value.parse().unwrap_or(0),
             "netns" => self.netns = given(),
             "netrc" => self.netrc = on,
             "output-document" => self.output = given(),
             "progress" => {
                 let kind = value.split(':').next().unwrap_or("");
                 if kind != "dot" && kind != "bar" {
-                    let text = format!(
-                        "--progress: Invalid progress type \u{2018}{value}\u{2019}.\nValid choices are: bar, dot"
-                    );
+                    let text = format!("--progress: Invalid progress type \u{2018}{value}\u{2019}.");
                     return Err(plain(text));
                 }
             }

@@ -237,6 +237,9 @@ impl Fetch {
         if response.head.status != 204 {
             let progress = options.progress.unwrap_or(self.level == Level::Usual);
             let keep = to.begin > 0 || (options.start.is_some() && asked.resume > 0);
+            // Where the output cannot be begun anew, the part that is there already is passed over.
+            let fixed = self.file.is_some() || options.output.as_deref() == Some("-");
+            let mut skip = if fixed && self.partial > 0 && to.begin == 0 { self.partial } else { 0 };
             let sink = self.sink(asked, &to.path, keep);
             let mut sink = match sink {
                 Ok(sink) => sink,
@@ -251,6 +254,10 @@ impl Fetch {
             let mut decoder = if gzip { Decoder::new(response.head.all("Content-Encoding")).ok() } else { None };
             let mut dots = Dots::new(progress, to.begin, to.total, &mut *log);
             result = conn.body(to.extent, options.read_timeout, &mut |piece| {
+                let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
+                skip -= passed as u64;
+                let whole = piece.len() as u64;
+                let piece = piece.get(passed..).unwrap_or_default();
                 match &mut decoder {
                     None => sink.write_all(piece)?,
                     Some(decoder) => decoder
@@ -260,8 +267,8 @@ impl Fetch {
                         })
                         .map_err(|failure| io::Error::other(failure.text))?,
                 }
-                written += piece.len() as u64;
-                dots.add(piece.len() as u64, &mut *log);
+                written += whole;
+                dots.add(whole, &mut *log);
                 if let Some(most) = options.limit_rate {
                     let due = Duration::from_secs_f64(written as f64 / most as f64);
                     std::thread::sleep(due.saturating_sub(began.elapsed()));
@@ -276,6 +283,7 @@ impl Fetch {
         let elapsed = began.elapsed();
         let (now, speed) = (self.now(), rate(written, elapsed));
         let have = to.begin + written;
+        self.partial = if matches!(result, Ok(true)) { 0 } else { have };
         match result {
             Err(BodyError::Write(error)) => {
                 self.broken |= error.kind() == io::ErrorKind::BrokenPipe;
