@@ -18,7 +18,7 @@
 //! differs fails as well, so the list cannot rot.
 
 mod malformed;
-mod mask;
+pub mod mask;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -12,6 +12,7 @@ mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
+mod dig_tls;
 mod firewall;
 mod front;
 mod host_nslookup;
@@ -28,12 +29,14 @@ mod nc_extras;
 mod nc_own;
 mod nc_stress;
 mod nft;
+mod nc_tls;
 mod readme;
 mod resolvers;
 mod sh;
 mod ss_diff;
 mod ss_modes;
 mod tcpdump_filter;
+mod wget_diff;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
@@ -59,6 +62,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_hostile::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
+    trials.extend(dig_tls::trials());
     trials.extend(resolvers::trials());
     trials.extend(jq_cases::trials());
     trials.extend(nc_diff::trials());
@@ -71,5 +75,9 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
     trials.extend(tcpdump_filter::trials());
+    trials.extend(nc_tls::trials());
+    trials.extend(ss_diff::trials());
+    trials.extend(ss_modes::trials());
+    trials.extend(wget_diff::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

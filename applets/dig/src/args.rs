@@ -288,8 +288,9 @@ impl<'a> Parser<'a> {
                     settings.tcp_set = true;
                     host = rest.trim_end_matches('/');
                 }
-                "tls" | "https" | "quic" | "http" => {
-                    return Err(Error::usage(format!("@{scheme}:// {}", crate::options::NEEDS_TLS)));
+                "tls" | "https" | "http" => return self.secure_server(line, scheme, rest),
+                "quic" | "h3" => {
+                    return Err(Error::usage(format!("@{scheme}:// is not offered: use @tls:// or @https://")));
                 }
                 _ => {}
             }
@@ -327,6 +328,36 @@ impl<'a> Parser<'a> {
                 Err(Error::new(exit::USAGE, format!("couldn't get address for '{shown}': {why}")))
             }
         }
+    }
+
+    /// `tls://HOST[:PORT]`, `https://HOST[:PORT][/PATH]` and the same with `http`.
+    fn secure_server(&mut self, line: &mut Line, scheme: &str, rest: &str) -> Result<bool, Error> {
+        let (place, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        if path.len() > 1 && (scheme == "tls" || !crate::link::path_is_valid(path)) {
+            let shown = text::printable(path);
+            return Err(Error::usage(format!("@{scheme}://: `{shown}` is no path that could be asked")));
+        }
+        let settings = self.settings(line);
+        settings.tcp = true;
+        settings.tcp_set = true;
+        settings.secure.tls = scheme == "tls";
+        settings.secure.http = scheme != "tls";
+        settings.secure.plain = scheme == "http";
+        if path.len() > 1 {
+            settings.secure.path = Some(path.to_owned());
+        }
+        // A port stands behind a colon here, and behind a hash as everywhere in dig.
+        let host = match place.rsplit_once(':') {
+            Some((host, port)) if place.ends_with(|last: char| last.is_ascii_digit()) => {
+                let bracketed = host.starts_with('[') && host.ends_with(']');
+                if bracketed || !host.contains(':') { format!("{host}#{port}") } else { place.to_owned() }
+            }
+            _ => place.to_owned(),
+        };
+        self.server(line, &host)
     }
 
     /// Takes a word as type or class; false when it is neither.

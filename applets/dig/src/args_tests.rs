@@ -164,17 +164,16 @@ fn bad_options_and_numbers() {
         ("+bufsize=65536 n", 10),
         ("+ednsopt n", 10),
         ("n ixfr=x", 1),
-        ("+tls n", 2),
-        ("+https n", 2),
-        ("@tls://127.0.0.1 n", 2),
-        ("@https://127.0.0.1/dns-query n", 2),
+        ("+https=dns-query n", 1),
+        ("+tls-hostname n", 1),
+        ("+http-p n", 1),
+        ("@quic://127.0.0.1 n", 2),
+        ("@tls://127.0.0.1/x n", 2),
     ] {
         assert_eq!(read(line).status(), Some(status), "{line}");
     }
     assert!(read("+bogus=1 n").err.starts_with("Invalid option: +bogus\n"));
     assert_eq!(read("+bufsize=65536 n").out, "invalid buffer size '65536': out of range\n");
-    let refused = read("+tls n").error.unwrap().message;
-    assert_eq!(refused, "+tls needs the TLS room, which this build does not have yet; use +tcp");
 }
 
 #[test]
@@ -251,4 +250,36 @@ fn formats() {
     assert_eq!(read("+json n").lookups[0].globals.format, Format::Json);
     assert_eq!(read("--json n").lookups[0].globals.format, Format::Json);
     assert_eq!(read("+yaml +noyaml n").lookups[0].globals.format, Format::Text);
+}
+
+#[test]
+fn transports() {
+    let title = |line: &str| {
+        let read = read(line);
+        let settings = read.only().clone();
+        settings.carrier(settings.tcp).title()
+    };
+    for (line, wanted) in [
+        ("n", "UDP"),
+        ("+tls n", "TLS"),
+        ("+tls +notcp n", "UDP"),
+        ("+notcp +tls n", "UDP"),
+        ("+tls +notls n", "UDP"),
+        ("+tls-ca n", "TLS"),
+        ("+tls-hostname=x n", "TLS"),
+        ("+https +tls n", "TLS"),
+        ("+https n", "HTTPS"),
+        ("+https-get=/x n", "HTTPS-GET"),
+        ("+https +tls-ca n", "HTTPS"),
+        ("+http-plain n", "HTTP"),
+        ("+http-plain-g n", "HTTP-GET"),
+        ("@tls://127.0.0.1:8853 n", "TLS"),
+        ("@https://127.0.0.1/x n", "HTTPS"),
+        ("@http://[::1]:8080 n", "HTTP"),
+    ] {
+        assert_eq!(title(line), wanted, "{line}");
+    }
+    let read = read("@https://[::1]:8443/a/b n");
+    assert_eq!(read.only().secure.path.as_deref(), Some("/a/b"));
+    assert_eq!(read.only().servers.first().map(|server| server.port), Some(Some(8443)));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use netkit_core::Error;
 use netkit_dns::random::random_u64;
-use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
+use netkit_dns::transport::{Failure, udp_receive, udp_socket};
 use netkit_wire::dns::tsig::{TsigError, Verifier, sign};
 use netkit_wire::dns::{EdnsOption, Message, Name, Opcode, Rcode, RrType, Section};
 
@@ -16,7 +16,8 @@ use crate::exit;
 use crate::explain;
 use crate::incoming::Accepted;
 use crate::json::{self, Attempt};
-use crate::lookup::{Format, Globals, Lookup, PORT, Server, Settings};
+use crate::link::{Link, Trouble};
+use crate::lookup::{Format, Globals, Lookup, Server, Settings};
 use crate::personality::Face;
 use crate::print;
 use crate::query::{self, Asked};
@@ -322,7 +323,7 @@ impl<'r, 's> Run<'r, 's> {
 
     /// Where `server` listens.
     pub(crate) fn target(&self, server: &Server) -> SocketAddr {
-        let port = server.port.or(self.globals.port).unwrap_or(PORT);
+        let port = server.port.or(self.globals.port).unwrap_or_else(|| self.set.carrier(true).port());
         match server.address {
             IpAddr::V6(v6) => std::net::SocketAddrV6::new(v6, port, 0, server.scope).into(),
             IpAddr::V4(_) => SocketAddr::new(server.address, port),
@@ -378,12 +379,36 @@ impl<'r, 's> Run<'r, 's> {
         let target = self.target(server);
         let started = Instant::now();
         let timeout = self.timeout(TCP_TIMEOUT);
-        let kept = self.carry.connection.take().filter(|connection| connection.peer() == target);
-        let mut connection = match kept.map_or_else(|| TcpConnection::connect(target, self.globals.source, timeout), Ok)
-        {
+        let carrier = self.set.carrier(true);
+        let word = carrier.keyword();
+        let kept = self.carry.connection.take();
+        let kept = kept.filter(|connection| connection.peer() == target && connection.carrier() == carrier);
+        let connected =
+            kept.map_or_else(|| Link::connect(self.set, &server.label, target, self.globals.source, timeout), Ok);
+        let mut connection = match connected {
             Ok(connection) => connection,
-            Err(failure) => {
-                self.record_failure(target, "tcp", started, &failure);
+            Err(Trouble::Exchange(failure)) => {
+                self.exit = 0;
+                return Ok(self.lost(pass, target, word, started, &failure, last));
+            }
+            Err(trouble @ (Trouble::Certificate(_) | Trouble::Context(_))) => {
+                let line = match &trouble {
+                    Trouble::Certificate(why) => {
+                        let server = print::address(target);
+                        format!("TLS peer certificate verification for {server} failed: {why}")
+                    }
+                    Trouble::Context(why) => (*why).to_owned(),
+                    _ => String::new(),
+                };
+                self.record_failure(target, word, started, &trouble.into());
+                self.warn(&line);
+                // The status of the peer; `+rc` tells.
+                self.exit = 0;
+                self.reply_exit = Some(exit::NO_REPLY);
+                return Ok(Step::Done);
+            }
+            Err(Trouble::Connect(failure)) => {
+                self.record_failure(target, word, started, &failure);
                 let line = format!(
                     "Connection to {}({}) for {} failed: {failure}.",
                     print::address(target),
@@ -396,15 +421,15 @@ impl<'r, 's> Run<'r, 's> {
         self.exit = 0;
         let asked = Instant::now();
         let sent_at = self.env.clock.now();
-        if let Err(failure) = connection.send(&sent.bytes) {
-            return Ok(self.lost(pass, target, "tcp", asked, &failure, last));
+        if let Err(failure) = connection.send(&sent.bytes, asked + timeout) {
+            return Ok(self.lost(pass, target, word, asked, &failure, last));
         }
         self.show_query(sent, server, target, true, sent_at);
         let mut transfer = Transfer::new(sent.rtype, self.set.ixfr_serial);
         loop {
             let bytes = match connection.receive(Instant::now() + timeout) {
                 Ok(bytes) => bytes,
-                Err(failure) => return Ok(self.lost(pass, target, "tcp", asked, &failure, last)),
+                Err(failure) => return Ok(self.lost(pass, target, word, asked, &failure, last)),
             };
             let message = match self.accept_stream(sent, &bytes, transfer.size.messages > 0) {
                 Accepted::Reply(message) => message,
@@ -419,7 +444,7 @@ impl<'r, 's> Run<'r, 's> {
                 at: self.env.clock.now(),
             };
             if !sent.transfer {
-                self.record_reply(target, "tcp", &received);
+                self.record_reply(target, word, &received);
                 let step = self.reply(pass, sent, server, &received, last)?;
                 if self.globals.keep_open {
                     self.carry.connection = Some(connection);
@@ -450,7 +475,7 @@ impl<'r, 's> Run<'r, 's> {
         last: bool,
     ) -> Result<Option<Step>, Error> {
         if transfer.size.messages == 0 {
-            self.record_reply(received.peer, "tcp", received);
+            self.record_reply(received.peer, self.set.carrier(true).keyword(), received);
             if let Some(step) = self.detour(pass, sent, server, received, last) {
                 return Ok(Some(step));
             }

@@ -36,7 +36,7 @@ pub(crate) fn reply(
         .with("schema", shown.globals.schema)
         .with("server", address(exchange.peer))
         .with("server_name", server.label.as_str())
-        .with("transport", if exchange.tcp { "tcp" } else { "udp" })
+        .with("transport", exchange.carrier.keyword())
         .with("query_time_us", elapsed.as_micros())
         .with("message_size_bytes", message.bytes.len())
         .with("search", shown.settings.name.as_str())

@@ -5,9 +5,9 @@
 //! - Deliberate differences: `+trace` follows glue and the built-in root hints, and asks the local resolver last; a record
 //!   that cannot be read is shown as `TYPEn \# len hex` with a warning and never hides the others; an address is never
 //!   completed from the search list; names below `cluster.local` get no warning about Multicast DNS; a batch (`-f`) asks
-//!   several lines at once and prints them in order; a resolv.conf with odd lines is used as far as it goes; TLS and HTTP
-//!   transports are refused by name.
-//! - Beyond the peer: `+json`, `+rc`, `@tcp://`, `@ip#port`, `--from-pid`, `--netns`.
+//!   several lines at once and prints them in order; a resolv.conf with odd lines is used as far as it goes; a handshake
+//!   of TLS that fails is said and gives status 9, where BIND may say nothing and leave with 0.
+//! - Beyond the peer: `+json`, `+rc`, `@tcp://`, `@tls://`, `@https://HOST[:PORT][/PATH]`, `@ip#port`, `--from-pid`, `--netns`.
 //! - Kernel interfaces: UDP and TCP sockets; /etc/resolv.conf, /etc/hosts, ~/.digrc.
 //! - Privilege: none, except for `--netns` (CAP_SYS_ADMIN) and another user's `--from-pid` (CAP_SYS_PTRACE).
 
@@ -21,6 +21,7 @@ mod explain;
 mod host;
 mod incoming;
 mod json;
+mod link;
 mod lookup;
 mod modes;
 mod nslookup;

@@ -1,6 +1,7 @@
 //! What one lookup is: everything the command line can say about it, validated.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use netkit_wire::dns::{Class, EdnsOption, Opcode, RrType, Split};
@@ -8,6 +9,7 @@ use netkit_wire::dns::{Class, EdnsOption, Opcode, RrType, Split};
 use netkit_core::Exit;
 
 use crate::exit;
+use crate::link::Carrier;
 
 /// UDP payload size offered in EDNS, in bytes (DNS Flag Day 2020).
 pub(crate) const UDP_SIZE: u16 = 1232;
@@ -231,6 +233,8 @@ pub(crate) struct Settings {
     pub(crate) tcp_set: bool,
     /// `+ignore`: a truncated reply is printed as it is.
     pub(crate) ignore_tc: bool,
+    /// TLS and HTTP.
+    pub(crate) secure: Secure,
     /// Attempts at a server, `None` for what resolv.conf or dig's default (3) says.
     pub(crate) tries: Option<u32>,
     /// SERVFAIL ends the lookup.
@@ -259,6 +263,29 @@ pub(crate) struct Settings {
     pub(crate) ttl_units: bool,
     pub(crate) no_ttl: bool,
     pub(crate) no_class: bool,
+}
+
+/// What the lookup says about TLS (RFC 7858) and HTTP (RFC 8484).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Secure {
+    /// `+tls`
+    pub(crate) tls: bool,
+    /// `+https`, `+http-plain`
+    pub(crate) http: bool,
+    /// `+http-plain`
+    pub(crate) plain: bool,
+    /// `+https-get`
+    pub(crate) get: bool,
+    /// `+https=/PATH`
+    pub(crate) path: Option<String>,
+    /// `+tls-ca`, and its file.
+    pub(crate) authority: Option<Option<PathBuf>>,
+    /// `+tls-hostname=`
+    pub(crate) hostname: Option<String>,
+    /// `+tls-certfile=`
+    pub(crate) certificate: Option<PathBuf>,
+    /// `+tls-keyfile=`
+    pub(crate) key: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -300,6 +327,7 @@ impl Default for Settings {
             best_effort: true,
             tcp: false,
             tcp_set: false,
+            secure: Secure::default(),
             ignore_tc: false,
             tries: None,
             servfail_stops: true,
@@ -330,6 +358,21 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What carries the messages: `tcp` is whether a stream does.
+    pub(crate) fn carrier(&self, tcp: bool) -> Carrier {
+        let secure = &self.secure;
+        let parts = secure.authority.is_some()
+            || secure.hostname.is_some()
+            || secure.certificate.is_some()
+            || secure.key.is_some();
+        match tcp {
+            false => Carrier::Udp,
+            true if secure.tls || (parts && !secure.http) => Carrier::Tls,
+            true if secure.http => Carrier::Http { tls: !secure.plain, get: secure.get },
+            true => Carrier::Tcp,
+        }
+    }
+
     /// Shows or hides every part of a reply, as `+all` and `+noall` do.
     pub(crate) fn show_all(&mut self, state: bool) {
         self.question = state;

@@ -61,19 +61,29 @@ pub(crate) enum Rule {
     ShowSearch,
     Split,
     Subnet,
+    Http(Http),
     Tcp,
     Timeout,
+    Tls,
+    TlsCa,
+    TlsCert,
+    TlsHost,
+    TlsKey,
     Trace,
     Tries,
     TtlUnits,
     Yaml,
 }
 
-/// Why DNS over TLS and its kin are refused.
-pub(crate) const NEEDS_TLS: &str = "needs the TLS room, which this build does not have yet; use +tcp";
-const NEEDS_HTTP: &str = "needs the HTTP room, which this build does not have yet; use +tcp";
 const NEEDS_PROXY: &str = "is not offered: PROXYv2 headers are not built yet";
 const NEEDS_IDN: &str = "is not offered: write international names in their xn-- form";
+
+/// Which of the HTTP transports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Http {
+    pub(crate) plain: bool,
+    pub(crate) get: bool,
+}
 
 impl Opt {
     /// The keyword without `+` and `=`.
@@ -151,12 +161,12 @@ const TABLE: &[Opt] = &[
     opt(2, "+fail", "", "SERVFAIL ends the lookup (default)", Switch(|s| &mut s.servfail_stops)),
     rule(2, "+fuzztime=", "SECONDS", "sign with TSIG as if it were this time", Rule::FuzzTime),
     opt(2, "+header-only", "", "send no question", Switch(|s| &mut s.header_only)),
-    opt(2, "+https", "", "", Refused(NEEDS_HTTP)),
-    opt(2, "+https-get", "", "", Refused(NEEDS_HTTP)),
-    opt(2, "+https-post", "", "", Refused(NEEDS_HTTP)),
-    opt(2, "+http-plain", "", "", Refused(NEEDS_HTTP)),
-    opt(2, "+http-plain-get", "", "", Refused(NEEDS_HTTP)),
-    opt(2, "+http-plain-post", "", "", Refused(NEEDS_HTTP)),
+    rule(5, "+https=", "/PATH", "ask over HTTPS by POST (/dns-query)", Rule::Http(Http { plain: false, get: false })),
+    rule(6, "+https-get=", "/PATH", "the same by GET", Rule::Http(Http { plain: false, get: true })),
+    rule(6, "+https-post=", "/PATH", "", Rule::Http(Http { plain: false, get: false })),
+    rule(10, "+http-plain=", "/PATH", "ask over HTTP/2 without TLS", Rule::Http(Http { plain: true, get: false })),
+    rule(11, "+http-plain-get=", "/PATH", "", Rule::Http(Http { plain: true, get: true })),
+    rule(11, "+http-plain-post=", "/PATH", "", Rule::Http(Http { plain: true, get: false })),
     opt(3, "+identify", "", "name the server after each short answer", Switch(|s| &mut s.identify)),
     opt(4, "+idnin", "", "", Refused(NEEDS_IDN)),
     opt(4, "+idnout", "", "", Refused(NEEDS_IDN)),
@@ -199,11 +209,11 @@ const TABLE: &[Opt] = &[
     opt(3, "+tcflag", "", "set the TC bit in the query", Switch(|s| &mut s.tc)),
     rule(3, "+tcp", "", "ask over TCP", Rule::Tcp),
     rule(2, "+timeout=", "SECONDS", "wait this long for a reply (5)", Rule::Timeout),
-    opt(3, "+tls", "", "", Refused(NEEDS_TLS)),
-    opt(5, "+tls-ca", "", "", Refused(NEEDS_TLS)),
-    opt(5, "+tls-certfile", "", "", Refused(NEEDS_TLS)),
-    opt(5, "+tls-hostname", "", "", Refused(NEEDS_TLS)),
-    opt(5, "+tls-keyfile", "", "", Refused(NEEDS_TLS)),
+    rule(3, "+tls", "", "ask over TLS", Rule::Tls),
+    rule(6, "+tls-ca=", "FILE", "verify the server's certificate with these anchors", Rule::TlsCa),
+    rule(6, "+tls-certfile=", "FILE", "certificate of our own, with +tls-keyfile", Rule::TlsCert),
+    rule(5, "+tls-hostname=", "NAME", "name that the certificate must be for", Rule::TlsHost),
+    rule(5, "+tls-keyfile=", "FILE", "its key", Rule::TlsKey),
     opt(2, "+topdown", "", "", Obsolete),
     rule(3, "+trace", "", "follow the delegations from the root", Rule::Trace),
     rule(3, "+tries=", "N", "tries in all (3)", Rule::Tries),

@@ -1,13 +1,16 @@
 //! What each `+keyword` does to the lookup at hand.
 
+use std::path::PathBuf;
+
 use netkit_core::{Error, text};
 use netkit_wire::dns::{EdnsOption, Opcode, RrType, Split};
 
 use crate::args::{Line, Parser, Source};
 use crate::exit;
-use crate::lookup::{Format, RrComments, UDP_SIZE};
+use crate::link::path_is_valid;
+use crate::lookup::{Format, RrComments, Settings, UDP_SIZE};
 use crate::numbers;
-use crate::options::{self, Apply, Rule};
+use crate::options::{self, Apply, Http, Rule};
 
 /// Most `+ednsopt` options on a query.
 const EDNS_OPTIONS: usize = 100;
@@ -158,6 +161,11 @@ fn plain(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_>
                 settings.tcp_set = true;
             }
         }
+        Rule::Tls => {
+            let settings = parser.settings(line);
+            settings.secure.tls = state;
+            prefer_stream(settings, state);
+        }
         Rule::TtlUnits => {
             let settings = parser.settings(line);
             settings.no_ttl = false;
@@ -168,6 +176,62 @@ fn plain(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_>
         _ => return false,
     }
     true
+}
+
+/// A transport over TCP means TCP, unless that was decided before.
+fn prefer_stream(settings: &mut Settings, state: bool) {
+    if !settings.tcp_set {
+        settings.tcp = state;
+    }
+}
+
+/// `+https` and its kin.
+fn http(parser: &mut Parser<'_>, line: &mut Line, mode: Http, given: &Given<'_>) -> Result<(), Error> {
+    let path = given.value.filter(|_| given.state);
+    if let Some(path) = path.filter(|path| !path_is_valid(path)) {
+        let shown = text::printable(path);
+        parser.err.push_str(&format!(";; The given HTTP path \"{shown}\" is not a valid absolute path\n"));
+        return Err(parser.invalid("+", given.whole));
+    }
+    let settings = parser.settings(line);
+    let secure = &mut settings.secure;
+    secure.path = path.map(str::to_owned);
+    secure.http = given.state;
+    if given.state {
+        (secure.plain, secure.get) = (mode.plain, mode.get);
+    }
+    // Without it the stream stays, as in BIND.
+    if given.state {
+        prefer_stream(settings, true);
+    }
+    Ok(())
+}
+
+/// `+tls-ca` and its kin; each of them alone asks for TLS too.
+fn tls(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_>) -> Result<(), Error> {
+    let missing = match rule {
+        Rule::TlsHost => "TLS hostname",
+        Rule::TlsCert => "TLS certificate file",
+        Rule::TlsKey => "TLS private key file",
+        _ => "",
+    };
+    let value = given.value.filter(|_| given.state);
+    if given.state && value.is_none() && !missing.is_empty() {
+        parser.err.push_str(&format!(";; {missing} is not specified\n"));
+        return Err(parser.invalid("+", given.whole));
+    }
+    let settings = parser.settings(line);
+    let secure = &mut settings.secure;
+    match rule {
+        Rule::TlsHost => secure.hostname = value.map(str::to_owned),
+        Rule::TlsCert => secure.certificate = value.map(PathBuf::from),
+        Rule::TlsKey => secure.key = value.map(PathBuf::from),
+        _ => secure.authority = given.state.then(|| value.map(PathBuf::from)),
+    }
+    if given.state {
+        prefer_stream(settings, true);
+    }
+    Ok(())
 }
 
 fn trace(parser: &mut Parser<'_>, line: &mut Line, state: bool) {
@@ -269,6 +333,8 @@ fn valued(parser: &mut Parser<'_>, line: &mut Line, rule: Rule, given: &Given<'_
             parser.settings(line).opcode = opcode;
         }
         Rule::Split => split(parser, given)?,
+        Rule::Http(mode) => http(parser, line, mode, given)?,
+        Rule::TlsCa | Rule::TlsCert | Rule::TlsHost | Rule::TlsKey => tls(parser, line, rule, given)?,
         _ => return Ok(false),
     }
     Ok(true)

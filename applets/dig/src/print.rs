@@ -7,6 +7,7 @@ use std::time::Duration;
 use netkit_core::civil_from_unix;
 use netkit_wire::dns::{EdnsOption, Fault, Header, Message, Name, Opcode, Opt, Rcode, Record, RrType, Section, Style};
 
+use crate::link::Carrier;
 use crate::lookup::{Globals, RrComments, Settings};
 
 /// What is known about a message besides its bytes.
@@ -357,7 +358,7 @@ pub(crate) struct Footer<'a> {
     pub(crate) peer: SocketAddr,
     /// The server as the user named it.
     pub(crate) label: &'a str,
-    pub(crate) tcp: bool,
+    pub(crate) carrier: Carrier,
     pub(crate) elapsed: Duration,
     /// Wall-clock time of the reply, in seconds of Unix time.
     pub(crate) when: i64,
@@ -398,7 +399,7 @@ pub(crate) fn footer(out: &mut String, footer: &Footer<'_>) {
         } else {
             let _ = writeln!(out, ";; Query time: {millis} msec");
         }
-        let _ = writeln!(out, ";; SERVER: {peer}({}) ({})", footer.label, if footer.tcp { "TCP" } else { "UDP" });
+        let _ = writeln!(out, ";; SERVER: {peer}({}) ({})", footer.label, footer.carrier.title());
         let now = civil_from_unix(footer.when);
         let _ = writeln!(
             out,

@@ -73,7 +73,7 @@ fn footer_text(change: impl Fn(&mut Settings), transfer: Option<TransferSize>, k
         settings: &settings,
         peer: "10.0.0.53:53".parse().unwrap(),
         label: "ns.example",
-        tcp: transfer.is_some(),
+        carrier: if transfer.is_some() { Carrier::Tcp } else { Carrier::Udp },
         elapsed: Duration::from_micros(2345),
         when: 1_700_000_000,
         size: 77,

@@ -112,7 +112,7 @@ impl Run<'_, '_> {
         let wire = yaml::Exchange {
             peer: received.peer,
             source: self.globals.source,
-            tcp,
+            carrier: self.set.carrier(tcp),
             sent_at: received.sent_at,
             received_at: received.at,
         };
@@ -147,7 +147,7 @@ impl Run<'_, '_> {
             settings: self.set,
             peer: received.peer,
             label: &server.label,
-            tcp: pass.tcp,
+            carrier: self.set.carrier(pass.tcp),
             elapsed: received.elapsed,
             when: self.env.clock.unix_seconds(),
             size,

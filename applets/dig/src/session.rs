@@ -9,12 +9,12 @@ use netkit_core::{Clock, Ctx, Error};
 use netkit_dns::hosts::Hosts;
 use netkit_dns::random::random_u64;
 use netkit_dns::resolv_conf::ResolvConf;
-use netkit_dns::transport::TcpConnection;
 use netkit_dns::{HOSTS, RESOLV_CONF, rooted};
 use netkit_wire::dns::Name;
 use netkit_wire::dns::tsig::{Algorithm, Key};
 
 use crate::exit;
+use crate::link::Link;
 use crate::lookup::{Family, KeyText, Server};
 
 /// Everything a lookup reads and never changes; shared by the threads of a batch.
@@ -186,7 +186,7 @@ fn parse_key(content: &str) -> Option<KeyText> {
 /// What one lookup may hand to the next (`+keepopen`).
 #[derive(Default)]
 pub(crate) struct Carry {
-    pub(crate) connection: Option<TcpConnection>,
+    pub(crate) connection: Option<Link>,
 }
 
 /// Where a lookup writes. With a context every [`Sink::flush`] reaches the user; without, all is kept for later.

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use netkit_core::Error;
 use netkit_dns::random::random_u64;
-use netkit_dns::transport::{Failure, TcpConnection, udp_exchange, udp_socket};
+use netkit_dns::transport::{Failure, udp_exchange, udp_socket};
 use netkit_wire::dns::{Message, Name, Record, RrType, Section};
 
 use crate::engine::{Pass, Received, Run, Sent, TCP_TIMEOUT, UDP_TIMEOUT, bare};
 use crate::exit;
-use crate::lookup::Server;
+use crate::link::{Carrier, Link};
+use crate::lookup::{Server, Settings};
 use crate::print;
 use crate::servers;
 
@@ -185,17 +186,19 @@ impl Run<'_, '_> {
     pub(crate) fn ask_all(&mut self, pass: &Pass, sent: &Sent) {
         let timeout = self.timeout(if pass.tcp { TCP_TIMEOUT } else { UDP_TIMEOUT });
         let (sender, replies) = std::sync::mpsc::channel();
-        let (source, tcp) = (self.globals.source, pass.tcp);
+        let (source, settings) = (self.globals.source, self.set);
         let targets: Vec<(Server, SocketAddr)> =
             pass.servers.iter().map(|server| (server.clone(), self.target(server))).collect();
         let (mut answered, started) = (false, Instant::now());
-        let transport = if tcp { "tcp" } else { "udp" };
+        let carrier = settings.carrier(pass.tcp);
+        let transport = carrier.keyword();
         std::thread::scope(|scope| {
             for (server, target) in targets {
                 let sender = sender.clone();
                 let bytes = &sent.bytes;
                 scope.spawn(move || {
-                    let outcome = ask_one(target, source, bytes, sent.id, timeout, tcp);
+                    let stream = (carrier != Carrier::Udp).then_some((settings, server.label.as_str()));
+                    let outcome = ask_one(target, source, bytes, sent.id, timeout, stream);
                     let _ = sender.send((server, target, outcome));
                 });
             }
@@ -248,12 +251,12 @@ fn ask_one(
     query: &[u8],
     id: u16,
     timeout: Duration,
-    tcp: bool,
+    stream: Option<(&Settings, &str)>,
 ) -> Result<RawReply, Failure> {
     let started = Instant::now();
-    if tcp {
-        let mut connection = TcpConnection::connect(target, source, timeout)?;
-        connection.send(query)?;
+    if let Some((settings, label)) = stream {
+        let mut connection = Link::connect(settings, label, target, source, timeout)?;
+        connection.send(query, started + timeout)?;
         let bytes = connection.receive(Instant::now() + timeout)?;
         return Ok((bytes, started.elapsed()));
     }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use netkit_core::civil_from_unix;
 use netkit_wire::dns::{EdnsOption, Message, Opt, Question, Record, RrType, Section, Style};
 
+use crate::link::Carrier;
 use crate::print::{CO, DO, Shown, SoaFilter, flags, is_ordinary, line, opt, section_name, short};
 
 /// How a message travelled.
@@ -14,7 +15,7 @@ pub(crate) struct Exchange {
     pub(crate) peer: SocketAddr,
     /// `-b`; what the kernel chose instead is not shown, as BIND does not know it.
     pub(crate) source: Option<SocketAddr>,
-    pub(crate) tcp: bool,
+    pub(crate) carrier: Carrier,
     pub(crate) sent_at: SystemTime,
     pub(crate) received_at: SystemTime,
 }
@@ -37,7 +38,7 @@ pub(crate) fn message(out: &mut String, shown: &Shown<'_>, exchange: &Exchange) 
     }
     let _ = writeln!(out, "    message_size: {}b", message.bytes.len());
     let _ = writeln!(out, "    socket_family: {}", if exchange.peer.is_ipv4() { "INET" } else { "INET6" });
-    let _ = writeln!(out, "    socket_protocol: {}", if exchange.tcp { "TCP" } else { "UDP" });
+    let _ = writeln!(out, "    socket_protocol: {}", if exchange.carrier == Carrier::Udp { "UDP" } else { "TCP" });
     endpoint(out, "response", exchange.peer);
     let any = match exchange.peer {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),

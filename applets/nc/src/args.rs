@@ -7,6 +7,8 @@ use netkit_probe::proxy::{Credentials, Kind as ProxyKind};
 use netkit_probe::proxy_protocol::Version;
 use netkit_probe::{Family, Options, Protocol};
 
+use crate::tls::Tls;
+
 /// The peer's status for every usage error.
 pub(crate) const FAILURE: Exit = Exit(1);
 
@@ -67,6 +69,7 @@ pub(crate) struct Opts {
     pub(crate) from_pid: Option<u32>,
     pub(crate) wait_for: Option<Duration>,
     pub(crate) relay: bool,
+    pub(crate) tls: Tls,
     pub(crate) help: bool,
     pub(crate) version: bool,
     /// What is no option.
@@ -118,6 +121,7 @@ impl Opts {
             from_pid: None,
             wait_for: None,
             relay: false,
+            tls: Tls::default(),
             help: false,
             version: false,
             operands: Vec::new(),
@@ -203,6 +207,7 @@ impl Opts {
             (self.send_only, "--send-only", "--send-only"),
             (self.recv_only, "--recv-only", "--recv-only"),
             (self.all_ips, "--all-ips", "--all-ips"),
+            (self.tls.on, "--tls", "--ssl"),
             (relay && self.zero, "-z", "-z"),
             (relay && self.json, "--json", "--json"),
             (relay && self.rc, "--rc", "--rc"),
@@ -414,7 +419,8 @@ mod tests {
         assert_eq!(complaint(&["-w"]), "option requires an argument -- 'w'");
         assert_eq!(parsed(&["-e", "sh"]).unwrap_err().exit, Exit::USAGE);
         assert!(complaint(&["--sh-exec", "x"]).contains("--sh-exec"));
-        assert!(complaint(&["--ssl"]).contains("TLS"));
+        assert!(complaint(&["--ssl-ciphers", "HIGH"]).contains("--ssl-ciphers"));
+        assert!(parsed(&["--tls", "h", "1"]).unwrap().tls.on);
     }
 
     #[test]

@@ -9,9 +9,8 @@ use socket2::Socket;
 
 use crate::args::{FAILURE, Style};
 use crate::finding::{self, Finding};
-use crate::pump::SocketEnd;
 use crate::session::Session;
-use crate::{exit, fdpass, inlet, proxied, transfer, units};
+use crate::{exit, fdpass, inlet, proxied, tls, transfer, units};
 
 /// Connects to each port in turn.
 pub(crate) fn run(session: &mut Session<'_>, host: &str, words: &[String]) -> Result<Exit, Error> {
@@ -202,6 +201,10 @@ fn opened(
         let line = format!("Connection to {shown} {port} port [{protocol}/{service}] succeeded!");
         session.talk(&line);
     }
+    if session.opts.zero && session.opts.tls.on {
+        tls::far_of_connected(session, socket, host, port)?.close(std::time::Duration::ZERO);
+        return Ok(Exit::OK);
+    }
     if session.opts.zero {
         if session.findings_wanted()
             && let Some(address) = address
@@ -232,8 +235,8 @@ fn opened(
         inlet::send_header(&socket, version)?;
     }
     let peer = format!("{host} port {port}");
-    let mut far = SocketEnd::new(socket).map_err(|error| Error::new(FAILURE, errno::reason(&error)))?;
-    let outcome = transfer::run(session, &mut far, &peer)?;
+    let mut far = tls::far_of_connected(session, socket, host, port)?;
+    let outcome = transfer::run(session, &mut *far, &peer)?;
     transfer::verdict(session, &outcome, &peer)
 }
 

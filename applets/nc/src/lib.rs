@@ -4,14 +4,16 @@
 //!   stderr, exit statuses, who closes first.
 //! - Deliberate differences: an error that costs bytes (a reset, a full disk) is said and gives status 1, where nc ends
 //!   with 0; a reader of stdout that has gone gives 141; the listen queue is as long as the kernel allows; a UDP
-//!   datagram without bytes is no end; `-e`, `-c` and their like are refused, TLS is until the TLS room exists.
+//!   datagram without bytes is no end; `-e`, `-c` and their like are refused; a certificate made on the
+//!   spot has a P-256 key.
 //! - Beyond the peers: the finding behind each result (`--explain`, or stderr a terminal), `--rc`, `--all-ips`,
-//!   `--wait`, `--relay`, `--hex-dump`, `--proxy-protocol`, `--json`, `--netns`, `--from-pid`.
+//!   `--wait`, `--relay`, `--tls` (ncat's `--ssl` options under both names), `--hex-dump`, `--proxy-protocol`, `--json`, `--netns`, `--from-pid`.
 //! - Kernel interfaces: TCP, UDP and Unix sockets, their error queues, TCP_INFO, splice(2); /etc/services if there.
 //! - Privilege: none, except for ports below 1024 (CAP_NET_BIND_SERVICE), `-D` (CAP_NET_ADMIN), `--netns`.
 
 mod args;
 mod client;
+mod ends;
 mod exit;
 mod fdpass;
 mod finding;
@@ -27,6 +29,7 @@ mod pump;
 mod relay;
 mod session;
 mod taps;
+mod tls;
 mod transfer;
 mod units;
 mod unix;
@@ -91,6 +94,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     let call = Call::of(&opts).or_else(|error| synopsis(ctx, error))?;
     check(&opts, &call)?;
+    tls::check(&opts)?;
     let mut session = Session::new(ctx, opts);
     match call {
         Call::Unix { path } if session.opts.listen => unix::listen(&mut session, &path),

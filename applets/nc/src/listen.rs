@@ -9,9 +9,9 @@ use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
 use crate::args::FAILURE;
-use crate::pump::SocketEnd;
+use crate::ends::SocketEnd;
 use crate::session::{Kit, Session};
-use crate::{inlet, transfer, units};
+use crate::{inlet, tls, transfer, units};
 
 /// The kernel cuts it to net.core.somaxconn; nc's own 1 loses connections that come at once.
 pub(crate) const BACKLOG: i32 = 4_096;
@@ -19,6 +19,7 @@ pub(crate) const BACKLOG: i32 = 4_096;
 /// Serves one peer, or with `-k` one after the other.
 pub(crate) fn run(session: &mut Session<'_>, host: Option<&str>, port: &str) -> Result<Exit, Error> {
     let protocol = session.opts.protocol;
+    tls::prepare(session, host)?;
     let (socket, bound) = bind(&session.kit(), host, port, protocol)?;
     let udp = protocol == Protocol::Udp;
     let line = format!("Bound on {} {}", session_host(session, bound), bound.port());
@@ -147,8 +148,11 @@ fn serve(session: &mut Session<'_>, listener: &Socket) -> Result<Exit, Error> {
         crate::fdpass::send(socket.as_fd())?;
         return Ok(Exit::OK);
     }
-    let mut far = SocketEnd::new(socket).map_err(|error| Error::new(FAILURE, errno::reason(&error)))?;
-    let outcome = transfer::run(session, &mut far, &peer)?;
+    let mut far = match tls::far_of_accepted(session, socket, &peer) {
+        Ok(far) => far,
+        Err(error) => return stay(session, Err(error)),
+    };
+    let outcome = transfer::run(session, &mut *far, &peer)?;
     let status = transfer::verdict(session, &outcome, &peer);
     stay(session, status)
 }

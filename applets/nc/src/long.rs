@@ -6,6 +6,7 @@ use netkit_probe::proxy::Kind as ProxyKind;
 use netkit_probe::proxy_protocol::Version;
 
 use crate::args::{Opts, Style, credentials, refused};
+use crate::tls::Tls;
 use crate::units;
 
 /// All names taken, for the nearest one to a mistake.
@@ -36,7 +37,15 @@ pub(crate) const NAMES: &[&str] = &[
     "send-only",
     "source",
     "source-port",
+    "ssl",
+    "ssl-alpn",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-servername",
+    "ssl-trustfile",
+    "ssl-verify",
     "telnet",
+    "tls",
     "udp",
     "unixsock",
     "verbose",
@@ -70,9 +79,10 @@ pub(crate) fn take(
         "relay" => Some(&mut opts.relay),
         "help" => Some(&mut opts.help),
         "version" => Some(&mut opts.version),
+        "tls" | "ssl" => Some(&mut opts.tls.on),
         _ => None,
     };
-    let simple = switch.is_some() || matches!(name, "udp" | "verbose" | "no-shutdown");
+    let simple = switch.is_some() || matches!(name, "udp" | "verbose" | "no-shutdown" | "ssl-verify" | "tls-verify");
     if let (true, Some(given)) = (simple, inline) {
         return Err(Error::usage(format!("--{name} takes no value, and `{given}` was given")));
     }
@@ -137,9 +147,16 @@ pub(crate) fn take(
                 "running programs for peers is left out on purpose; see --relay",
             ));
         }
-        "tls" => return Err(refused("--tls", "it needs the TLS room, which is not built yet")),
-        _ if name == "ssl" || name.starts_with("ssl-") || name.starts_with("tls-") => {
-            return Err(refused(&format!("--{name}"), "it needs the TLS room, which is not built yet"));
+        "ssl-ciphers" => {
+            return Err(refused("--ssl-ciphers", "the suites of TLS 1.2 and 1.3 that are safe are offered"));
+        }
+        _ if name.starts_with("ssl-") || name.starts_with("tls-") => {
+            let setting = name.get(4..).unwrap_or("");
+            if !Tls::default().set(setting, "") {
+                return Ok(false);
+            }
+            let given = if setting == "verify" { String::new() } else { text()? };
+            opts.tls.set(setting, &given);
         }
         "sctp" | "vsock" => return Err(refused(&format!("--{name}"), "only TCP, UDP and Unix sockets are")),
         "broker" | "chat" => return Err(refused(&format!("--{name}"), "netkit connects two ends, not many")),

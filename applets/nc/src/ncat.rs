@@ -5,9 +5,8 @@ use netkit_probe::{Attempt, Outcome, Protocol, connect, errno, resolve};
 
 use crate::args::{FAILURE, Opts, Style, credentials, refused};
 use crate::finding::{self, Finding};
-use crate::pump::SocketEnd;
 use crate::session::Session;
-use crate::{client, exit, inlet, ncat_listen, proxied, relay, transfer, units, unix, wait};
+use crate::{client, exit, inlet, ncat_listen, proxied, relay, tls, transfer, units, unix, wait};
 
 /// ncat's entry.
 pub(crate) const APPLET: Applet = Applet {
@@ -51,6 +50,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         return wait::run(ctx, &opts);
     }
     check(&opts)?;
+    tls::check(&opts)?;
     let mut session = Session::new(ctx, opts);
     let version = "Ncat: Version 7.93 ( https://nmap.org/ncat )";
     session.talk(version);
@@ -165,7 +165,16 @@ fn connect_to(session: &mut Session<'_>, host: &str, port: u16) -> Result<Exit, 
         };
         return Err(Error::new(status, format!("{text}.")));
     };
-    session.talk(&format!("Ncat: Connected to {}:{}.", winning.address.ip(), port));
+    if !session.opts.tls.on {
+        session.talk(&format!("Ncat: Connected to {}:{}.", winning.address.ip(), port));
+    }
+    if session.opts.zero && session.opts.tls.on {
+        let began = std::time::Instant::now();
+        let mut far = tls::far_of_connected(session, socket, host, port)?;
+        far.close(std::time::Duration::ZERO);
+        totals_in(session, 0, 0, began.elapsed());
+        return Ok(Exit::OK);
+    }
     if session.opts.zero {
         let mut status = Exit::OK;
         if session.opts.protocol == Protocol::Udp {
@@ -220,8 +229,8 @@ fn talk(session: &mut Session<'_>, socket: socket2::Socket, host: &str, port: u1
     }
     let began = std::time::Instant::now();
     let peer = format!("{host} port {port}");
-    let mut far = SocketEnd::new(socket).map_err(|error| Error::new(FAILURE, errno::reason(&error)))?;
-    let outcome = transfer::run(session, &mut far, &peer)?;
+    let mut far = tls::far_of_connected(session, socket, host, port)?;
+    let outcome = transfer::run(session, &mut *far, &peer)?;
     let status = transfer::verdict(session, &outcome, &peer);
     if outcome.faults.is_empty() && status.is_ok() {
         let elapsed = began.elapsed();

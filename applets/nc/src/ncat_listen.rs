@@ -1,21 +1,21 @@
 //! ncat as a listener: one connection, or with `-k` many at once whose input is merged and who all get what is typed.
 
 use std::collections::VecDeque;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 use netkit_core::{Error, Exit};
 use netkit_probe::{Family, Protocol, errno, resolve};
+use netkit_tls::{Acceptor, Transport};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{read, write};
 use socket2::{Domain, Socket, Type};
 
 use crate::args::{FAILURE, Opts};
-use crate::pump::SocketEnd;
 use crate::session::Session;
-use crate::{inlet, listen, transfer};
+use crate::{inlet, listen, tls, transfer};
 
 /// ncat's own limit on systems with enough descriptors.
 const MOST: usize = 100;
@@ -25,6 +25,7 @@ const CHUNK: usize = 1 << 14;
 
 /// TCP and UDP.
 pub(crate) fn run(session: &mut Session<'_>, host: Option<&str>, port: u16) -> Result<Exit, Error> {
+    tls::prepare(session, host)?;
     let listeners = bind(session, host, port)?;
     for (_, bound) in &listeners {
         session.talk(&format!("Ncat: Listening on {}:{}", bound.ip(), bound.port()));
@@ -153,8 +154,9 @@ fn single(session: &mut Session<'_>, socket: Socket) -> Result<Exit, Error> {
         let header = inlet::receive_header(&socket).map_err(|why| Error::new(FAILURE, why))?;
         session.talk(&format!("Ncat: PROXY protocol: {header}"));
     }
-    let mut far = SocketEnd::new(socket).map_err(|error| Error::new(FAILURE, errno::reason(&error)))?;
-    let outcome = transfer::run(session, &mut far, "the client")?;
+    let peer = inlet::address_of(socket.peer_addr()).map_or_else(|| "the client".to_owned(), |at| at.ip().to_string());
+    let mut far = tls::far_of_accepted(session, socket, &peer)?;
+    let outcome = transfer::run(session, &mut *far, "the client")?;
     transfer::verdict(session, &outcome, "the client")
 }
 
@@ -181,9 +183,15 @@ fn udp(session: &mut Session<'_>, sockets: Vec<Socket>) -> Result<Exit, Error> {
 
 /// A client of many.
 struct Client {
+    /// Waited for; the stream holds a copy of the descriptor.
     socket: Socket,
+    stream: Box<dyn Transport>,
     queue: VecDeque<u8>,
     reading: bool,
+    /// Encrypted bytes have not left yet.
+    waiting: bool,
+    /// There may be more that is decrypted already, which poll does not see.
+    more: bool,
 }
 
 impl Client {
@@ -191,7 +199,7 @@ impl Client {
     fn drain(&mut self) -> bool {
         while !self.queue.is_empty() {
             let (front, _) = self.queue.as_slices();
-            match self.socket.send(front) {
+            match self.stream.write(front) {
                 Ok(length) => {
                     self.queue.drain(..length.min(self.queue.len()));
                 }
@@ -200,7 +208,21 @@ impl Client {
                 Err(_) => return false,
             }
         }
+        match self.stream.flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return false,
+            flushed => self.waiting = flushed.is_err(),
+        }
         true
+    }
+
+    /// Without TLS the bare socket; with it the handshake happens as bytes come and go.
+    fn new(socket: Socket, acceptor: Option<&Acceptor>) -> Result<Client, String> {
+        let copy = socket.try_clone().and_then(netkit_tls::Socket::new).map_err(|error| error.to_string())?;
+        let stream: Box<dyn Transport> = match acceptor {
+            None => Box::new(copy),
+            Some(acceptor) => acceptor.begin(Box::new(copy))?,
+        };
+        Ok(Client { socket, stream, queue: VecDeque::new(), reading: true, waiting: false, more: false })
     }
 }
 
@@ -223,14 +245,15 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
         for client in &clients {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::POLLIN, client.reading);
-            flags.set(PollFlags::POLLOUT, !client.queue.is_empty());
+            flags.set(PollFlags::POLLOUT, !client.queue.is_empty() || client.waiting);
             polled.push(PollFd::new(client.socket.as_fd(), flags));
         }
         polled.extend(listeners.iter().map(|listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN)));
         if take {
             polled.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }
-        match poll(&mut polled, PollTimeout::NONE) {
+        let more = clients.iter().any(|client| client.more);
+        match poll(&mut polled, if more { PollTimeout::ZERO } else { PollTimeout::NONE }) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::new(FAILURE, errno::text(errno as i32))),
         }
@@ -242,8 +265,10 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
         let mut gone = Vec::new();
         for (index, (client, flags)) in clients.iter_mut().zip(of_clients).enumerate() {
             let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
-            if client.reading && flags.intersects(readable) {
-                match client.socket.read(&mut chunk) {
+            if client.reading && (client.more || flags.intersects(readable)) {
+                let got = client.stream.read(&mut chunk);
+                client.more = session.acceptor.is_some() && matches!(got, Ok(1..));
+                match got {
                     Ok(0) => gone.push(index),
                     Ok(length) => {
                         let mut bytes = chunk.get(..length).unwrap_or_default().to_vec();
@@ -255,8 +280,10 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
                         }
                     }
                     Err(error) if listen::passing(&error) && error.kind() != io::ErrorKind::ConnectionReset => {}
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => gone.push(index),
                     Err(error) => {
-                        session.ctx.say(&format!("Ncat: reading from a client: {}.", errno::reason(&error)));
+                        let why = netkit_tls::handshake_text(&error);
+                        session.ctx.say(&format!("Ncat: reading from a client: {why}."));
                         gone.push(index);
                     }
                 }
@@ -287,7 +314,7 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
         }
         for index in gone.into_iter().rev() {
             if index < clients.len() {
-                clients.swap_remove(index);
+                clients.swap_remove(index).stream.finish();
             }
         }
         for (listener, flags) in listeners.iter().zip(of_listeners) {
@@ -304,8 +331,10 @@ fn many(session: &mut Session<'_>, listeners: &[Socket]) -> Result<Exit, Error> 
                         ));
                         continue;
                     }
-                    let _ = socket.set_nonblocking(true);
-                    clients.push(Client { socket, queue: VecDeque::new(), reading: true });
+                    match Client::new(socket, session.acceptor.as_ref()) {
+                        Ok(client) => clients.push(client),
+                        Err(why) => session.ctx.say(&format!("Ncat: {why}.")),
+                    }
                 }
                 Err(error) if listen::passing(&error) => {}
                 Err(error) => session.ctx.say(&format!("Ncat: accept: {}.", errno::reason(&error))),

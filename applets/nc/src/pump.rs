@@ -5,13 +5,13 @@
 //! A half-close is passed on only after the last byte before it. Nothing is dropped without an error.
 
 use std::io::{self, IsTerminal as _};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{pipe2, read, write};
+use nix::unistd::{pipe2, read};
 
 /// Bytes held a direction where they are copied; no datagram is larger.
 const BUFFER: usize = 65_536;
@@ -42,6 +42,24 @@ pub(crate) trait End {
     fn finish(&mut self) -> io::Result<()>;
     /// Tells the kernel that nothing more will be read.
     fn stop_reading(&mut self) {}
+    /// Whether a read may give bytes although the descriptor is silent, because they are decrypted already.
+    fn buffered(&self) -> bool {
+        false
+    }
+    /// Whether bytes taken by `write` or `finish` have not left yet; `flush` is called when there is room.
+    fn pending(&self) -> bool {
+        false
+    }
+    /// Sends what is pending, as far as there is room.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Says goodbye where the protocol has one, and waits for the peer's at most `patience`.
+    fn close(&mut self, _patience: Duration) {}
+    /// What is odd about its end, though no error.
+    fn remark(&self) -> Option<&'static str> {
+        None
+    }
     /// An error that waits to be reported.
     fn error(&mut self) -> Option<io::Error> {
         None
@@ -177,7 +195,7 @@ pub(crate) fn run(
     let mut deaf = false;
     let mut chunk = Vec::new();
     let stop = loop {
-        if !out.reading && out.is_empty() {
+        if !out.reading && out.is_empty() && (finished || !far.pending()) {
             if !finished {
                 finished = true;
                 if out.writing && (limits.half_close || limits.quit.is_some()) {
@@ -191,7 +209,7 @@ pub(crate) fn run(
             }
             out.writing = false;
         }
-        if !back.reading && back.is_empty() {
+        if !back.reading && back.is_empty() && (!back.writing || !local.pending()) {
             if back.writing && limits.end_with_far {
                 break Stop::Done;
             }
@@ -200,7 +218,7 @@ pub(crate) fn run(
             }
             back.writing = false;
         }
-        if !out.writing && !back.writing {
+        if !out.writing && !back.writing && !far.pending() && !local.pending() {
             break Stop::Done;
         }
         if let Some(pause) = limits.interval {
@@ -227,6 +245,14 @@ pub(crate) fn run(
         }
         // A reader that has gone is an error only when there are bytes for it: the write will tell.
         deaf |= ready.local_out_gone;
+        for (end, room, place) in [
+            (&mut *far as &mut dyn End, ready.far_room, Place::FarWrite),
+            (&mut *local as &mut dyn End, ready.local_room, Place::LocalWrite),
+        ] {
+            if room && let Err(error) = end.flush() {
+                faults.push(Fault { place, error });
+            }
+        }
         if ready.out {
             out.step(local, far, &mut tap, &mut chunk, &mut faults);
         }
@@ -258,6 +284,9 @@ struct Ready {
     back: bool,
     far_out_gone: bool,
     local_out_gone: bool,
+    /// An end that holds bytes back has room for them.
+    far_room: bool,
+    local_room: bool,
 }
 
 /// Waits until a direction can move. `None`: a limit passed.
@@ -272,17 +301,25 @@ fn wait(
 ) -> io::Result<Option<Ready>> {
     let idle_at = idle.map(|limit| Instant::now() + limit);
     let deadline = [idle_at, quit_at].into_iter().flatten().min();
+    let (far_pending, local_pending) = (far.pending(), local.pending());
+    let out_now = out.wants_input() && local.buffered();
+    let back_now = back.wants_input() && far.buffered();
     loop {
         // Order: local in, far out, far in, local out.
         let wants = [
             (local.input(), out.wants_input(), PollFlags::POLLIN),
-            (far.output(), out.wants_output(), PollFlags::POLLOUT),
+            (far.output(), out.wants_output() || far_pending, PollFlags::POLLOUT),
             (far.input(), back.wants_input(), PollFlags::POLLIN),
-            (local.output(), back.wants_output(), PollFlags::POLLOUT),
+            (local.output(), back.wants_output() || local_pending, PollFlags::POLLOUT),
         ];
         // A descriptor without a wish is watched for errors and hang-ups only, and only while it is in use.
         // Poll would report a reader that has gone again and again.
-        let used = [out.reading, out.writing, back.reading, back.writing && (!deaf || back.wants_output())];
+        let used = [
+            out.reading,
+            out.writing || far_pending,
+            back.reading,
+            local_pending || (back.writing && (!deaf || back.wants_output())),
+        ];
         let mut places = [None; 4];
         let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(4);
         for (((fd, wanted, flag), used), place) in wants.into_iter().zip(used).zip(&mut places) {
@@ -297,7 +334,9 @@ fn wait(
             let millis = at.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
             PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
         });
+        let timeout = if out_now || back_now { PollTimeout::ZERO } else { timeout };
         match poll(&mut polled, timeout) {
+            Ok(0) if out_now || back_now => {}
             Ok(0) => return Ok(None),
             Ok(_) => {}
             Err(Errno::EINTR) => {
@@ -315,10 +354,16 @@ fn wait(
         let any = PollFlags::all();
         let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         return Ok(Some(Ready {
-            out: (local_in.intersects(any) && out.wants_input()) || (far_out.intersects(any) && out.wants_output()),
-            back: (far_in.intersects(any) && back.wants_input()) || (local_out.intersects(any) && back.wants_output()),
+            out: out_now
+                || (local_in.intersects(any) && out.wants_input())
+                || (far_out.intersects(any) && out.wants_output()),
+            back: back_now
+                || (far_in.intersects(any) && back.wants_input())
+                || (local_out.intersects(any) && back.wants_output()),
             far_out_gone: far_out.intersects(gone),
             local_out_gone: local_out.intersects(gone) && !local_out.contains(PollFlags::POLLOUT),
+            far_room: far_pending && far_out.intersects(any),
+            local_room: local_pending && local_out.intersects(any),
         }));
     }
 }
@@ -612,122 +657,13 @@ impl Kind {
     }
 }
 
-/// Standard input and output, or any pair of descriptors.
-pub(crate) struct Stdio<'a> {
-    /// `None` when nothing is to be read (`-d`).
-    pub(crate) input: Option<BorrowedFd<'a>>,
-    /// `None` when everything received is thrown away (`--send-only`).
-    pub(crate) output: Option<BorrowedFd<'a>>,
-}
-
-impl End for Stdio<'_> {
-    fn input(&self) -> Option<BorrowedFd<'_>> {
-        self.input
-    }
-
-    fn output(&self) -> Option<BorrowedFd<'_>> {
-        self.output
-    }
-
-    fn plain(&self) -> bool {
-        true
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.map_or(Ok(0), |fd| read(fd, buffer).map_err(io::Error::from))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.output.map_or(Ok(bytes.len()), |fd| write(fd, bytes).map_err(io::Error::from))
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A socket, stream or datagram.
-pub(crate) struct SocketEnd {
-    socket: socket2::Socket,
-    datagrams: bool,
-    /// Where datagrams go when the socket is not connected: to whoever sent the last one.
-    answer_to: Option<Option<socket2::SockAddr>>,
-}
-
-impl SocketEnd {
-    /// Takes the socket over, in non-blocking mode.
-    pub(crate) fn new(socket: socket2::Socket) -> io::Result<SocketEnd> {
-        socket.set_nonblocking(true)?;
-        let datagrams = socket.r#type()? == socket2::Type::DGRAM;
-        Ok(SocketEnd { socket, datagrams, answer_to: None })
-    }
-
-    /// A bound datagram socket that hears everybody.
-    pub(crate) fn unconnected(socket: socket2::Socket) -> io::Result<SocketEnd> {
-        Ok(SocketEnd { answer_to: Some(None), ..SocketEnd::new(socket)? })
-    }
-}
-
-impl End for SocketEnd {
-    fn input(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.socket.as_fd())
-    }
-
-    fn output(&self) -> Option<BorrowedFd<'_>> {
-        (self.answer_to != Some(None)).then(|| self.socket.as_fd())
-    }
-
-    fn plain(&self) -> bool {
-        !self.datagrams
-    }
-
-    fn datagrams(&self) -> bool {
-        self.datagrams
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use std::io::Read as _;
-        match &mut self.answer_to {
-            None => self.socket.read(buffer),
-            Some(answer_to) => {
-                use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg};
-                let mut parts = [io::IoSliceMut::new(buffer)];
-                let flags = MsgFlags::MSG_DONTWAIT;
-                let got = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut parts, None, flags)?;
-                if let Some(from) = got.address.as_ref().and_then(crate::socket_address) {
-                    *answer_to = Some(from.into());
-                }
-                Ok(got.bytes)
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.answer_to {
-            None => self.socket.send(bytes),
-            Some(Some(to)) => self.socket.send_to(bytes, to),
-            Some(None) => Err(Errno::EAGAIN.into()),
-        }
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.socket.shutdown(std::net::Shutdown::Write)
-    }
-
-    fn error(&mut self) -> Option<io::Error> {
-        self.socket.take_error().ok().flatten()
-    }
-
-    fn stop_reading(&mut self) {
-        let _ = self.socket.shutdown(std::net::Shutdown::Read);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ends::{SocketEnd, Stdio};
     use std::io::{Read as _, Seek as _, Write as _};
     use std::net::Shutdown;
+    use std::os::fd::AsFd as _;
     use std::os::unix::net::UnixStream;
 
     /// Runs a pump between a file opened for appending, which cannot be spliced to, and a peer that sends and closes.

@@ -1,8 +1,9 @@
 //! `--relay A B`: what socat does most often. A is connected to or listened on, then B, then bytes go both ways.
 //!
-//! An address is `tcp:HOST:PORT`, `tcp-l:[HOST:]PORT`, `udp:HOST:PORT`, `udp-l:[HOST:]PORT`, `unix:PATH`, `unix-l:PATH`,
-//! with options behind commas: `fork` (a listener serves many at once), `send-proxy=v1|v2` and `accept-proxy` (the PROXY
-//! protocol). A header taken with `accept-proxy` is what `send-proxy` hands on.
+//! An address is `tcp:HOST:PORT`, `tcp-l:[HOST:]PORT`, `tls:HOST:PORT`, `tls-l:[HOST:]PORT`, `udp:HOST:PORT`,
+//! `udp-l:[HOST:]PORT`, `unix:PATH`, `unix-l:PATH`, with options behind commas: `fork` (a listener serves many at once),
+//! `send-proxy=v1|v2` and `accept-proxy` (the PROXY protocol; outside of TLS), and for TLS `verify`, `trustfile=FILE`,
+//! `cert=FILE`, `key=FILE`, `servername=NAME`, `alpn=NAME`. A header taken with `accept-proxy` is what `send-proxy` hands on.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -13,18 +14,21 @@ use netkit_core::{Ctx, Error, Exit};
 use netkit_probe::proxy_protocol::{Header, Version};
 use netkit_probe::services::Services;
 use netkit_probe::{Outcome, Plan, Protocol, connect, errno, resolve};
+use netkit_tls::Acceptor;
 use socket2::{Domain, Socket, Type};
 
 use crate::args::{FAILURE, Opts};
-use crate::pump::{self, Limits, SocketEnd};
+use crate::ends::SocketEnd;
+use crate::pump::{self, End, Limits};
 use crate::session::{Kit, Session};
+use crate::tls::{self, Tls};
 use crate::unix::{self, Unlink};
 use crate::{inlet, listen};
 
 /// Connections served at once with `fork`, unless `--max-conns` says otherwise.
 const MOST: usize = 4_096;
-/// A thread here only waits and splices.
-const STACK: usize = 128 << 10;
+/// A thread here only waits and splices, or shakes hands.
+const STACK: usize = 256 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Spec {
@@ -32,6 +36,7 @@ struct Spec {
     fork: bool,
     accept_proxy: bool,
     send_proxy: Option<Version>,
+    tls: Tls,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,17 +92,17 @@ impl Spec {
             None => Ok((None, rest.to_owned())),
         };
         let place = match kind {
-            "tcp" => pair().map(|(host, port)| Place::Tcp(host, port))?,
+            "tcp" | "tls" => pair().map(|(host, port)| Place::Tcp(host, port))?,
             "udp" => pair().map(|(host, port)| Place::Udp(host, port))?,
-            "tcp-l" => bindable().map(|(host, port)| Place::TcpListen(host, port))?,
+            "tcp-l" | "tls-l" => bindable().map(|(host, port)| Place::TcpListen(host, port))?,
             "udp-l" => bindable().map(|(host, port)| Place::UdpListen(host, port))?,
             "unix" if !rest.is_empty() => Place::Unix(rest.to_owned()),
             "unix-l" if !rest.is_empty() => Place::UnixListen(rest.to_owned()),
             "unix" | "unix-l" => return Err(bad("a path is wanted")),
-            "tls" | "tls-l" => return Err(bad("TLS needs the TLS room, which is not built yet")),
-            _ => return Err(bad("tcp, tcp-l, udp, udp-l, unix and unix-l are known")),
+            _ => return Err(bad("tcp, tcp-l, tls, tls-l, udp, udp-l, unix and unix-l are known")),
         };
-        let mut spec = Spec { place, fork: false, accept_proxy: false, send_proxy: None };
+        let tls = Tls { on: kind.starts_with("tls"), ..Tls::default() };
+        let mut spec = Spec { place, fork: false, accept_proxy: false, send_proxy: None, tls };
         for option in parts {
             match option.split_once('=') {
                 None if option == "fork" => spec.fork = true,
@@ -106,7 +111,16 @@ impl Spec {
                     let known = crate::long::proxy_version(version).map_err(|error| bad(&error.message))?;
                     spec.send_proxy = Some(known);
                 }
-                _ => return Err(bad(&format!("no option `{option}`; there are fork, accept-proxy, send-proxy=v1|v2"))),
+                None if spec.tls.on && option == "verify" => spec.tls.verify = true,
+                Some((name, value))
+                    if spec.tls.on && !value.is_empty() && name != "verify" && spec.tls.set(name, value) => {}
+                _ => {
+                    let tls = if spec.tls.on { ", verify, trustfile=, cert=, key=, servername=, alpn=" } else { "" };
+                    let option = netkit_core::text::printable(option);
+                    return Err(bad(&format!(
+                        "no option `{option}`; there are fork, accept-proxy, send-proxy=v1|v2{tls}"
+                    )));
+                }
             }
         }
         if spec.fork && !matches!(spec.place, Place::TcpListen(..) | Place::UnixListen(_)) {
@@ -117,6 +131,13 @@ impl Spec {
         }
         if spec.send_proxy.is_some() && !matches!(spec.place, Place::Tcp(..) | Place::Unix(_)) {
             return Err(bad("a header is sent by the side that connects a stream"));
+        }
+        let tls = &spec.tls;
+        if spec.place.listens() && (tls.verify || tls.trust.is_some() || tls.name.is_some()) {
+            return Err(bad("verify, trustfile and servername are for the side that connects"));
+        }
+        if tls.key.is_some() && tls.certificate.is_none() {
+            return Err(bad("key wants cert"));
         }
         Ok(spec)
     }
@@ -140,9 +161,47 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
         return serve(&mut session, &first, &second);
     }
     let kit = session.kit();
+    let acceptor = acceptor(&session, &second)?;
     let (near, header) = open(&kit, &first, None)?;
     let (far, _) = open(&kit, &second, header)?;
+    let near = shake(&kit, &first, None, near)?;
+    let far = shake(&kit, &second, acceptor.as_ref(), far)?;
     finish(join(near, far, opts)?)
+}
+
+/// What accepts TLS on a listening address.
+fn acceptor(session: &Session<'_>, spec: &Spec) -> Result<Option<Acceptor>, Error> {
+    match &spec.place {
+        Place::TcpListen(host, _) if spec.tls.on => {
+            spec.tls.acceptor(host.as_deref(), session.ctx.clock.unix_seconds()).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// One end of a relay: TLS where the address says so.
+fn shake(kit: &Kit, spec: &Spec, acceptor: Option<&Acceptor>, socket: Socket) -> Result<Box<dyn End>, Error> {
+    let timeout = kit.opts.timeout;
+    match (&spec.place, acceptor) {
+        (_, Some(acceptor)) => {
+            let peer = inlet::address_of(socket.peer_addr());
+            tls::accept(acceptor, socket, timeout).map(|end| Box::new(end) as Box<dyn End>).map_err(|why| {
+                let peer = peer.map_or_else(|| "the client".to_owned(), |peer| peer.to_string());
+                Error::new(FAILURE, format!("TLS with {peer}: {why}"))
+            })
+        }
+        (Place::Tcp(host, port), None) if spec.tls.on => match spec.tls.connect(socket, host, timeout) {
+            Ok((end, _)) => Ok(Box::new(end)),
+            Err(error) => {
+                let text = netkit_core::text::printable(&error.text);
+                Err(Error::new(FAILURE, format!("TLS with {host} port {port}: {text}")))
+            }
+        },
+        _ => match relay_end(socket) {
+            Ok(end) => Ok(Box::new(end)),
+            Err(error) => Err(Error::new(FAILURE, errno::reason(&error))),
+        },
+    }
 }
 
 fn finish(outcome: pump::Outcome) -> Result<Exit, Error> {
@@ -161,12 +220,13 @@ fn finish(outcome: pump::Outcome) -> Result<Exit, Error> {
 }
 
 /// Bytes both ways until both sides are done.
-fn join(near: Socket, far: Socket, opts: &Opts) -> Result<pump::Outcome, Error> {
+fn join(mut near: Box<dyn End>, mut far: Box<dyn End>, opts: &Opts) -> Result<pump::Outcome, Error> {
     let failed = |error: std::io::Error| Error::new(FAILURE, errno::reason(&error));
-    let mut near = relay_end(near).map_err(failed)?;
-    let mut far = relay_end(far).map_err(failed)?;
     let limits = Limits { half_close: true, both_ways: true, idle: opts.idle, ..Limits::default() };
-    pump::run(&mut near, &mut far, &limits, None).map_err(failed)
+    let outcome = pump::run(&mut *near, &mut *far, &limits, None).map_err(failed)?;
+    near.close(std::time::Duration::ZERO);
+    far.close(std::time::Duration::ZERO);
+    Ok(outcome)
 }
 
 /// A UDP listener has no peer yet and answers whoever sent last.
@@ -278,15 +338,22 @@ fn bind(kit: &Kit, place: &Place) -> Result<(Socket, Option<Unlink>), Error> {
 }
 
 /// One connection from its header to its end.
-fn one(kit: &Kit, near: Socket, first: &Spec, second: &Spec) -> Result<Exit, Error> {
+fn one(kit: &Kit, near: Socket, first: &Spec, second: &Spec, acceptors: &Acceptors) -> Result<Exit, Error> {
     let header = take_header(&near, first)?;
+    // Before the far side is bothered.
+    let near = shake(kit, first, acceptors.0.as_ref(), near)?;
     let (far, _) = open(kit, second, header)?;
+    let far = shake(kit, second, acceptors.1.as_ref(), far)?;
     finish(join(near, far, &kit.opts)?)
 }
+
+/// Of the first and the second address.
+type Acceptors = (Option<Acceptor>, Option<Acceptor>);
 
 /// The first address listens: one connection, or with `fork` each in a thread of its own.
 fn serve(session: &mut Session<'_>, first: &Spec, second: &Spec) -> Result<Exit, Error> {
     let kit = session.kit();
+    let acceptors = (acceptor(session, first)?, acceptor(session, second)?);
     let (listener, _name) = bind(&kit, &first.place)?;
     if session.opts.verbose > 0 {
         let place = inlet::address_of(listener.local_addr()).map_or_else(String::new, |at| format!(" on {at}"));
@@ -295,7 +362,8 @@ fn serve(session: &mut Session<'_>, first: &Spec, second: &Spec) -> Result<Exit,
     }
     if first.place.is_udp() {
         let (far, _) = open(&kit, second, None)?;
-        return finish(join(listener, far, &session.opts)?);
+        let far = shake(&kit, second, acceptors.1.as_ref(), far)?;
+        return finish(join(shake(&kit, first, None, listener)?, far, &session.opts)?);
     }
     let most = session.opts.max_conns.unwrap_or(MOST);
     let running = Arc::new(AtomicUsize::new(0));
@@ -311,7 +379,7 @@ fn serve(session: &mut Session<'_>, first: &Spec, second: &Spec) -> Result<Exit,
             Err(error) => return Err(Error::new(FAILURE, format!("accept: {}", errno::reason(&error)))),
         };
         if !first.fork {
-            return one(&kit, near, first, second);
+            return one(&kit, near, first, second, &acceptors);
         }
         if running.load(Ordering::Acquire) >= most {
             let line = format!("{}: {most} connections are open, one more was closed", session.ctx.name);
@@ -319,10 +387,10 @@ fn serve(session: &mut Session<'_>, first: &Spec, second: &Spec) -> Result<Exit,
             continue;
         }
         running.fetch_add(1, Ordering::AcqRel);
-        let (kit, first, second) = (kit.clone(), first.clone(), second.clone());
+        let (kit, first, second, acceptors) = (kit.clone(), first.clone(), second.clone(), acceptors.clone());
         let (counter, name) = (Arc::clone(&running), session.ctx.name.clone());
         let begun = std::thread::Builder::new().stack_size(STACK).spawn(move || {
-            if let Err(error) = one(&kit, near, &first, &second) {
+            if let Err(error) = one(&kit, near, &first, &second, &acceptors) {
                 // Written at once, in one piece: the thread that holds the context is waiting for the next connection.
                 let _ = std::io::stderr().write_all(format!("{name}: {}\n", error.message).as_bytes());
             }
@@ -349,9 +417,22 @@ mod tests {
         let spec = Spec::parse("tcp:svc:80,send-proxy=v2").unwrap();
         assert_eq!(spec.send_proxy, Some(Version::V2));
         assert_eq!(Spec::parse("unix:/a:b").unwrap().place, Place::Unix("/a:b".to_owned()));
-        for bad in
-            ["", "tcp", "tcp:80", "tcp:h:80,fork", "udp:h:1,send-proxy=v1", "x:y:1", "unix:", "tls:h:1", "tcp:h:1,x"]
-        {
+        let spec = Spec::parse("tls:h:1,verify,trustfile=/ca,servername=n").unwrap();
+        assert!(spec.tls.on && spec.tls.verify && spec.tls.name.as_deref() == Some("n"));
+        for bad in [
+            "",
+            "tcp",
+            "tcp:80",
+            "tcp:h:80,fork",
+            "udp:h:1,send-proxy=v1",
+            "x:y:1",
+            "unix:",
+            "tls:h",
+            "tcp:h:1,x",
+            "tcp:h:1,verify",
+            "tls-l:1,verify",
+            "tls:h:1,key=k",
+        ] {
             assert!(Spec::parse(bad).is_err(), "{bad}");
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Session<'a> {
     pub(crate) opts: Opts,
     pub(crate) services: Services,
     pub(crate) lookup: Lookup,
+    /// Shakes hands with clients of a listener with TLS.
+    pub(crate) acceptor: Option<netkit_tls::Acceptor>,
 }
 
 /// What a thread needs to find names and open sockets.
@@ -41,7 +43,7 @@ impl<'a> Session<'a> {
             localdomain: own("LOCALDOMAIN"),
             res_options: own("RES_OPTIONS"),
         };
-        Session { ctx, opts, services: Services::load(), lookup }
+        Session { ctx, opts, services: Services::load(), lookup, acceptor: None }
     }
 
     /// One line of nc's talk, when -v was given.

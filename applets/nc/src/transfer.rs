@@ -2,14 +2,19 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use netkit_core::json::Value;
 use netkit_core::{Error, Exit};
 use netkit_probe::errno;
 
 use crate::args::{FAILURE, Style};
-use crate::pump::{self, End, Fault, Limits, Outcome, Place, Stdio, Stop};
+use crate::ends::Stdio;
+use crate::pump::{self, End, Fault, Limits, Outcome, Place, Stop};
 use crate::session::Session;
+
+/// How long the goodbye of TLS may take with `--send-only`.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Pumps until the end, and turns what went wrong into a message and a status.
 pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> Result<Outcome, Error> {
@@ -20,7 +25,8 @@ pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> R
         half_close: opts.half_close && (opts.listen || !opts.recv_only),
         quit: opts.quit,
         idle: opts.idle,
-        end_with_far: opts.listen || ncat,
+        // Who only sends goes on although the other side has nothing to say.
+        end_with_far: (opts.listen || ncat) && !opts.send_only,
         receive: opts.receive,
         interval: opts.interval,
         end_with_local: opts.send_only,
@@ -31,8 +37,16 @@ pub(crate) fn run(session: &mut Session<'_>, far: &mut dyn End, peer: &str) -> R
     let mut local =
         Stdio { input: (!opts.no_stdin && !opts.recv_only).then(|| input.as_fd()), output: Some(output.as_fd()) };
     let tap = taps.as_mut().map(|taps| taps as &mut dyn pump::Tap);
-    pump::run(&mut local, far, &limits, tap)
-        .map_err(|error| Error::new(FAILURE, format!("polling {peer}: {}", errno::reason(&error))))
+    let outcome = pump::run(&mut local, far, &limits, tap)
+        .map_err(|error| Error::new(FAILURE, format!("polling {peer}: {}", errno::reason(&error))))?;
+    // Leaving with the end of the input alone, the peer may still be sending.
+    if let Some(remark) = far.remark() {
+        let line = format!("{}: {peer}: {remark}", session.ctx.name);
+        session.talk(&line);
+    }
+    let opts = &session.opts;
+    far.close(if opts.send_only { GOODBYE } else { Duration::ZERO });
+    Ok(outcome)
 }
 
 /// What a fault costs: a message for each and a status, or nothing.

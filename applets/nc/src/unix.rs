@@ -8,7 +8,7 @@ use netkit_probe::{Protocol, errno};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::args::{FAILURE, Style};
-use crate::pump::SocketEnd;
+use crate::ends::SocketEnd;
 use crate::session::Session;
 use crate::{inlet, listen, transfer};
 

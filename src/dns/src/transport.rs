@@ -201,6 +201,11 @@ impl TcpConnection {
         self.local
     }
 
+    /// The connection itself, for what speaks another protocol on it.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// The server.
     pub fn peer(&self) -> SocketAddr {
         self.peer

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
-use rustls::{AlertDescription, ClientConfig, ClientConnection, Error, KeyLogFile, ProtocolVersion};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, Connection, Error, KeyLogFile, ProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
@@ -148,7 +148,7 @@ pub fn connect(
         .map_err(|_| fail(Kind::Handshake, format!("'{bare}' cannot be a server name in TLS")))?;
     let connection =
         ClientConnection::new(Arc::new(config), name).map_err(|error| fail(Kind::Handshake, error.to_string()))?;
-    let mut tls = Tls { connection, inner: stream, ended: false };
+    let mut tls = Tls::new(Connection::Client(connection), stream);
     let result = tls.handshake(deadline);
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Err(error) = result {
@@ -192,10 +192,10 @@ pub fn connect(
     Ok((Box::new(tls), session))
 }
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Our certificate chain and key.
-fn own(path: &PathBuf, key: Option<&PathBuf>) -> Result<Identity, String> {
+pub(crate) fn own(path: &PathBuf, key: Option<&PathBuf>) -> Result<Identity, String> {
     let shown = path.display();
     let bytes =
         std::fs::read(path).map_err(|error| format!("could not load PEM client certificate from {shown}, {error}"))?;
@@ -295,7 +295,7 @@ fn plain(error: &io::Error) -> String {
     error.to_string().split(" (os error").next().unwrap_or("").to_owned()
 }
 
-fn alert_text(alert: AlertDescription) -> String {
+pub(crate) fn alert_text(alert: AlertDescription) -> String {
     let words = match alert {
         AlertDescription::HandshakeFailure => "ssl/tls alert handshake failure",
         AlertDescription::ProtocolVersion => "tlsv1 alert protocol version",
@@ -388,15 +388,20 @@ pub fn chain_report(seen: &Seen, host: &str, now: i64) -> Vec<String> {
 }
 
 /// TLS over a stream.
-struct Tls {
-    connection: ClientConnection,
+pub(crate) struct Tls {
+    connection: Connection,
     inner: Box<dyn Transport>,
     ended: bool,
 }
 
 impl Tls {
-    fn handshake(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        while self.connection.is_handshaking() {
+    pub(crate) fn new(connection: Connection, inner: Box<dyn Transport>) -> Tls {
+        Tls { connection, inner, ended: false }
+    }
+
+    pub(crate) fn handshake(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        loop {
+            // The last flight too: a client that only listens would never send its Finished.
             while self.connection.wants_write() {
                 match self.connection.write_tls(&mut self.inner) {
                     Ok(_) => {}
@@ -407,7 +412,7 @@ impl Tls {
                 }
             }
             if !self.connection.is_handshaking() {
-                break;
+                return Ok(());
             }
             match self.connection.read_tls(&mut self.inner) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -426,7 +431,6 @@ impl Tls {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 
     /// Sends what is encrypted and waiting.
@@ -500,6 +504,10 @@ impl Transport for Tls {
             }
         }
         Ok(Ready { read: ready.read, write: ready.write && wanted.write })
+    }
+
+    fn announce_end(&mut self) {
+        self.connection.send_close_notify();
     }
 
     fn finish(&mut self) {

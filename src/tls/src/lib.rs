@@ -1,12 +1,27 @@
 //! TLS for every applet: one rustls set-up with ring, where trust comes from, and why a chain was refused.
 
 mod client;
+mod server;
+mod socket;
+mod temporary;
 mod transport;
 mod trust;
 mod verify;
 pub mod x509;
 
 pub use client::{Kind, Session, Settings, TlsError, chain_report, connect};
+pub use server::{Acceptor, ServerSettings, handshake_text};
+pub use socket::Socket;
 pub use transport::{Ready, Transport, flush_by, left, read_by, write_by};
 pub use trust::{Sources, Trust};
 pub use verify::Seen;
+
+/// SHA-1 of a certificate, 20 octets: what people compare by eye, not a proof.
+pub fn sha1(der: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, der).as_ref().to_vec()
+}
+
+/// SHA-256 of a certificate, 32 octets.
+pub fn sha256(der: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, der).as_ref().to_vec()
+}

@@ -22,6 +22,9 @@ pub trait Transport: Read + Write + Send {
 
     /// Ends our direction in good form.
     fn finish(&mut self) {}
+
+    /// Says that nothing more will be written, and leaves the layers below open: `flush` sends what this makes.
+    fn announce_end(&mut self) {}
 }
 
 /// Reads some bytes before the deadline; 0 is the end of the stream.

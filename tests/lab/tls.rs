@@ -1,0 +1,92 @@
+//! Certificates and TLS servers for the trials.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Stop, TempDir, run, tool};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs openssl with the words of `line` in `dir`.
+pub fn openssl(dir: &Path, line: &str) -> Result<(), Stop> {
+    let openssl = tool("openssl", "openssl")?;
+    let output = run(Command::new(openssl).args(line.split(' ')).current_dir(dir), LIMIT)?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
+}
+
+/// A directory with `ca.pem` (with `ca.key`) and `s.pem` (with `s.key`), which is for localhost and 127.0.0.1.
+pub fn certificates(label: &str) -> Result<TempDir, Stop> {
+    let dir = TempDir::new(label)?;
+    let d = &dir.0;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(d, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /O=Lab/CN=LabCA -days 30"))?;
+    openssl(d, &format!("req {key} -keyout s.key -out s.csr -subj /O=Acme/CN=localhost"))?;
+    fs::write(d.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1")?;
+    openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out s.pem -days 30 -extfile names")?;
+    Ok(dir)
+}
+
+/// A port nobody listens on at the moment.
+pub fn free_port() -> Result<u16, Stop> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// A process that ends with the value.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    /// Starts a server and waits until something listens on `port`, without connecting to it.
+    pub fn listening(command: &mut Command, port: u16) -> Result<Running, Stop> {
+        let mut running = Running(command.spawn()?);
+        let until = Instant::now() + LIMIT;
+        while !is_listening(port) {
+            if Instant::now() > until || running.0.try_wait()?.is_some() {
+                return Err(format!("{command:?} does not listen on {port}").into());
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        Ok(running)
+    }
+
+    /// Waits for the end; past the limit it is killed and that is an error.
+    pub fn finish(mut self) -> Result<std::process::ExitStatus, Stop> {
+        let until = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > until {
+                return Err("a server did not end".into());
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+/// State 0A of /proc/net/tcp.
+fn is_listening(port: u16) -> bool {
+    let wanted = format!(":{port:04X}");
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| fs::read_to_string(path).ok()).any(|text| {
+        text.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let local = words.next().unwrap_or("");
+            local.ends_with(&wanted) && words.nth(1) == Some("0A")
+        })
+    })
+}
+
+/// A pipe whose writing end the caller keeps: input that does not end.
+pub fn open_input() -> Result<(Stdio, std::io::PipeWriter), Stop> {
+    let (reader, writer) = std::io::pipe()?;
+    Ok((reader.into(), writer))
+}
