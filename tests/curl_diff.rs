@@ -514,7 +514,7 @@ file:///nosuch/file
 --create-file-mode 600 -o f O/a
 "#;
 
-fn words(line: &str, origin: &Origin, base: &Path) -> Vec<String> {
+pub fn words(line: &str, origin: &Origin, base: &Path) -> Vec<String> {
     let mut out: Vec<(String, bool)> = Vec::new();
     let mut word = String::new();
     let mut quoted = false;
@@ -632,7 +632,7 @@ impl Outcome {
     }
 }
 
-fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<(), Stop> {
+pub fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<(), Stop> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {
@@ -646,7 +646,7 @@ fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> R
 }
 
 /// Replaces what differs between any two runs: the port, the version, boundaries and client nonces.
-fn masked(text: &str, address: &str, port: &str, base: &str) -> String {
+pub fn masked(text: &str, address: &str, port: &str, base: &str) -> String {
     let text = text.replace(address, "ORIGIN").replace(&format!(":{port}"), ":PORT").replace(base, "BASE");
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -668,7 +668,7 @@ fn masked(text: &str, address: &str, port: &str, base: &str) -> String {
     }
     // Since 8.7 only bodies above 1 MiB wait for 100 Continue.
     let small = out.lines().all(|line| !line.starts_with("Content-Length: 1200000"));
-    if small && out.starts_with("PUT ") {
+    if small && out.contains(" HTTP/1.") && !out.starts_with("HTTP/") {
         out = out.replace("Expect: 100-continue\r\n", "");
     }
     if let Some(rest) = out.strip_prefix("PROXY TCP4 ") {
@@ -679,7 +679,13 @@ fn masked(text: &str, address: &str, port: &str, base: &str) -> String {
         let kept: Vec<String> =
             out.split('\n')
                 .map(|line| {
-                    if line.starts_with("Content-Length:") { "Content-Length: N\r".to_owned() } else { line.to_owned() }
+                    let chunk = line.ends_with('\r') && (2..6).contains(&line.len());
+                    let chunk = chunk && line.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit());
+                    match () {
+                        () if line.starts_with("Content-Length:") => "Content-Length: N\r".to_owned(),
+                        () if chunk && line != "0\r" => "SIZE\r".to_owned(),
+                        () => line.to_owned(),
+                    }
                 })
                 .collect();
         out = kept.join("\n");

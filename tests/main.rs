@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod curl_cases;
 mod curl_diff;
 mod curl_hostile;
 mod curl_tls;
@@ -46,6 +47,7 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(front::trials());
+    trials.extend(curl_cases::trials());
     trials.extend(curl_diff::trials());
     trials.extend(curl_hostile::trials());
     trials.extend(curl_tls::trials());

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netkit_http::auth::Challenge;
+use netkit_http::auth::{Challenge, schemes};
 use netkit_http::chunked::{Chunked, Piece};
 use netkit_http::cookies::{Jar, Place};
 use netkit_http::head::{Head, content_length, status_line};
@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let _ = content_length(&head);
-    let _ = Challenge::find(head.all("www-authenticate"));
+    for (_, parameters) in head.all("www-authenticate").flat_map(schemes) {
+        let _ = Challenge::parse(parameters);
+    }
     let text = String::from_utf8_lossy(bytes);
     let place = Place { host: "www.example.com", path: "/a/b", secure: true, now: 1_000_000_000 };
     let mut jar = Jar::default();

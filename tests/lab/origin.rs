@@ -78,7 +78,19 @@ fn serve(stream: &TcpStream, stop: &AtomicBool, record: &Mutex<Vec<Vec<u8>>>, sc
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let lower = text.to_ascii_lowercase();
+        let mut early = None;
         if lower.contains("expect: 100-continue") {
+            let (answer, close) = script(&text);
+            if answer.starts_with(b"HTTP/1.1 4") {
+                // Refused before the body: it is not waited for, and what comes of it would be taken for a request.
+                record.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+                output.write_all(&answer)?;
+                if close {
+                    return Ok(());
+                }
+                continue;
+            }
+            early = Some((answer, close));
             output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let length = lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
@@ -102,7 +114,7 @@ fn serve(stream: &TcpStream, stop: &AtomicBool, record: &Mutex<Vec<Vec<u8>>>, sc
             request.extend_from_slice(&body);
         }
         record.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        let (answer, close) = script(&text);
+        let (answer, close) = early.unwrap_or_else(|| script(&text));
         output.write_all(&answer)?;
         if close {
             return Ok(());

@@ -9,7 +9,6 @@ use netkit_http::url::percent_encode;
 
 use crate::args::{Parser, Problem};
 use crate::config::{Netrc, Node, PROTOCOLS, Protocols, Resume, Target, TimeCond, Trace, Version};
-use crate::form;
 
 /// Most bytes read from a file into memory.
 const MAX_FILE: u64 = 1 << 30;
@@ -109,8 +108,8 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
             }
         }
         "fail-early" => global.fail_early = on,
-        "form" => c.parts.push(form::part(value, true)?),
-        "form-string" => c.parts.push(form::part(value, false)?),
+        "form" => c.form.add(value, true, &mut parser.warnings)?,
+        "form-string" => c.form.add(value, false, &mut parser.warnings)?,
         "form-escape" => c.form_escape = on,
         "get" => c.get = on,
         "globoff" => c.globoff = on,
@@ -512,6 +511,9 @@ fn protocols(value: &str, before: &Protocols) -> Result<Protocols, Problem> {
     }
     set.sort_unstable();
     set.dedup();
+    if set.is_empty() {
+        return Err(Problem::Other("is badly used here".to_owned()));
+    }
     Ok(Protocols(set))
 }
 

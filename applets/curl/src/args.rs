@@ -64,7 +64,11 @@ impl Problem {
             Problem::Refused(why) => format!("is not offered by netkit: {why}"),
             Problem::Other(text) => text.clone(),
         };
-        let status = if *self == Problem::Read { 26 } else { 2 };
+        let status = match self {
+            Problem::Read => 26,
+            Problem::Unsupported => 1,
+            _ => 2,
+        };
         Usage { text: format!("option {}: {words}", printable(option)), status, help: true }
     }
 }
@@ -143,6 +147,7 @@ impl Parser {
                 self.warnings.push("Got more output options than URLs".to_owned());
             }
             config.nodes.retain(|node| node.url.is_some());
+            config.form.finish();
         }
         Ok(all)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::form::Form;
+
 /// Where a body goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -22,21 +24,21 @@ pub(crate) struct Node {
 /// One part of a multipart form.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Part {
-    pub(crate) name: String,
+    pub(crate) name: Option<String>,
     pub(crate) content: Content,
     pub(crate) filename: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) headers: Vec<String>,
     pub(crate) encoder: Option<String>,
-    /// Several files under one name: a part of parts (RFC 2388, section 4.2).
-    pub(crate) parts: Vec<Part>,
 }
 
 /// What a part holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Content {
     Bytes(Vec<u8>),
     File(String),
+    /// A part of parts (RFC 2046, section 5.1).
+    Parts(Vec<Part>),
 }
 
 impl Default for Content {
@@ -103,7 +105,7 @@ pub(crate) struct Config {
     pub(crate) proxy_headers: Vec<String>,
     pub(crate) data: Option<Vec<u8>>,
     pub(crate) json: bool,
-    pub(crate) parts: Vec<Part>,
+    pub(crate) form: Form,
     pub(crate) form_escape: bool,
     pub(crate) get: bool,
     pub(crate) head: bool,
@@ -216,7 +218,7 @@ impl Default for Config {
             proxy_headers: Vec::new(),
             data: None,
             json: false,
-            parts: Vec::new(),
+            form: Form::default(),
             form_escape: false,
             get: false,
             head: false,

@@ -272,6 +272,7 @@ impl Transfer<'_> {
             via_proxy: route.absolute(),
             host,
             uses: 0,
+            version: 0,
             idle_since: Instant::now(),
         })
     }

@@ -7,7 +7,7 @@ use crate::net::strerror;
 use netkit_http::chunked::{Chunked, Piece};
 use netkit_http::decode::Decoder;
 use netkit_http::h2::{self, Event};
-use netkit_http::head::{self, Field, Head, MAX_HEAD, MAX_LINE, Start};
+use netkit_http::head::{self, Field, Head, Length, MAX_HEAD, MAX_LINE, Start};
 use netkit_http::{Code, Failure};
 use netkit_tls::{Ready, flush_by, read_by, write_by};
 
@@ -124,6 +124,7 @@ impl Transfer<'_> {
     /// Sends the request and reads the response.
     pub(crate) fn exchange(&mut self, conn: &mut Conn, request: &Request) -> Result<Answer, Broken> {
         self.times.pretransfer = self.times.now();
+        self.expects = request.expect;
         if conn.h2.is_some() { self.exchange2(conn, request) } else { self.exchange1(conn, request) }
     }
 
@@ -226,7 +227,7 @@ impl Transfer<'_> {
             let count = if most == 0 {
                 0
             } else {
-                source.read(buffer.get_mut(..most).unwrap_or_default()).map_err(|_| read_failed())?
+                self.read_body(source, buffer.get_mut(..most).unwrap_or_default())?
             };
             let data = buffer.get(..count).unwrap_or_default();
             if count == 0 && left.is_some_and(|left| left > 0) {
@@ -262,6 +263,15 @@ impl Transfer<'_> {
                 self.times.posttransfer = self.times.now();
                 return Ok(true);
             }
+        }
+    }
+
+    /// Reads a piece of the body; a file given to `-T` that cannot be read on has ended, as curl takes it.
+    fn read_body(&self, source: &mut Source, buffer: &mut [u8]) -> Result<usize, Failure> {
+        match source.read(buffer) {
+            Ok(count) => Ok(count),
+            Err(_) if matches!(self.body, crate::body::Body::File(..)) => Ok(0),
+            Err(_) => Err(read_failed()),
         }
     }
 
@@ -366,6 +376,24 @@ impl Transfer<'_> {
                 self.times.starttransfer = now;
                 let (version, status) = head::status_line(text)?;
                 (head.version, head.status) = (version, status);
+                if conn.version / 10 != version / 10 && conn.version > 0 {
+                    return Err(Failure::new(
+                        Code::WeirdReply,
+                        format!("Version mismatch (from HTTP/{} to HTTP/{})", conn.version / 10, version / 10),
+                    )
+                    .into());
+                }
+                if status < 100 {
+                    return Err(Failure::new(
+                        Code::UnsupportedProtocol,
+                        "Unsupported response code in HTTP response",
+                    )
+                    .into());
+                }
+                conn.version = version;
+                if version < 20 {
+                    self.oldest = if self.oldest == 0 { version } else { self.oldest.min(version) };
+                }
                 self.facts.version = version;
                 self.facts.status = status;
                 first = false;
@@ -384,9 +412,16 @@ impl Transfer<'_> {
             .all("transfer-encoding")
             .flat_map(|value| value.split(','))
             .map(|word| word.trim().to_ascii_lowercase());
-        let codings: Vec<String> = coding.filter(|word| !word.is_empty() && word != "identity").collect();
+        let codings: Vec<String> = coding.filter(|word| !word.is_empty()).collect();
         let chunked = codings.last().is_some_and(|word| word == "chunked");
-        let length = if chunked || self.config.ignore_length { None } else { head::content_length(&head)? };
+        let none = self.is_head || matches!(head.status, 204 | 304);
+        // With a coding that is not chunks only the end of the connection ends the body.
+        let length = if !codings.is_empty() || self.config.ignore_length || none {
+            None
+        } else {
+            self.told_length(&head)?
+        };
+        self.unsent = unsent;
         let keep = if head.version >= 11 {
             let proxy_closes = conn.via_proxy && head.has_token("proxy-connection", "close");
             !head.has_token("connection", "close") && !proxy_closes
@@ -397,7 +432,6 @@ impl Transfer<'_> {
         let asked_close =
             request.lines.iter().any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close");
         let mut reusable = keep && !unsent && !asked_close;
-        let none = self.is_head || matches!(head.status, 204 | 304);
         let verdict = self.judge(&head, length)?;
         if none || verdict == Verdict::Stop {
             let reusable = reusable && none;
@@ -410,18 +444,21 @@ impl Transfer<'_> {
         }
         if !self.config.raw {
             // What lies inside the chunks comes off before the content coding.
-            words.extend(codings.iter().filter(|word| *word != "chunked").cloned());
+            words.extend(codings.iter().filter(|word| !matches!(word.as_str(), "chunked" | "identity")).cloned());
         }
         let mut decoder = Decoder::new(words.iter().map(String::as_str))?;
         if verdict == Verdict::Discard {
             self.tracer.info("Ignoring the response-body");
         }
         if chunked {
-            self.chunks(conn, verdict, &mut decoder)?;
+            if let Err(broken) = self.chunks(conn, verdict, &mut decoder) {
+                return self.unless_discarded(broken, verdict, unsent);
+            }
         } else if let Some(mut left) = length {
             while left > 0 {
                 if conn.pending().is_empty() {
                     match self.fill(conn) {
+                        Ok(0) if verdict == Verdict::Discard => return Ok(Answer { reusable: false, unsent }),
                         Ok(0) => {
                             self.deliver_end(&mut decoder).ok();
                             return Err(Failure::new(
@@ -452,6 +489,26 @@ impl Transfer<'_> {
         }
         reusable &= conn.pending().is_empty();
         Ok(Answer { reusable, unsent })
+    }
+
+    /// What a head says about its body's length.
+    fn told_length(&self, head: &Head) -> Result<Option<u64>, Failure> {
+        match head::content_length(head)? {
+            Length::Unknown => Ok(None),
+            Length::Bytes(length) => Ok(Some(length)),
+            Length::Overflow if self.config.max_filesize.is_some() => {
+                Err(Failure::new(Code::FileSize, "Maximum file size exceeded"))
+            }
+            Length::Overflow => Ok(None),
+        }
+    }
+
+    /// A body that nobody wants may be cut short.
+    fn unless_discarded(&self, broken: Broken, verdict: Verdict, unsent: bool) -> Result<Answer, Broken> {
+        if verdict == Verdict::Discard && broken.failure.code == Code::Partial {
+            return Ok(Answer { reusable: false, unsent });
+        }
+        Err(broken)
     }
 
     fn body_failure(&mut self, error: &std::io::Error) -> Failure {
@@ -644,7 +701,8 @@ impl Transfer<'_> {
                     if head.status < 200 && head.status != 101 {
                         continue;
                     }
-                    expected = head::content_length(&head)?;
+                    expected = self.told_length(&head)?;
+                    self.unsent = body.is_some();
                     verdict = self.judge(&head, expected)?;
                     self.expected = expected;
                     if self.config.compressed && !self.config.raw {

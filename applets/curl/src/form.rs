@@ -5,144 +5,248 @@ use std::path::Path;
 
 use base64::Engine as _;
 use netkit_dns::random::random_u64;
+use netkit_http::{Code, Failure};
 
 use crate::args::Problem;
 use crate::body::Segment;
 use crate::config::{Content, Part};
 
-/// Reads the value of `-F`, or with `special` off that of `--form-string`.
-pub(crate) fn part(value: &str, special: bool) -> Result<Part, Problem> {
-    let bad = || Problem::Other("is badly used here".to_owned());
-    let (name, rest) = value.split_once('=').ok_or_else(bad)?;
-    let name = name.to_owned();
-    if !special {
-        return Ok(Part { name, content: Content::Bytes(rest.as_bytes().to_vec()), ..Part::default() });
-    }
-    if rest.starts_with('(') || (rest == ")" && name.is_empty()) {
-        return Err(Problem::Refused("nested multiparts are not offered in -F"));
-    }
-    if let Some(files) = rest.strip_prefix('@') {
-        let mut parts = Vec::new();
-        let mut left = files;
-        loop {
-            let (path, after) = word(left, ";,");
-            let mut part = Part { content: Content::File(path.clone()), ..Part::default() };
-            let behind = parameters(&mut part, after, true)?;
-            let base = if path == "-" { "-".to_owned() } else { base_name(&path) };
-            part.filename.get_or_insert(base);
-            part.kind.get_or_insert_with(|| kind(&path).to_owned());
-            parts.push(part);
-            match behind.strip_prefix(',') {
-                Some(more) => left = more,
-                None => break,
+/// Deepest nesting of multiparts.
+const MAX_DEPTH: usize = 20;
+
+/// The parts so far, and the multiparts that are still open, each within the one before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Form {
+    pub(crate) parts: Vec<Part>,
+    open: Vec<Part>,
+}
+
+fn bad() -> Problem {
+    Problem::Other("is badly used here".to_owned())
+}
+
+impl Form {
+    /// Takes the value of `-F`, or with `special` off that of `--form-string`.
+    pub(crate) fn add(&mut self, value: &str, special: bool, warnings: &mut Vec<String>) -> Result<(), Problem> {
+        let Some((name, rest)) = value.split_once('=') else {
+            warnings.push("Illegally formatted input field".to_owned());
+            return Err(bad());
+        };
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        let mut part = Part::default();
+        if !special {
+            part.content = Content::Bytes(rest.as_bytes().to_vec());
+        } else if rest.starts_with('(') {
+            if self.open.len() >= MAX_DEPTH {
+                return Err(Problem::Other("multiparts nest too deeply".to_owned()));
+            }
+            let mut text = Text { rest, end: None, warnings };
+            let (_, found) = text.part()?;
+            part = Part { kind: found.kind, headers: found.headers, content: Content::Parts(Vec::new()), ..part };
+            part.name = name;
+            self.open.push(part);
+            return Ok(());
+        } else if name.is_none() && rest == ")" {
+            let Some(closed) = self.open.pop() else {
+                warnings.push("no multipart to terminate".to_owned());
+                return Err(bad());
+            };
+            self.push(closed);
+            return Ok(());
+        } else if let Some(files) = rest.strip_prefix('@') {
+            let mut text = Text { rest: files, end: Some(','), warnings };
+            let mut files = Vec::new();
+            loop {
+                let (path, found) = text.part()?;
+                files.push(file(&path, found)?);
+                match text.rest.strip_prefix(',') {
+                    Some(more) => text.rest = more,
+                    None => break,
+                }
+            }
+            part = match <[Part; 1]>::try_from(files) {
+                Ok([only]) => only,
+                Err(files) => Part { content: Content::Parts(files), ..part },
+            };
+        } else {
+            let from_file = rest.strip_prefix('<');
+            let mut text = Text { rest: from_file.unwrap_or(rest), end: None, warnings };
+            let (content, found) = text.part()?;
+            part = found;
+            part.content = match from_file {
+                Some(_) if content == "-" => Content::Bytes(crate::apply::read_file("-").map_err(|_| Problem::Read)?),
+                Some(_) => Content::File(content),
+                None => Content::Bytes(content.into_bytes()),
+            };
+            if from_file.is_some() {
+                part.filename = None;
             }
         }
-        return Ok(match <[Part; 1]>::try_from(parts) {
-            Ok([only]) => Part { name, ..only },
-            Err(parts) => Part { name, parts, ..Part::default() },
-        });
+        part.name = name;
+        self.push(part);
+        Ok(())
     }
-    let file = rest.strip_prefix('<');
-    let (content, after) = match file {
-        Some(file) => word(file, ";"),
-        None => word(rest, ";"),
-    };
-    let content = if file.is_some() { Content::File(content) } else { Content::Bytes(content.into_bytes()) };
-    let mut part = Part { name, content, ..Part::default() };
-    parameters(&mut part, after, false)?;
+
+    fn push(&mut self, part: Part) {
+        match self.open.last_mut() {
+            Some(Part { content: Content::Parts(parts), .. }) => parts.push(part),
+            _ => self.parts.push(part),
+        }
+    }
+
+    /// Closes what is still open.
+    pub(crate) fn finish(&mut self) {
+        while let Some(part) = self.open.pop() {
+            self.push(part);
+        }
+    }
+}
+
+fn file(path: &str, mut part: Part) -> Result<Part, Problem> {
+    if path == "-" {
+        part.content = Content::Bytes(crate::apply::read_file("-").map_err(|_| Problem::Read)?);
+        part.filename.get_or_insert_with(|| "-".to_owned());
+    } else {
+        part.content = Content::File(path.to_owned());
+        part.filename.get_or_insert_with(|| base_name(path));
+    }
     Ok(part)
 }
 
-/// A word up to one of the separators, perhaps in quotation marks.
-fn word<'a>(text: &'a str, separators: &str) -> (String, &'a str) {
-    let trimmed = text.trim_start();
-    if let Some(quoted) = trimmed.strip_prefix('"') {
-        let mut out = String::new();
-        let mut chars = quoted.char_indices();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' => match chars.next() {
-                    Some((_, c @ ('"' | '\\'))) => out.push(c),
-                    Some((_, c)) => {
-                        out.push('\\');
-                        out.push(c);
-                    }
-                    None => {}
-                },
-                '"' => {
-                    let rest = quoted.get(at + 1..).unwrap_or("").trim_start();
-                    if rest.is_empty() || rest.starts_with(|c| separators.contains(c)) {
-                        return (out, rest);
-                    }
-                    break;
-                }
-                c => out.push(c),
-            }
-        }
-    }
-    let end = text.find(|c| separators.contains(c)).unwrap_or(text.len());
-    let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-    (word.to_owned(), rest)
+/// What is left of a value.
+struct Text<'t, 'w> {
+    rest: &'t str,
+    /// Beside the semicolon, what ends a word.
+    end: Option<char>,
+    warnings: &'w mut Vec<String>,
 }
 
-/// `;type=`, `;filename=`, `;headers=`, `;encoder=`; what is none of these belongs to the content.
-fn parameters<'a>(part: &mut Part, mut rest: &'a str, files: bool) -> Result<&'a str, Problem> {
-    let separators = if files { ";," } else { ";" };
-    while let Some(after) = rest.strip_prefix(';') {
-        let text = after.trim_start();
-        if let Some(value) = text.strip_prefix("type=") {
-            // A content type may have parameters of its own.
-            let (mut kind, mut behind) = word(value, separators);
-            while let Some(more) = behind.strip_prefix(';') {
-                let known = ["filename=", "headers=", "encoder=", "type="];
-                if known.iter().any(|name| more.trim_start().starts_with(name)) {
-                    break;
+impl<'t> Text<'t, '_> {
+    fn ends(&self, c: char) -> bool {
+        c == ';' || Some(c) == self.end
+    }
+
+    /// A word up to a separator, perhaps in quotation marks; without them the blanks behind it are left out.
+    fn word(&mut self) -> String {
+        if let Some(quoted) = self.rest.strip_prefix('"') {
+            let mut out = String::new();
+            let mut chars = quoted.char_indices().peekable();
+            while let Some((at, c)) = chars.next() {
+                match c {
+                    '\\' => match chars.next_if(|(_, next)| matches!(next, '"' | '\\')) {
+                        Some((_, next)) => out.push(next),
+                        None => out.push('\\'),
+                    },
+                    '"' => {
+                        let behind = quoted.get(at + 1..).unwrap_or("");
+                        let end = behind.find(|c| self.ends(c)).unwrap_or(behind.len());
+                        let (between, rest) = behind.split_at_checked(end).unwrap_or((behind, ""));
+                        if !between.trim().is_empty() {
+                            self.warnings.push("Trailing data after quoted form parameter".to_owned());
+                        }
+                        self.rest = rest;
+                        return out;
+                    }
+                    c => out.push(c),
                 }
-                let (parameter, next) = word(more, separators);
-                let _ = write!(kind, ";{parameter}");
-                behind = next;
             }
-            part.kind = Some(kind.trim_end().to_owned());
-            rest = behind;
-        } else if let Some(value) = text.strip_prefix("filename=") {
-            let (name, behind) = word(value, separators);
-            part.filename = Some(name);
-            rest = behind;
-        } else if let Some(value) = text.strip_prefix("headers=") {
-            let (lines, behind) = match value.strip_prefix(['@', '<']) {
-                Some(file) => {
-                    let (file, behind) = word(file, separators);
-                    let bytes = crate::apply::read_file(&file).map_err(|_| Problem::Read)?;
-                    (String::from_utf8_lossy(&bytes).into_owned(), behind)
-                }
-                None => word(value, separators),
+            // A quotation that does not end is none.
+        }
+        self.plain().trim_end().to_owned()
+    }
+
+    fn plain(&mut self) -> &'t str {
+        let end = self.rest.find(|c| self.ends(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        word
+    }
+
+    /// The content, and the parameters behind it: type, filename, headers, encoder.
+    fn part(&mut self) -> Result<(String, Part), Problem> {
+        self.rest = self.rest.trim_start();
+        let content = self.word();
+        let mut part = Part::default();
+        // While a type is read, what is no other parameter belongs to it.
+        let mut in_type = false;
+        while let Some(after) = self.rest.strip_prefix(';') {
+            self.rest = after.trim_start();
+            let parameter = |name: &str| {
+                let head = self.rest.get(..name.len())?;
+                head.eq_ignore_ascii_case(name).then(|| self.rest.get(name.len()..).unwrap_or("").trim_start())
             };
-            part.headers
-                .extend(lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
-            rest = behind;
-        } else if let Some(value) = text.strip_prefix("encoder=") {
-            let (name, behind) = word(value, separators);
-            if !["binary", "8bit", "7bit", "base64"].contains(&name.as_str()) {
-                return Err(Problem::Other(format!(
-                    "encoder {name} is not offered; binary, 8bit, 7bit and base64 are"
-                )));
-            }
-            part.encoder = Some(name);
-            rest = behind;
-        } else {
-            let (more, behind) = word(after, separators);
-            match &mut part.content {
-                Content::Bytes(bytes) => {
-                    bytes.push(b';');
-                    bytes.extend_from_slice(more.as_bytes());
+            if let (Some(value), false) = (parameter("type="), in_type) {
+                self.rest = value;
+                let kind = self.plain().trim_end();
+                let (major, minor) = kind.split_once('/').unwrap_or((kind, ""));
+                if major.is_empty() || major.contains(' ') || minor.is_empty() || minor.starts_with([' ', '\n']) {
+                    self.warnings.push("Illegally formatted content-type field".to_owned());
+                    return Err(bad());
                 }
-                Content::File(_) if more.trim().is_empty() => {}
-                Content::File(_) => return Err(Problem::Other(format!("skip unknown form field: {more}"))),
+                part.kind = Some(kind.to_owned());
+                in_type = true;
+            } else if let Some(value) = parameter("filename=") {
+                self.rest = value;
+                part.filename = Some(self.word());
+                in_type = false;
+            } else if let Some(value) = parameter("headers=") {
+                in_type = false;
+                match value.strip_prefix(['@', '<']) {
+                    Some(file) => {
+                        self.rest = file.trim_start();
+                        let file = self.word();
+                        match crate::apply::read_file(&file) {
+                            Ok(bytes) => part.headers.extend(field_lines(&String::from_utf8_lossy(&bytes))),
+                            Err(error) => {
+                                let why = crate::net::strerror(&error);
+                                self.warnings.push(format!("Cannot read from {file}: {why}"));
+                            }
+                        }
+                    }
+                    None => {
+                        self.rest = value;
+                        let line = self.word();
+                        part.headers.push(line);
+                    }
+                }
+            } else if let Some(value) = parameter("encoder=") {
+                self.rest = value;
+                part.encoder = Some(self.word());
+                in_type = false;
+            } else if in_type {
+                let more = self.plain().trim_end();
+                if let Some(kind) = &mut part.kind {
+                    // The blanks before a parameter of the type are kept as they were.
+                    let lead = after.get(..after.len() - after.trim_start().len()).unwrap_or("");
+                    let _ = write!(kind, ";{lead}{more}");
+                }
+            } else {
+                let unknown = self.word();
+                if !unknown.is_empty() {
+                    self.warnings.push(format!("skip unknown form field: {unknown}"));
+                }
             }
-            rest = behind;
+        }
+        Ok((content, part))
+    }
+}
+
+/// The fields of a file: comments and empty lines are left out, folded lines joined.
+fn field_lines(text: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match out.last_mut() {
+            Some(last) if line.starts_with([' ', '\t']) => {
+                let _ = write!(last, " {trimmed}");
+            }
+            _ => out.push(trimmed.to_owned()),
         }
     }
-    Ok(rest)
+    out
 }
 
 fn base_name(path: &str) -> String {
@@ -150,7 +254,7 @@ fn base_name(path: &str) -> String {
 }
 
 /// The content type a file name stands for, as libcurl guesses it.
-fn kind(path: &str) -> &'static str {
+fn kind(path: &str) -> Option<&'static str> {
     let lower = path.to_ascii_lowercase();
     const KINDS: &[(&str, &str)] = &[
         (".gif", "image/gif"),
@@ -164,8 +268,7 @@ fn kind(path: &str) -> &'static str {
         (".pdf", "application/pdf"),
         (".xml", "application/xml"),
     ];
-    let found = KINDS.iter().find(|(ending, _)| lower.ends_with(ending));
-    found.map_or("application/octet-stream", |(_, kind)| kind)
+    KINDS.iter().find(|(ending, _)| lower.ends_with(ending)).map(|(_, kind)| *kind)
 }
 
 /// A boundary: 24 hyphens and 22 unpredictable letters and digits.
@@ -179,46 +282,69 @@ pub(crate) fn boundary() -> String {
     out
 }
 
-/// The whole form as segments to send one after the other.
-pub(crate) fn segments(parts: &[Part], boundary: &str, escape: bool, place: &str) -> Result<Vec<Segment>, String> {
+/// The whole form as segments to send one after the other; `kind` is the content type of the whole.
+pub(crate) fn segments(parts: &[Part], boundary: &str, escape: bool, kind: &str) -> Result<Vec<Segment>, Failure> {
     let mut out = Vec::new();
-    compose(parts, boundary, escape, place, &mut out)?;
+    compose(parts, boundary, escape, kind, &mut out)?;
     Ok(out)
 }
 
-fn compose(parts: &[Part], boundary: &str, escape: bool, place: &str, out: &mut Vec<Segment>) -> Result<(), String> {
+fn is_type(kind: &str, wanted: &str) -> bool {
+    kind.split([';', ' ', '\t']).next().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+}
+
+fn compose(parts: &[Part], boundary: &str, escape: bool, outer: &str, out: &mut Vec<Segment>) -> Result<(), Failure> {
+    let in_form = is_type(outer, "multipart/form-data");
     for part in parts {
-        let mut head = format!("--{boundary}\r\nContent-Disposition: {place}");
-        if place == "form-data" || !part.name.is_empty() {
-            let _ = write!(head, "; name=\"{}\"", escaped(&part.name, escape));
+        let own = |name: &str| {
+            part.headers.iter().find_map(|line| {
+                let head = line.get(..name.len())?;
+                let value = line.get(name.len()..)?.strip_prefix(':')?;
+                head.eq_ignore_ascii_case(name).then(|| value.trim_start())
+            })
+        };
+        let given = part.kind.as_deref().or_else(|| own("Content-Type"));
+        let filename = part.filename.as_deref();
+        let guess = || match &part.content {
+            Content::Parts(_) => Some("multipart/mixed"),
+            Content::File(path) => filename
+                .and_then(self::kind)
+                .or_else(|| self::kind(path))
+                .or_else(|| filename.map(|_| "application/octet-stream")),
+            Content::Bytes(_) => filename.and_then(self::kind),
+        };
+        let kind = given.or_else(guess);
+        let mut head = format!("--{boundary}\r\n");
+        let named = part.name.is_some() || filename.is_some();
+        if (in_form || named) && own("Content-Disposition").is_none() {
+            head.push_str(if in_form { "Content-Disposition: form-data" } else { "Content-Disposition: attachment" });
+            for (word, value) in [("name", part.name.as_deref()), ("filename", filename)] {
+                if let Some(value) = value {
+                    let _ = write!(head, "; {word}=\"{}\"", escaped(value, escape));
+                }
+            }
+            head.push_str("\r\n");
         }
-        if let Some(filename) = part.filename.as_ref().filter(|_| part.parts.is_empty()) {
-            let _ = write!(head, "; filename=\"{}\"", escaped(filename, escape));
-        }
-        head.push_str("\r\n");
-        let own_type = part.headers.iter().any(|line| line.to_ascii_lowercase().starts_with("content-type:"));
         let inner = self::boundary();
-        match &part.kind {
-            _ if !part.parts.is_empty() => {
-                let _ = write!(head, "Content-Type: multipart/mixed; boundary={inner}\r\n");
-            }
-            Some(kind) if !own_type => {
-                let _ = write!(head, "Content-Type: {kind}\r\n");
-            }
-            _ => {}
+        if let Some(kind) = kind {
+            let _ = match &part.content {
+                Content::Parts(_) => write!(head, "Content-Type: {kind}; boundary={inner}\r\n"),
+                _ => write!(head, "Content-Type: {kind}\r\n"),
+            };
         }
-        if let Some(encoder) = &part.encoder {
+        if let Some(encoder) = part.encoder.as_ref().filter(|_| own("Content-Transfer-Encoding").is_none()) {
             let _ = write!(head, "Content-Transfer-Encoding: {encoder}\r\n");
         }
         for line in &part.headers {
-            let _ = write!(head, "{line}\r\n");
+            if !line.to_ascii_lowercase().starts_with("content-type:") {
+                let _ = write!(head, "{line}\r\n");
+            }
         }
         head.push_str("\r\n");
         out.push(Segment::Bytes(head.into_bytes()));
-        if part.parts.is_empty() {
-            out.push(content(part)?);
-        } else {
-            compose(&part.parts, &inner, escape, "attachment", out)?;
+        match &part.content {
+            Content::Parts(parts) => compose(parts, &inner, escape, kind.unwrap_or(""), out)?,
+            content => out.push(encoded(content, part.encoder.as_deref())?),
         }
         out.push(Segment::Bytes(b"\r\n".to_vec()));
     }
@@ -226,22 +352,29 @@ fn compose(parts: &[Part], boundary: &str, escape: bool, place: &str, out: &mut 
     Ok(())
 }
 
-fn content(part: &Part) -> Result<Segment, String> {
-    let encode = part.encoder.as_deref() == Some("base64");
-    let seven_bits = part.encoder.as_deref() == Some("7bit");
-    match &part.content {
-        Content::Bytes(bytes) if encode => Ok(Segment::Bytes(base64_lines(bytes))),
-        Content::Bytes(bytes) if seven_bits && !bytes.is_ascii() => Err("7bit content holds other bytes".to_owned()),
-        Content::Bytes(bytes) => Ok(Segment::Bytes(bytes.clone())),
-        Content::File(path) => {
-            let filename_missing = part.filename.is_none();
-            if path == "-" || filename_missing || encode {
-                let bytes = crate::apply::read_file(path)
-                    .map_err(|_| "Failed to open/read local data from file/application".to_owned())?;
-                return Ok(Segment::Bytes(if encode { base64_lines(&bytes) } else { bytes }));
-            }
-            Ok(Segment::File(path.clone()))
+fn unreadable() -> Failure {
+    Failure::new(Code::Read, "Failed to open/read local data from file/application")
+}
+
+fn encoded(content: &Content, encoder: Option<&str>) -> Result<Segment, Failure> {
+    let plain = matches!(encoder, None | Some("binary" | "8bit"));
+    let bytes = match content {
+        Content::File(path) if plain => {
+            return match std::fs::File::open(path) {
+                Ok(_) => Ok(Segment::File(path.clone())),
+                Err(_) => Err(unreadable()),
+            };
         }
+        Content::File(path) => crate::apply::read_file(path).map_err(|_| unreadable())?,
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::Parts(_) => Vec::new(),
+    };
+    match encoder {
+        Some("base64") => Ok(Segment::Bytes(base64_lines(&bytes))),
+        Some("quoted-printable") => Ok(Segment::Unsized(quoted_printable(&bytes))),
+        Some("7bit") if !bytes.is_ascii() => Err(unreadable()),
+        None | Some("binary" | "8bit" | "7bit") => Ok(Segment::Bytes(bytes)),
+        Some(_) => Err(Failure::new(Code::BadArgument, "A libcurl function was given a bad argument")),
     }
 }
 
@@ -249,6 +382,41 @@ fn content(part: &Part) -> Result<Segment, String> {
 fn base64_lines(bytes: &[u8]) -> Vec<u8> {
     let text = base64::engine::general_purpose::STANDARD.encode(bytes).into_bytes();
     text.chunks(76).collect::<Vec<_>>().join(&b"\r\n"[..])
+}
+
+/// RFC 2045, section 6.7: lines of 76 characters at most, CRLF kept, no blank before the end of a line.
+fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
+    const LINE: usize = 76;
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut column = 0;
+    let mut rest = bytes;
+    let ends = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"\r\n");
+    while let Some((first, behind)) = rest.split_first() {
+        if rest.starts_with(b"\r\n") {
+            out.extend_from_slice(b"\r\n");
+            column = 0;
+            rest = rest.get(2..).unwrap_or_default();
+            continue;
+        }
+        let bare = match first {
+            b' ' | b'\t' => !ends(behind),
+            b'=' => false,
+            byte => byte.is_ascii_graphic(),
+        };
+        let length = if bare { 1 } else { 3 };
+        if column + length > LINE || (column + length == LINE && !ends(behind)) {
+            out.extend_from_slice(b"=\r\n");
+            column = 0;
+        }
+        if bare {
+            out.push(*first);
+        } else {
+            out.extend_from_slice(format!("={first:02X}").as_bytes());
+        }
+        column += length;
+        rest = behind;
+    }
+    out
 }
 
 /// Quotation marks and line ends in names, percent-encoded as browsers do, or with backslashes.
@@ -264,30 +432,48 @@ fn escaped(text: &str, backslash: bool) -> String {
 mod tests {
     use super::*;
 
-    fn bytes(value: &str) -> String {
-        let segments = segments(&[part(value, true).unwrap()], "B", false, "form-data").unwrap();
+    fn form(values: &[&str]) -> Result<String, Problem> {
+        let mut form = Form::default();
+        for value in values {
+            form.add(value, true, &mut Vec::new())?;
+        }
+        form.finish();
+        let segments = segments(&form.parts, "B", false, "multipart/form-data").unwrap();
         let mut out = Vec::new();
         for segment in segments {
             match segment {
-                Segment::Bytes(bytes) => out.extend(bytes),
+                Segment::Bytes(bytes) | Segment::Unsized(bytes) => out.extend(bytes),
                 Segment::File(path) => out.extend(format!("<{path}>").into_bytes()),
             }
         }
-        String::from_utf8(out).unwrap()
+        Ok(String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn forms() {
         assert_eq!(
-            bytes("a=b;type=text/x; charset=y"),
+            form(&["a=b;type=text/x; charset=y"]).unwrap(),
             "--B\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Type: text/x; charset=y\r\n\r\nb\r\n--B--\r\n"
         );
-        let file = bytes("f=@/x/y.PNG;filename=\"q\\\"z\"");
-        assert!(file.contains("filename=\"q%22z\"\r\nContent-Type: image/png\r\n\r\n</x/y.PNG>"), "{file}");
-        assert!(bytes("f=@/a,/b").contains("multipart/mixed"));
-        assert!(bytes("f=x;y").contains("\r\n\r\nx;y\r\n"));
-        assert!(part("novalue", true).is_err());
-        assert!(part("a=(;x", true).is_err());
+        let file = form(&["f=@/proc/version;filename=\"q\\\"z.PNG\""]).unwrap();
+        assert!(file.contains("filename=\"q%22z.PNG\"\r\nContent-Type: image/png\r\n\r\n</proc/version>"), "{file}");
+        assert!(form(&["f=@/proc/version,/proc/version"]).unwrap().contains("multipart/mixed"));
+        assert!(form(&["f=x;y"]).unwrap().contains("\r\n\r\nx\r\n"));
+        let nested = form(&["=(;type=multipart/alternative", "=in;type=a/b", "=)", "x=y"]).unwrap();
+        assert!(nested.contains("Content-Disposition: form-data\r\nContent-Type: multipart/alternative; boundary="));
+        assert!(nested.contains("\r\nContent-Type: a/b\r\n\r\nin\r\n") && nested.contains("name=\"x\""), "{nested}");
+        for bad in ["novalue", "=)", "a=b;type=x"] {
+            assert!(form(&[bad]).is_err(), "{bad}");
+        }
         assert_eq!(boundary().len(), 46);
+    }
+
+    #[test]
+    fn encoders() {
+        let show = |text: &str| String::from_utf8(quoted_printable(text.as_bytes())).unwrap();
+        assert_eq!(show("a=b \r\nc\n \u{e4}"), "a=3Db=20\r\nc=0A =C3=A4");
+        let long = show(&"x".repeat(100));
+        assert!(long.lines().all(|line| line.len() <= 76) && long.contains("=\r\n"));
+        assert_eq!(show(&"x".repeat(76)), "x".repeat(76));
     }
 }

@@ -171,7 +171,7 @@ fn range(inner: &str) -> Option<Piece> {
         && last.is_ascii_alphabetic()
     {
         let distance = u64::from(last.checked_sub(*first)?);
-        return (step <= distance.max(1)).then_some(Piece::Letters { first: *first, step, count: distance / step + 1 });
+        return fits(step, distance).then_some(Piece::Letters { first: *first, step, count: distance / step + 1 });
     }
     if !first.bytes().all(|b| b.is_ascii_digit()) || !last.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -179,7 +179,12 @@ fn range(inner: &str) -> Option<Piece> {
     let width = if first.starts_with('0') { first.len() } else { 0 };
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
     let distance = last.checked_sub(first)?;
-    (width <= 64).then_some(Piece::Numbers { first, step, width, count: distance.checked_div(step)?.checked_add(1)? })
+    (width <= 64 && fits(step, distance)).then_some(Piece::Numbers { first, step, width, count: distance.checked_div(step)?.checked_add(1)? })
+}
+
+/// A step leads from the first to the last at most.
+fn fits(step: u64, distance: u64) -> bool {
+    if distance == 0 { step == 1 } else { step <= distance }
 }
 
 /// An output name in which `#1` stands for what the first bracket stood for.

@@ -32,6 +32,8 @@ pub(crate) struct Conn {
     /// As messages name it.
     pub(crate) host: String,
     pub(crate) uses: u64,
+    /// Version of the last response, 10, 11 or 20; 0 before the first.
+    pub(crate) version: u8,
     pub(crate) idle_since: Instant,
 }
 

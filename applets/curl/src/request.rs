@@ -61,8 +61,10 @@ pub(crate) struct Shape {
     pub(crate) content_range: Option<String>,
     pub(crate) referer: Option<String>,
     pub(crate) agent: String,
-    /// Redirected to another host: custom Authorization, Cookie and Host stay behind.
+    /// Redirected to another host: custom Authorization and Cookie stay behind.
     pub(crate) foreign: bool,
+    /// A custom Host holds: the first host is still asked.
+    pub(crate) keep_host: bool,
     /// The body waits until the server has told how to authenticate.
     pub(crate) hold_body: bool,
     pub(crate) no_expect: bool,
@@ -114,13 +116,13 @@ pub(crate) fn custom_lines(headers: &[String], skip: &dyn Fn(&str) -> bool) -> V
         let (name, line) = match at {
             Some(at) => {
                 let value = header.get(at + 1..).unwrap_or("");
-                if value.trim_start().is_empty() {
+                if at == 0 || value.trim_start().is_empty() {
                     continue;
                 }
                 (header.get(..at).unwrap_or(""), header.clone())
             }
             None => match header.split_once(';') {
-                Some((name, rest)) if rest.trim().is_empty() => (name, format!("{name}:")),
+                Some((name, "")) if !name.is_empty() => (name, format!("{name}:")),
                 _ => continue,
             },
         };
@@ -157,7 +159,7 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         }
         None => url.target(),
     };
-    match custom(headers, "Host").filter(|_| !shape.foreign) {
+    match custom(headers, "Host").filter(|_| shape.keep_host) {
         Some(rest) => {
             let value = rest.get(1..).unwrap_or("");
             if !value.trim().is_empty() {
@@ -168,6 +170,12 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         }
         None => lines.push(format!("Host: {}", authority(url))),
     }
+    let own_coding = custom(headers, "Transfer-Encoding")
+        .map(|rest| rest.get(1..).is_some_and(|value| value.to_ascii_lowercase().contains("chunked")));
+    let carries = matches!(shape.kind, Kind::Post | Kind::Form | Kind::Put);
+    let length = if shape.hold_body { Some(0) } else { shape.length };
+    // A coding of one's own decides, whatever the version; else only what has no length is chunked.
+    let chunked = carries && shape.version < 20 && own_coding.unwrap_or(length.is_none());
     if let Some(value) = &shape.proxy_authorization {
         lines.push(format!("Proxy-Authorization: {value}"));
     }
@@ -180,6 +188,10 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
     }
     if let Some(range) = shape.content_range.as_ref().filter(|_| !has("Content-Range")) {
         lines.push(format!("Content-Range: {range}"));
+    } else if let Some(range) = shape.range.as_ref().filter(|_| carries && !has("Content-Range")) {
+        // Uploads state the range they were asked for with their own size (RFC 9110, section 14.5).
+        let size = length.map_or("-1".to_owned(), |length| length.to_string());
+        lines.push(format!("Content-Range: bytes {range}/{size}"));
     }
     if !shape.agent.is_empty() && !has("User-Agent") {
         lines.push(format!("User-Agent: {}", shape.agent));
@@ -211,10 +223,6 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
     if shape.absolute && !has("Proxy-Connection") && custom(&shape.proxy_headers, "Proxy-Connection").is_none() {
         lines.push("Proxy-Connection: Keep-Alive".to_owned());
     }
-    let own_coding = custom(headers, "Transfer-Encoding")
-        .is_some_and(|rest| rest.get(1..).is_some_and(|value| value.to_ascii_lowercase().contains("chunked")));
-    let carries = matches!(shape.kind, Kind::Post | Kind::Form | Kind::Put) && !shape.hold_body;
-    let chunked = carries && shape.version == 11 && (own_coding || shape.length.is_none());
     if chunked && !has("Transfer-Encoding") {
         lines.push("Transfer-Encoding: chunked".to_owned());
     }
@@ -251,11 +259,10 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
     lines.extend(custom_lines(headers, &skip));
     let mut expect = false;
     if matches!(shape.kind, Kind::Post | Kind::Form | Kind::Put) {
-        let length = if shape.hold_body { Some(0) } else { shape.length };
         if let Some(length) = length.filter(|_| !chunked && (shape.hold_body || !has("Content-Length"))) {
             lines.push(format!("Content-Length: {length}"));
         }
-        if let Some(kind) = shape.form_type.as_ref().filter(|_| shape.kind == Kind::Form) {
+        if let Some(kind) = shape.form_type.as_ref().filter(|_| shape.kind == Kind::Form && !shape.hold_body) {
             let own = custom(headers, "Content-Type").and_then(|rest| rest.get(1..)).map(str::trim);
             match own {
                 // The boundary is added to a type of one's own.
@@ -269,12 +276,12 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         if shape.kind == Kind::Post && !has("Content-Type") {
             lines.push("Content-Type: application/x-www-form-urlencoded".to_owned());
         }
-        if !shape.hold_body && shape.version == 11 {
+        if shape.version < 20 {
             match custom(headers, "Expect") {
                 Some(rest) => {
                     expect = rest.get(1..).is_some_and(|value| value.to_ascii_lowercase().contains("100-continue"));
                 }
-                None if !shape.no_expect && shape.length.is_none_or(|length| length > EXPECT_ABOVE) => {
+                None if shape.version == 11 && !shape.no_expect && length.is_none_or(|length| length > EXPECT_ABOVE) => {
                     expect = true;
                     lines.push("Expect: 100-continue".to_owned());
                 }
@@ -283,6 +290,7 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         }
     }
     let hold = shape.hold_body || !carries;
+    expect &= !hold;
     Request {
         method: shape.method.clone(),
         target,
@@ -304,6 +312,7 @@ mod tests {
             method: kind.method().to_owned(),
             kind,
             version: 11,
+            keep_host: true,
             agent: "curl/8".to_owned(),
             length: Some(3),
             headers: headers.iter().map(|header| (*header).to_owned()).collect(),

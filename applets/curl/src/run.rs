@@ -33,11 +33,7 @@ struct Job<'c> {
 
 /// Runs everything; the status to leave with.
 pub(crate) fn all(world: &World, configs: &[Config]) -> u8 {
-    let mut shared = Common::default();
-    if let Some(failure) = read_cookies(world, configs, &mut shared) {
-        world.say(&format!("curl: ({}) {}\n", failure.code.number(), failure.text));
-        return failure.code.number();
-    }
+    let shared = Common::default();
     let mut status = 0;
     let mut number = 0;
     let stop = AtomicBool::new(false);
@@ -150,20 +146,18 @@ fn jobs<'c>(
     Ok(true)
 }
 
-fn read_cookies(world: &World, configs: &[Config], shared: &mut Common) -> Option<Failure> {
+/// Reads the cookie files of an operation, as libcurl does for each of its transfers: what a server has taken away
+/// comes back, what it has changed stays changed.
+fn read_cookies(world: &World, config: &Config, shared: &Common) {
     let now = world.clock.unix_seconds();
-    for config in configs {
-        shared.cookies |= !config.cookie_files.is_empty() || config.cookie_jar.is_some();
-        let mut jar = lock(&shared.jar);
-        jar.new_session = config.junk_session;
-        for file in config.cookie_files.iter().filter(|file| !file.is_empty()) {
-            match crate::apply::read_file(file) {
-                Ok(bytes) => jar.read(&String::from_utf8_lossy(&bytes), now),
-                Err(_) => world.note(&format!("failed to open cookie file \"{file}\"")),
-            }
+    let mut jar = lock(&shared.jar);
+    jar.new_session = config.junk_session;
+    for file in config.cookie_files.iter().filter(|file| !file.is_empty()) {
+        match crate::apply::read_file(file) {
+            Ok(bytes) => jar.read(&String::from_utf8_lossy(&bytes), now),
+            Err(_) => world.note(&format!("failed to open cookie file \"{file}\"")),
         }
     }
-    None
 }
 
 fn write_cookies(world: &World, configs: &[Config], shared: &Common) {
@@ -192,7 +186,7 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     if config.no_user_in_url && url.user.is_some() {
         return Err(Failure::new(Code::LoginDenied, "URL rejected: Credentials was passed in the URL when prohibited"));
     }
-    let chosen = [config.head, job.upload.is_some(), !config.parts.is_empty(), config.data.is_some() && !config.get];
+    let chosen = [config.head, job.upload.is_some(), !config.form.parts.is_empty(), config.data.is_some() && !config.get];
     if chosen.iter().filter(|one| **one).count() > 1 {
         world.warn("You can only select one HTTP request method!");
         return Err(bad(""));
@@ -202,25 +196,26 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     let mut form_type = None;
     let mut query = config.url_query.clone();
     if let (Some(data), true) = (&config.data, config.get) {
-        let data = String::from_utf8_lossy(data).into_owned();
-        query = Some(match query {
-            Some(before) => format!("{before}&{data}"),
-            None => data,
-        });
+        // It takes the place of --url-query.
+        query = Some(String::from_utf8_lossy(data).into_owned());
+    }
+    if let Some(query) = &mut query {
+        if query.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            return Err(Failure::new(Code::UrlMalformat, "URL rejected: Malformed input to a URL function"));
+        }
+        *query = lower_codes(query);
     }
     if config.head {
         kind = Kind::Head;
     } else if let Some(upload) = &job.upload {
         kind = Kind::Put;
         body = upload_body(&mut url, upload)?;
-    } else if !config.parts.is_empty() {
+    } else if !config.form.parts.is_empty() {
         kind = Kind::Form;
         let boundary = form::boundary();
         let own = custom(&config.headers, "Content-Type").and_then(|rest| rest.get(1..)).map(str::trim).unwrap_or("");
-        let related = !own.is_empty() && !own.to_ascii_lowercase().starts_with("multipart/form-data");
-        let place = if related { "attachment" } else { "form-data" };
-        let segments = form::segments(&config.parts, &boundary, config.form_escape, place)
-            .map_err(|text| Failure::new(Code::Read, text))?;
+        let outer = if own.is_empty() { "multipart/form-data" } else { own };
+        let segments = form::segments(&config.form.parts, &boundary, config.form_escape, outer)?;
         body = Body::Segments(segments);
         form_type = Some(format!("multipart/form-data; boundary={boundary}"));
     } else if let Some(data) = config.data.as_ref().filter(|_| !config.get) {
@@ -261,6 +256,9 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
         if kind == Kind::Put {
             if let Body::File(path, _) = &body {
                 let total = std::fs::metadata(path).map(|found| found.len()).unwrap_or(0);
+                if resume > 0 && total > 0 && resume >= total {
+                    return Err(Failure::new(Code::Partial, "File already completely uploaded"));
+                }
                 content_range = Some(format!("bytes {resume}-{}/{total}", total.saturating_sub(1)));
                 body = Body::File(path.clone(), resume);
             }
@@ -319,6 +317,20 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     Ok(transfer)
 }
 
+/// Percent codes in lower case, as libcurl has them in what it adds to a query.
+fn lower_codes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut left = 0;
+    for c in text.chars() {
+        left = if c == '%' { 2 } else { left };
+        out.push(if left > 0 && c.is_ascii_hexdigit() { c.to_ascii_lowercase() } else { c });
+        if c != '%' && left > 0 {
+            left -= 1;
+        }
+    }
+    out
+}
+
 fn upload_body(url: &mut Url, upload: &str) -> Result<Body, Failure> {
     if upload == "-" || upload == "." {
         return Ok(Body::Stdin);
@@ -352,6 +364,7 @@ fn one(world: &World, shared: &Common, job: Job<'_>) -> u8 {
 
 fn attempt(world: &World, shared: &Common, job: &Job<'_>, quiet: bool) -> (u8, explain::Summary) {
     let config = job.config;
+    read_cookies(world, config, shared);
     let started = Instant::now();
     let mut retries = 0;
     let mut sleep = Duration::from_secs(1);

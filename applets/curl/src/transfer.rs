@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use netkit_http::auth::Challenge;
 use netkit_http::cookies::{Jar, Place};
 use netkit_http::decode::Decoder;
 use netkit_http::head::Head;
@@ -14,6 +13,7 @@ use netkit_http::{Code, Failure, Url};
 use crate::body::Body;
 use crate::config::{Config, TimeCond, Version};
 use crate::connect::Route;
+use crate::credentials::{Login, Side};
 use crate::exchange::{Answer, Broken, Verdict};
 use crate::output::{Output, disposition_name};
 use crate::pool::{Conn, Pool};
@@ -29,8 +29,6 @@ pub(crate) struct Common {
     pub(crate) jar: Mutex<Jar>,
     /// Files of `-D` that were begun, each with the configuration that named it.
     pub(crate) heads: Mutex<std::collections::BTreeSet<(String, usize)>>,
-    /// Cookies are kept and sent.
-    pub(crate) cookies: bool,
 }
 
 /// What comes after a response.
@@ -79,11 +77,20 @@ pub(crate) struct Transfer<'w> {
     pub(crate) modified: Option<i64>,
     first: Url,
     referer: Option<String>,
-    pub(crate) digest: Option<(Challenge, u32)>,
-    pub(crate) proxy_digest: Option<(Challenge, u32)>,
-    pub(crate) auth_tried: bool,
-    pub(crate) proxy_auth_tried: bool,
-    pub(crate) basic_chosen: bool,
+    /// User and password for the present URL.
+    pub(crate) login: Option<Login>,
+    pub(crate) server: Side,
+    pub(crate) proxy_side: Side,
+    /// Whether the proxy in use has a user.
+    has_proxy_login: bool,
+    /// The body of the present request waits for a challenge.
+    held: bool,
+    /// The present request asks for leave to send its body.
+    pub(crate) expects: bool,
+    /// The body of the present request has not gone out as a whole.
+    pub(crate) unsent: bool,
+    /// Oldest version of HTTP seen in this transfer, 10 or 11; 0 before the first response.
+    pub(crate) oldest: u8,
     no_expect: bool,
     next: Option<Url>,
     again: bool,
@@ -145,11 +152,14 @@ impl<'w> Transfer<'w> {
             headers_total: 0,
             modified: None,
             referer: config.referer.clone(),
-            digest: None,
-            proxy_digest: None,
-            auth_tried: false,
-            proxy_auth_tried: false,
-            basic_chosen: false,
+            login: None,
+            server: Side::default(),
+            proxy_side: Side::default(),
+            has_proxy_login: false,
+            held: false,
+            expects: false,
+            unsent: false,
+            oldest: 0,
             no_expect: false,
             next: None,
             again: false,
@@ -222,7 +232,11 @@ impl<'w> Transfer<'w> {
             };
             return Err(Failure::new(Code::UnsupportedProtocol, text));
         }
+        self.identify()?;
         let route = Route::new(self, &self.url.clone())?;
+        self.has_proxy_login = route.proxy.as_ref().is_some_and(|proxy| proxy.login.is_some());
+        // Sizes are those of the last request.
+        (self.facts.down, self.facts.up) = (0, 0);
         self.facts.proxy_used = route.proxy.is_some();
         let mut fresh = false;
         for attempt in 0u32.. {
@@ -272,24 +286,31 @@ impl<'w> Transfer<'w> {
         let url = self.url.clone();
         let method = self.config.request.clone().unwrap_or_else(|| self.kind.method().to_owned());
         let target = self.config.request_target.clone().unwrap_or_else(|| url.target());
-        let (authorization, hold_body) = self.authorization(&method, &target);
         let absolute = route.absolute();
-        let proxy_target = if absolute { url.text(false, false) } else { target };
-        let proxy_authorization = self.proxy_authorization(route, &method, &proxy_target);
+        let proxy_target = if absolute { url.text(false, false) } else { target.clone() };
+        let (proxy_authorization, proxy_holds) = match absolute {
+            true => self.proxy_authorization(route, &method, &proxy_target),
+            false => (None, false),
+        };
+        let (authorization, hold_body) = self.authorization(&method, &target);
+        let hold_body = hold_body || proxy_holds;
+        self.held = hold_body;
         let foreign = self.is_foreign();
         let length = self
             .body
             .length()
             .map_err(|_| Failure::new(Code::Read, "Failed to open/read local data from file/application"))?;
+        let old = self.config.version == Version::V10 || self.oldest == 10 || conn.version == 10;
         let version = if conn.h2.is_some() {
             20
-        } else if self.config.version == Version::V10 {
+        } else if old {
             10
         } else {
             11
         };
-        if version == 10 && length.is_none() && self.kind == Kind::Put {
-            return Err(Failure::new(Code::FailedInit, "Chunky upload is not supported by HTTP 1.0"));
+        let own_coding = custom(&self.headers, "Transfer-Encoding").is_some();
+        if version == 10 && length.is_none() && !hold_body && !own_coding && self.kind != Kind::Get {
+            return Err(Failure::new(Code::UploadFailed, "Chunky upload is not supported by HTTP 1.0"));
         }
         let shape = Shape {
             method,
@@ -298,7 +319,8 @@ impl<'w> Transfer<'w> {
             absolute,
             authorization,
             proxy_authorization,
-            cookie: self.cookie(&url, foreign),
+            cookie: self.cookie(&url),
+            keep_host: !self.config.trusted && url.host.eq_ignore_ascii_case(&self.first.host) || self.facts.redirects == 0,
             range: self.range.clone(),
             content_range: self.content_range.clone(),
             referer: self.referer.clone(),
@@ -316,6 +338,11 @@ impl<'w> Transfer<'w> {
         Ok(build(self.config, &url, &shape))
     }
 
+    /// Whether this operation takes and sends cookies; the jar itself is shared by all of them.
+    fn keeps_cookies(&self) -> bool {
+        !self.config.cookie_files.is_empty() || self.config.cookie_jar.is_some()
+    }
+
     fn place<'a>(&self, url: &'a Url) -> Place<'a> {
         let local = matches!(url.host.as_str(), "localhost" | "127.0.0.1" | "::1");
         Place {
@@ -326,9 +353,10 @@ impl<'w> Transfer<'w> {
         }
     }
 
-    fn cookie(&self, url: &Url, foreign: bool) -> Option<String> {
+    fn cookie(&self, url: &Url) -> Option<String> {
+        let foreign = self.is_foreign();
         let mut parts = Vec::new();
-        if self.shared.cookies {
+        if self.keeps_cookies() {
             let host = custom(&self.headers, "Host").and_then(|rest| rest.get(1..)).map(str::trim);
             let host =
                 host.filter(|host| !host.is_empty() && !foreign).map(|host| host.split(':').next().unwrap_or(host));
@@ -337,7 +365,7 @@ impl<'w> Transfer<'w> {
             parts.extend(lock(&self.shared.jar).header(place));
         }
         // Those of -H replace those of -b, not those of the engine.
-        if !foreign && !self.config.cookies.is_empty() && custom(&self.headers, "Cookie").is_none() {
+        if !self.config.cookies.is_empty() && custom(&self.headers, "Cookie").is_none() {
             parts.push(self.config.cookies.join(";"));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
@@ -354,7 +382,7 @@ impl<'w> Transfer<'w> {
         }
         if let Some(field) = head.fields.last().filter(|_| !blank && !line.starts_with(b"HTTP/")) {
             let named = |name: &str| field.name.eq_ignore_ascii_case(name);
-            if named("set-cookie") && self.shared.cookies {
+            if named("set-cookie") && self.keeps_cookies() {
                 let url = self.url.clone();
                 let host =
                     custom(&self.headers, "Host").and_then(|rest| rest.get(1..)).map(|host| host.trim().to_owned());
@@ -430,15 +458,17 @@ impl<'w> Transfer<'w> {
             }
         });
         let status = head.status;
-        if (status == 401 && self.challenge(head)) || (status == 407 && self.proxy_challenge(head)) {
+        let has_proxy_login = self.has_proxy_login;
+        if (status == 401 && self.challenge(head)) || (status == 407 && self.proxy_challenge(head, has_proxy_login)) {
             self.again = true;
             return Ok(Verdict::Discard);
         }
-        if status == 417
-            && !self.no_expect
-            && self.body.repeats()
-            && self.body.length().is_ok_and(|length| length != Some(0))
-        {
+        if self.held && status < 300 {
+            self.unchallenged();
+            self.again = true;
+            return Ok(Verdict::Discard);
+        }
+        if status == 417 && !self.no_expect && self.unsent && self.expects {
             self.no_expect = true;
             self.again = true;
             return Ok(Verdict::Discard);
@@ -449,12 +479,7 @@ impl<'w> Transfer<'w> {
             let target = self.url.join(location, self.config.path_as_is);
             self.facts.redirect_url = target.as_ref().ok().map(|url| url.text(true, true));
             if self.config.location {
-                let mut target = target?;
-                // A fragment goes along unless the new place has its own (RFC 9110, section 10.2.2).
-                if target.fragment.is_none() {
-                    target.fragment.clone_from(&self.url.fragment);
-                }
-                self.next = Some(target);
+                self.next = Some(target?);
                 return Ok(Verdict::Discard);
             }
         } else {
@@ -549,9 +574,7 @@ impl<'w> Transfer<'w> {
             || url.port_or_default() != self.url.port_or_default()
             || url.scheme != self.url.scheme;
         if moved {
-            self.digest = None;
-            self.basic_chosen = false;
-            self.auth_tried = false;
+            self.server = Side::default();
         }
         self.url = url;
         self.tracer.info(&format!("Issue another request to this URL: '{}'", self.url.text(true, true)));

@@ -23,7 +23,7 @@ pub struct Cookie {
     pub name: String,
     /// Value.
     pub value: String,
-    /// Lower case, without a leading dot; empty for one that goes everywhere.
+    /// As given, without a leading dot; empty for one that goes everywhere.
     pub domain: String,
     /// Also sent to hosts below the domain.
     pub tail_match: bool,
@@ -87,7 +87,7 @@ impl Jar {
             && self.cookies.iter().any(|other| {
                 other.secure
                     && other.name == cookie.name
-                    && other.domain == cookie.domain
+                    && other.domain.eq_ignore_ascii_case(&cookie.domain)
                     && other.live
                     && cookie.path.starts_with(&other.path)
             });
@@ -141,7 +141,7 @@ impl Jar {
         for line in text.lines() {
             let line = line.trim_end_matches('\r');
             if let Some(value) = strip_prefix_ignore_case(line, "Set-Cookie:") {
-                let place = Place { host: "", path: "/", secure: true, now };
+                let place = Place { host: "", path: "", secure: true, now };
                 if let Ok(mut cookie) = parse(value.trim(), place) {
                     cookie.live = false;
                     self.add_from_file(cookie, now);
@@ -174,7 +174,7 @@ impl Jar {
                 (!cookie.secure || place.secure)
                     && (cookie.domain.is_empty()
                         || (cookie.tail_match && !is_address(&host) && tail_matches(&host, &cookie.domain))
-                        || host == cookie.domain)
+                        || host.eq_ignore_ascii_case(&cookie.domain))
                     && path_matches(place.path, &cookie.path)
             })
             .collect();
@@ -227,7 +227,7 @@ fn line(cookie: &Cookie) -> String {
         if cookie.tail_match && !cookie.domain.starts_with('.') { "." } else { "" },
         cookie.domain,
         flag(cookie.tail_match),
-        cookie.path,
+        if cookie.path.is_empty() { "/" } else { &cookie.path },
         flag(cookie.secure),
         cookie.expires,
         cookie.name,
@@ -253,7 +253,7 @@ fn from_line(line: &str) -> Option<Cookie> {
     if invalid(name) || invalid(value) {
         return None;
     }
-    let domain = domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
+    let domain = domain.strip_prefix('.').unwrap_or(domain).to_owned();
     if (name.starts_with("__Secure-") && secure != "TRUE")
         || (name.starts_with("__Host-") && (secure != "TRUE" || path != "/" || tail == "TRUE"))
     {
@@ -322,14 +322,14 @@ fn parse(line: &str, place: Place<'_>) -> Result<Cookie, String> {
             "httponly" => cookie.http_only = true,
             "path" => cookie.path = sane_path(value),
             "domain" if !value.is_empty() => {
-                let domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase();
-                let host = place.host.to_ascii_lowercase();
-                if !domain.contains('.') && domain != "localhost" {
+                let domain = value.strip_prefix('.').unwrap_or(value).to_owned();
+                let host = place.host;
+                if !domain.contains('.') && !domain.eq_ignore_ascii_case("localhost") {
                     return Err(format!("skipped cookie with bad tailmatch domain: {domain}"));
                 }
                 let fits = host.is_empty()
                     || (is_address(&domain) && host == domain)
-                    || (!is_address(&domain) && tail_matches(&host, &domain));
+                    || (!is_address(&domain) && tail_matches(host, &domain));
                 if !fits {
                     return Err(format!("skipped cookie with bad tailmatch domain: {domain}"));
                 }
@@ -365,7 +365,7 @@ fn parse(line: &str, place: Place<'_>) -> Result<Cookie, String> {
     if cookie.domain.is_empty() {
         cookie.domain = place.host.to_ascii_lowercase();
     }
-    if cookie.path.is_empty() {
+    if cookie.path.is_empty() && !place.path.is_empty() {
         let end = place.path.rfind('/').unwrap_or(0);
         let path = place.path.get(..end).unwrap_or("");
         cookie.path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
@@ -400,13 +400,16 @@ fn is_address(host: &str) -> bool {
 }
 
 fn tail_matches(host: &str, domain: &str) -> bool {
-    host == domain || host.strip_suffix(domain).is_some_and(|head| head.ends_with('.'))
+    let Some(at) = host.len().checked_sub(domain.len()) else { return false };
+    host.get(at..).is_some_and(|tail| tail.eq_ignore_ascii_case(domain))
+        && host.get(..at).is_some_and(|head| head.is_empty() || head.ends_with('.'))
 }
 
 /// RFC 6265, section 5.1.4.
 fn path_matches(path: &str, cookie: &str) -> bool {
     let cookie = if cookie.len() > 1 { cookie.trim_end_matches('/') } else { cookie };
-    if cookie == "/" {
+    // A file of heads gives cookies no path, and they go everywhere.
+    if matches!(cookie, "" | "/") {
         return true;
     }
     let path = path.split(['?', '#']).next().unwrap_or("");

@@ -30,6 +30,8 @@ pub enum Code {
     HttpReturned = 22,
     /// CURLE_WRITE_ERROR
     Write = 23,
+    /// CURLE_UPLOAD_FAILED
+    UploadFailed = 25,
     /// CURLE_READ_ERROR
     Read = 26,
     /// CURLE_OPERATION_TIMEDOUT

@@ -59,8 +59,11 @@ impl Head {
         if text.starts_with([' ', '\t']) {
             match self.fields.last_mut() {
                 Some(field) => {
-                    field.value.push(' ');
-                    field.value.push_str(text.trim_matches(blank));
+                    // The last of the leading blanks is kept, as libcurl joins folded lines.
+                    let rest = text.trim_start_matches([' ', '\t']);
+                    let lead = text.get(..text.len() - rest.len()).and_then(|lead| lead.chars().last());
+                    field.value.extend(lead);
+                    field.value.push_str(rest.trim_end_matches(blank));
                     return Ok(());
                 }
                 None => return Err(weird("Header without colon")),
@@ -94,60 +97,64 @@ pub enum Start {
 pub fn start(bytes: &[u8]) -> Start {
     let prefix = b"HTTP/";
     let seen = bytes.len().min(prefix.len());
-    if bytes.get(..seen).is_some_and(|have| prefix.get(..seen) == Some(have)) { Start::Http } else { Start::Other }
+    let same = |have: &[u8]| prefix.get(..seen).is_some_and(|prefix| prefix.eq_ignore_ascii_case(have));
+    if bytes.get(..seen).is_some_and(same) { Start::Http } else { Start::Other }
 }
 
-/// Reads a status line without its ending: version and status.
+/// Reads a status line without its ending: version and status. A line whose `http` is not in capitals counts as 200 of
+/// HTTP/1.0, as libcurl takes it.
 ///
 /// # Errors
 /// When it is none.
 pub fn status_line(line: &[u8]) -> Result<(u8, u16), Failure> {
-    let text = String::from_utf8_lossy(line);
-    let text = text.trim_end_matches(['\r', '\n']);
-    let rest = text.strip_prefix("HTTP/").unwrap_or("");
-    let (version, after) = rest.split_once(' ').unwrap_or((rest, ""));
-    let number = match version {
-        "1.0" => 10,
-        "1.1" => 11,
-        "2" | "2.0" => 20,
-        "3" => 30,
-        _ if version.len() == 3 && version.starts_with("1.") => {
-            return Err(Failure::new(Code::UnsupportedProtocol, "Unsupported HTTP/1 subversion in response"));
+    let wrong = |text: &str| Failure::new(Code::UnsupportedProtocol, text);
+    if line.contains(&0) {
+        return Err(Failure::new(Code::WeirdReply, "Nul byte in header"));
+    }
+    let Some(rest) = line.strip_prefix(b"HTTP/") else { return Ok((10, 200)) };
+    let status = |digits: &[u8]| match digits {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
+            Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
         }
-        _ => return Err(Failure::new(Code::UnsupportedProtocol, "Unsupported HTTP version in response")),
+        _ => None,
     };
-    let after = after.trim_start_matches(' ');
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    let boundary = after.get(digits.len()..).is_none_or(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
-    match digits.parse::<u16>() {
-        Ok(status) if digits.len() == 3 && boundary && status >= 100 => Ok((number, status)),
-        _ => Err(Failure::new(Code::UnsupportedProtocol, "Unsupported HTTP/1 subversion in response")),
+    match rest {
+        [b'1', b'.', minor @ (b'0' | b'1'), b' ' | b'\t', digits @ ..] => match status(digits) {
+            Some(status) => Ok((10 + (minor - b'0'), status)),
+            None => Err(wrong("Unsupported HTTP/1 subversion in response")),
+        },
+        [b'1', ..] => Err(wrong("Unsupported HTTP/1 subversion in response")),
+        [major @ (b'2' | b'3'), b' ' | b'\t', digits @ ..] => match (status(digits), digits.get(3)) {
+            (Some(status), Some(b' ' | b'\t')) => Ok((10 * (major - b'0'), status)),
+            _ => Err(wrong("Unsupported HTTP version in response")),
+        },
+        _ => Err(wrong("Unsupported HTTP version in response")),
     }
 }
 
-/// The value of Content-Length fields: equal repetitions count once.
+/// What the Content-Length fields say; the last one counts, and what stands behind its digits does not.
 ///
 /// # Errors
-/// Not a number, negative, or differing.
-pub fn content_length(head: &Head) -> Result<Option<u64>, Failure> {
-    let mut found: Option<u64> = None;
-    for value in head.all("content-length") {
-        for word in value.split(',') {
-            let word = word.trim();
-            if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(Failure::new(Code::WeirdReply, "Invalid Content-Length: value"));
-            }
-            let Ok(length) = word.parse::<u64>().map_err(drop).and_then(|n| i64::try_from(n).map(|_| n).map_err(drop))
-            else {
-                return Err(Failure::new(Code::FileSize, "Maximum file size exceeded"));
-            };
-            if found.is_some_and(|found| found != length) {
-                return Err(Failure::new(Code::WeirdReply, "Invalid Content-Length: value"));
-            }
-            found = Some(length);
-        }
+/// Not a number.
+pub fn content_length(head: &Head) -> Result<Length, Failure> {
+    let Some(value) = head.all("content-length").last() else { return Ok(Length::Unknown) };
+    let digits: String = value.chars().take_while(char::is_ascii_digit).collect();
+    if digits.is_empty() {
+        return Err(Failure::new(Code::WeirdReply, "Invalid Content-Length: value"));
     }
-    Ok(found)
+    let length = digits.parse::<u64>().ok().filter(|length| i64::try_from(*length).is_ok());
+    Ok(length.map_or(Length::Overflow, Length::Bytes))
+}
+
+/// The length of a body as its head has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Not told: it ends with the connection.
+    Unknown,
+    /// So many bytes.
+    Bytes(u64),
+    /// A number too large to be one; the body ends with the connection.
+    Overflow,
 }
 
 #[cfg(test)]
@@ -159,7 +166,9 @@ mod tests {
         assert_eq!(status_line(b"HTTP/1.1 200 OK"), Ok((11, 200)));
         assert_eq!(status_line(b"HTTP/1.0 404"), Ok((10, 404)));
         assert_eq!(status_line(b"HTTP/2 204 \r\n"), Ok((20, 204)));
-        for bad in ["HTTP/1.1 20 OK", "HTTP/1.2 200 OK", "HTTP/1.1 2000", "HTTP/9 200", "HTTP/1.1  abc"] {
+        assert_eq!(status_line(b"HTTP/1.1 2000"), Ok((11, 200)));
+        assert_eq!(status_line(b"http/1.1 404 No"), Ok((10, 200)));
+        for bad in ["HTTP/1.1 20 OK", "HTTP/1.2 200 OK", "HTTP/9 200", "HTTP/1.1  200", "HTTP/2 200", "HTTP/1.1 2\00"] {
             assert!(status_line(bad.as_bytes()).is_err(), "{bad}");
         }
     }
@@ -170,7 +179,7 @@ mod tests {
         head.add(b"A:  b ").unwrap();
         head.add(b"\tc").unwrap();
         head.add(b"a: 2").unwrap();
-        assert_eq!(head.all("A").collect::<Vec<_>>(), ["b c", "2"]);
+        assert_eq!(head.all("A").collect::<Vec<_>>(), ["b\tc", "2"]);
         assert!(head.add(b"no colon").is_err() && head.add(b"a: \0").is_err());
         assert!(Head::default().add(b" x").is_err());
     }
@@ -181,9 +190,11 @@ mod tests {
             fields: values.iter().map(|v| Field { name: "Content-Length".into(), value: (*v).into() }).collect(),
             ..Head::default()
         };
-        assert_eq!(content_length(&head(&["5", "5"])), Ok(Some(5)));
-        assert_eq!(content_length(&head(&[])), Ok(None));
-        for bad in [&["5", "6"][..], &["-1"], &["x"], &["99999999999999999999"]] {
+        assert_eq!(content_length(&head(&["5", "6"])), Ok(Length::Bytes(6)));
+        assert_eq!(content_length(&head(&["5x"])), Ok(Length::Bytes(5)));
+        assert_eq!(content_length(&head(&[])), Ok(Length::Unknown));
+        assert_eq!(content_length(&head(&["99999999999999999999"])), Ok(Length::Overflow));
+        for bad in [&["-1"][..], &["x"], &[""]] {
             assert!(content_length(&head(bad)).is_err());
         }
     }

@@ -129,7 +129,8 @@ impl Url {
     }
 
     fn authority(&mut self, text: &str) -> Result<(), Failure> {
-        let host = match text.rsplit_once('@') {
+        // Where two at signs stand, the first one ends the login, as libcurl cuts it.
+        let host = match text.split_once('@') {
             Some((login, host)) => {
                 let (user, password) = match login.split_once(':') {
                     Some((user, password)) => (user, Some(password.to_owned())),
@@ -241,7 +242,10 @@ impl Url {
     /// When the result is no URL.
     pub fn join(&self, location: &str, path_as_is: bool) -> Result<Url, Failure> {
         let location = encoded(location);
-        if split_scheme(&location).0.is_some() {
+        if has_scheme(&location) {
+            if split_scheme(&location).0.is_none() {
+                return Err(rejected("Unsupported number of slashes following scheme"));
+            }
             return Url::parse(&location, path_as_is);
         }
         let mut url = self.clone();
@@ -299,7 +303,16 @@ pub fn split_scheme(text: &str) -> (Option<&str>, &str) {
     if named && rest.starts_with('/') { (Some(scheme), rest) } else { (None, text) }
 }
 
-/// Path, query and fragment with bytes above ASCII as percent codes; the authority is left as it is.
+/// Whether a place to go to names a scheme, slashes or not.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else { return false };
+    let mut bytes = scheme.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && scheme.len() <= 40
+}
+
+/// The path with bytes above ASCII as percent codes; everything else is left as it is.
 fn above_ascii(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
@@ -307,15 +320,17 @@ fn above_ascii(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
     let end = text.get(start..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(text.len(), |at| start + at);
     let (head, tail) = text.split_at_checked(end).unwrap_or((text, ""));
+    let path = tail.find(['?', '#']).unwrap_or(tail.len());
+    let (path, rest) = tail.split_at_checked(path).unwrap_or((tail, ""));
     let mut out = head.to_owned();
-    for byte in tail.bytes() {
+    for byte in path.bytes() {
         if byte.is_ascii() {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02x}");
         }
     }
-    out
+    out + rest
 }
 
 fn guess(host: &str) -> &'static str {
@@ -422,7 +437,6 @@ pub fn loose_v4(text: &str) -> Option<Ipv4Addr> {
         }
         u32::from_str_radix(digits, radix).ok().map(u64::from)
     };
-    let text = text.strip_suffix('.').unwrap_or(text);
     let parts: Vec<u64> = text.split('.').take(5).map(part).collect::<Option<_>>()?;
     let (last, leading) = parts.split_last()?;
     let room = u32::try_from(4usize.checked_sub(leading.len())?).ok()?;

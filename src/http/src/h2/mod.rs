@@ -6,10 +6,12 @@ pub mod hpack;
 use crate::failure::{Code, Failure};
 use hpack::Pair;
 
-/// Our settings, as they stand in a frame: 100 streams, windows of 10 MiB, no push.
-const SETTINGS: [u8; 18] = [0, 3, 0, 0, 0, 100, 0, 4, 0, 0xa0, 0, 0, 0, 2, 0, 0, 0, 0];
+/// Our settings, as they stand in a frame and as curl has them: 100 streams, windows of 64 KiB at first, no push.
+const SETTINGS: [u8; 18] = [0, 3, 0, 0, 0, 100, 0, 4, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0];
 /// The same in base64url, for an upgrade.
-pub const SETTINGS_BASE64: &str = "AAMAAABkAAQAoAAAAAIAAAAA";
+pub const SETTINGS_BASE64: &str = "AAMAAABkAAQAAQAAAAIAAAAA";
+const FIRST_WINDOW: i64 = 64 * 1024;
+/// What a stream's window grows to as soon as it is open.
 const STREAM_WINDOW: i64 = 0x00a0_0000;
 const CONNECTION_WINDOW: i64 = 0x4000_0000;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -147,7 +149,14 @@ pub fn error_name(code: u32) -> &'static str {
 impl Connection {
     /// After an upgrade: the request that was sent in HTTP/1.1 is stream 1, and complete.
     pub fn upgraded() -> Connection {
-        Connection { stream: 1, next: 3, ..Connection::default() }
+        let mut connection = Connection { stream: 1, next: 3, ..Connection::default() };
+        connection.widen();
+        connection
+    }
+
+    fn widen(&mut self) {
+        let grow = u32::try_from(STREAM_WINDOW - FIRST_WINDOW).unwrap_or(0);
+        self.frame(kind::WINDOW_UPDATE, 0, self.stream, &grow.to_be_bytes());
     }
 
     /// Whether another request may be sent on it.
@@ -185,6 +194,7 @@ impl Connection {
             kind = kind::CONTINUATION;
             flags = 0;
         }
+        self.widen();
         self.stream
     }
 
