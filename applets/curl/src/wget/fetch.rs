@@ -574,7 +574,7 @@ impl Fetch {
         }
         let home = self.var("HOME")?;
         let text = fs::read_to_string(Path::new(&home).join(".netrc")).ok()?;
-        crate::netrc::find(&text, &url.host, options.user.as_deref())
+        crate::netrc::find(&text, &url.host, options.user.as_deref()).ok().flatten()
     }
 
     /// One try: request, answer, file.
@@ -722,7 +722,8 @@ fn answer_challenge(
     let of = |scheme: &str| {
         offered.iter().find(|value| value.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)))
     };
-    if let (Some(shown), Some(challenge)) = (of("Digest"), Challenge::find(offered.iter().copied())) {
+    let digest = of("Digest").and_then(|shown| Some((shown, Challenge::parse(shown.get("Digest".len()..)?)?)));
+    if let Some((shown, challenge)) = digest {
         use std::hash::{BuildHasher as _, RandomState};
         let cnonce = format!("{:08x}", RandomState::new().hash_one(0u8) & 0xffff_ffff);
         let answer = challenge.answer(user, password, method, target, 1, &cnonce);

@@ -206,7 +206,10 @@ impl Response {
         if self.head.has_token("Transfer-Encoding", "chunked") {
             return None;
         }
-        head::content_length(&self.head).ok().flatten()
+        match head::content_length(&self.head) {
+            Ok(head::Length::Bytes(length)) => Some(length),
+            _ => None,
+        }
     }
 
     /// Whether the connection stays after the body.
