@@ -8,6 +8,7 @@ pub mod datatype;
 pub mod elements;
 pub mod expression;
 pub mod header;
+pub mod json;
 pub mod key;
 pub mod object;
 mod reduce;
