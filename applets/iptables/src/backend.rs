@@ -12,6 +12,8 @@ use netkit_nl::netfilter::{request, subsystem};
 use netkit_nl::{Protocol, Socket, flags};
 use netkit_sys::xtables;
 
+use crate::nft::Native;
+
 /// Tables that iptables knows, in the order in which iptables-nft-save prints them, with the hooks of their built-in chains.
 pub(crate) const TABLES: [(&str, &[u8]); 5] = [
     ("mangle", &[0, 1, 2, 3, 4]),
@@ -29,7 +31,7 @@ pub(crate) struct Head {
     pub(crate) references: u32,
 }
 
-/// Writes one rule as the action wants it: chain, number, and the rule or why iptables has no words for it.
+/// Writes one rule as the action wants it: chain, number, and the rule or, where iptables has no words for it, nft's.
 pub(crate) type Writer<'w> = dyn Fn(&mut String, &str, usize, Result<&Rule<'_>, String>) + Sync + 'w;
 
 /// Hands the rules of the chain with this index, as text, to a writer.
@@ -174,6 +176,7 @@ impl Nft {
             .collect();
         let total: u64 = chains.iter().map(|chain| u64::from(chain.uses)).sum();
         let mut texts: HashMap<(String, String), Text> = HashMap::new();
+        let mut native = Native::default();
         if only.is_some() || total > LARGE {
             let share = chains.len().div_ceil(READERS).max(1);
             let family = self.family;
@@ -191,7 +194,7 @@ impl Nft {
             self.socket.stream(&ask, |message| {
                 if let Some(found) = NftRule::read(&message) {
                     let text = texts.entry((found.table.clone(), found.chain.clone())).or_default();
-                    text.add(&found, family, write);
+                    text.add(&found, family, write, &mut native);
                 }
                 Ok::<(), netkit_nl::Error>(())
             })?;
@@ -246,13 +249,13 @@ struct Text {
 }
 
 impl Text {
-    fn add(&mut self, found: &NftRule<'_>, family: Family, write: &Writer<'_>) {
+    fn add(&mut self, found: &NftRule<'_>, family: Family, write: &Writer<'_>, native: &mut Native) {
         self.rules += 1;
         match compat::rule(found, family) {
             Ok(rule) => write(&mut self.text, &found.chain, self.rules, Ok(&rule)),
-            Err(compat::Foreign(name)) => {
+            Err(compat::Foreign(_)) => {
                 self.foreign += 1;
-                write(&mut self.text, &found.chain, self.rules, Err(format!("handle {}: {name}", found.handle)));
+                write(&mut self.text, &found.chain, self.rules, Err(native.text(found)));
             }
         }
     }
@@ -266,6 +269,7 @@ type Texts = HashMap<(String, String), Text>;
 fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<Texts, netkit_nl::Error> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let mut texts = HashMap::with_capacity(chains.len());
+    let mut native = Native::default();
     for chain in chains {
         let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(family))
             .text(attribute::RULE_TABLE, &chain.table)
@@ -273,7 +277,7 @@ fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<T
         let mut text = Text::default();
         let read = socket.stream(&ask, |message| {
             if let Some(found) = NftRule::read(&message) {
-                text.add(&found, family, write);
+                text.add(&found, family, write, &mut native);
             }
             Ok::<(), netkit_nl::Error>(())
         });

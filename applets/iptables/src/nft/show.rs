@@ -334,14 +334,7 @@ impl Lister<'_> {
         Ok(())
     }
 
-    fn one(
-        &mut self,
-        what: What,
-        family: u8,
-        table: &str,
-        name: &str,
-        out: &mut dyn Write,
-    ) -> Result<(), Trouble> {
+    fn one(&mut self, what: What, family: u8, table: &str, name: &str, out: &mut dyn Write) -> Result<(), Trouble> {
         let found = self.table(family, table)?;
         let missing = || Trouble::Absent(format!("{name} in table {} {table}", family::name(family)));
         self.shell(&found);

@@ -124,9 +124,7 @@ impl<'a> Builder<'_, 'a> {
 
     fn take(&mut self, expression: &Expression<'a>) -> Option<()> {
         match expression {
-            Expression::Payload { to, base, offset, length } => {
-                self.load(*to, payload(*base, *offset, *length))
-            }
+            Expression::Payload { to, base, offset, length } => self.load(*to, payload(*base, *offset, *length)),
             Expression::Meta { to, key } => self.keyed(*to, Keyed::Meta, *key, None, 0),
             Expression::Ct { to, key, direction } => self.keyed(*to, Keyed::Ct, *key, *direction, 0),
             Expression::Rt { to, key } => self.keyed(*to, Keyed::Rt, *key, None, 0),
@@ -402,7 +400,9 @@ impl<'a> Builder<'_, 'a> {
         };
         let port = self.span(ports, Type::SERVICE)?;
         let prefix = flags & NETMAP != 0;
-        let said = self.family == family::INET || forced || (prefix && matches!(&address, Some(Expr { kind: Kind::Map(..), .. })));
+        let said = self.family == family::INET
+            || forced
+            || (prefix && matches!(&address, Some(Expr { kind: Kind::Map(..), .. })));
         let family = if said { family } else { 0 };
         self.push(Stmt::Nat { name, family, prefix, address, port, flags });
         Some(())

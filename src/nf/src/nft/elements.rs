@@ -392,10 +392,13 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             let (number_of, index, op) = (number(0)?, usize::try_from(number(1)?).ok()?, number(2).unwrap_or(0));
             // nft numbers IPv6's extension headers by itself, and their fields from 1.
             let (kind, index) = match (op, number_of) {
-                (0, own) => (*[0, 0, 43, 43, 43, 43, 44, 60, 135].get(usize::try_from(own).ok()?)?, index.checked_sub(1)?),
+                (0, own) => {
+                    (*[0, 0, 43, 43, 43, 43, 44, 60, 135].get(usize::try_from(own).ok()?)?, index.checked_sub(1)?)
+                }
                 (_, own) => (u8::try_from(own).ok()?, index),
             };
-            let mut fields = header::options(op, kind).flat_map(|option| option.fields.iter().map(move |f| (option, f)));
+            let mut fields =
+                header::options(op, kind).flat_map(|option| option.fields.iter().map(move |f| (option, f)));
             let (_, field) = fields.nth(index)?;
             let mut expr = exthdr(op, kind, 0, 0, false);
             if let Kind::Exthdr { offset, field: found, .. } = &mut expr.kind {
@@ -413,8 +416,7 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
         }
         13 if depth == 0 => {
             // A list, numbered from 0, of nested descriptions.
-            let parts: Vec<Expr> =
-                (0..8).map_while(|index| described(inner.find(index)?, family, depth + 1)).collect();
+            let parts: Vec<Expr> = (0..8).map_while(|index| described(inner.find(index)?, family, depth + 1)).collect();
             if parts.is_empty() {
                 // Of a concatenation of types: those say it all.
                 return None;
@@ -422,11 +424,7 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             Expr::new(Kind::Concat(parts), Type::INVALID, Order::Big, 0)
         }
         23 => {
-            let kind = Kind::Numgen {
-                random: number(0)? == 1,
-                modulus: number(1)?,
-                offset: number(2).unwrap_or(0),
-            };
+            let kind = Kind::Numgen { random: number(0)? == 1, modulus: number(1)?, offset: number(2).unwrap_or(0) };
             Expr::new(kind, Type::INTEGER, Order::Host, 32)
         }
         25 => keyed(Keyed::Rt, number(0)?, None, 0, family),

@@ -136,12 +136,11 @@ pub fn set(found: &NftSet, elems: &[Elem], style: &Style<'_>) -> Value {
     if let Some(size) = found.size.filter(|size| *size > 0 && !found.has(flag::CONSTANT)) {
         value.set("size", size);
     }
-    let flags: Vec<&str> =
-        [(flag::CONSTANT, "constant"), (flag::INTERVAL, "interval"), (flag::TIMEOUT, "timeout")]
-            .into_iter()
-            .filter(|(bit, _)| found.has(*bit))
-            .map(|(_, word)| word)
-            .collect();
+    let flags: Vec<&str> = [(flag::CONSTANT, "constant"), (flag::INTERVAL, "interval"), (flag::TIMEOUT, "timeout")]
+        .into_iter()
+        .filter(|(bit, _)| found.has(*bit))
+        .map(|(_, word)| word)
+        .collect();
     if !flags.is_empty() {
         value.set("flags", Value::Array(words(&flags)));
     }
@@ -279,7 +278,8 @@ impl Json<'_, '_> {
         }
         match datatype::written(ty, value, bits, self.style) {
             Written::Text(text) => text.into(),
-            Written::Number(number) if ty == Type::REALM => number.to_string().into(),
+            // What has a name but for this one is text all the same.
+            Written::Number(number) if ty == Type::REALM || ty == Type::IFINDEX => number.to_string().into(),
             Written::Number(number) => number.into(),
         }
     }
@@ -312,7 +312,11 @@ impl Json<'_, '_> {
             Kind::Prefix(value, length) => {
                 one("prefix", Value::object().with("addr", written(*value)).with("len", *length))
             }
-            Kind::Range(low, high) => one("range", vec![written(*low), written(*high)]),
+            Kind::Range(low, high) => {
+                let style = Style { numeric_protocol: true, ..*self.style };
+                let plain = Json { style: &style, depth: 0 };
+                one("range", vec![plain.value(expr.ty, *low, expr.bits), plain.value(expr.ty, *high, expr.bits)])
+            }
             Kind::Verdict { code, chain } => {
                 let word = verdict(*code).map_or_else(|| format!("unknown {code}"), str::to_owned);
                 let target = chain.as_ref().map(|chain| one("target", chain.as_str()));
@@ -324,10 +328,9 @@ impl Json<'_, '_> {
                     Some((protocol, field)) => {
                         Value::object().with("protocol", protocol.name).with("field", field.name)
                     }
-                    None => Value::object()
-                        .with("base", base::name(*layer))
-                        .with("offset", *offset)
-                        .with("len", expr.bits),
+                    None => {
+                        Value::object().with("base", base::name(*layer)).with("offset", *offset).with("len", expr.bits)
+                    }
                 };
                 one("payload", inner)
             }
@@ -408,7 +411,8 @@ impl Json<'_, '_> {
 
     fn elem(self, elem: &Elem) -> Value {
         let mut key = self.expr(&elem.key);
-        let left = elem.expiration.filter(|_| !self.style.stateless);
+        // What is left of a timeout is a state too, but libnftables says it all the same.
+        let left = elem.expiration;
         if elem.timeout.is_some() || left.is_some() || elem.comment.is_some() || !elem.statements.is_empty() {
             let mut inner = one("val", key);
             if let Some(timeout) = elem.timeout {
@@ -497,15 +501,15 @@ impl Json<'_, '_> {
             Stmt::Set { left, right } => {
                 let right = match left.kind {
                     Kind::Keyed { what: Keyed::Ct, .. } => self.list(right),
-                    _ => self.compared(left, right),
+                    _ => self.expr(right),
                 };
                 one("mangle", one("key", self.expr(left)).with("value", right))
             }
             Stmt::Reset(option) => one("reset", self.expr(option)),
             Stmt::Nat { name, family, prefix, address, port, flags } => {
                 let mut inner = Value::object();
-                if *family != 0 {
-                    inner.set("family", super::ruleset::l3(u16::try_from(*family).unwrap_or(0)));
+                if let Some(word) = address_family(*family) {
+                    inner.set("family", word);
                 }
                 self.optional(&mut inner, "addr", address.as_ref());
                 self.optional(&mut inner, "port", port.as_ref());
@@ -523,8 +527,8 @@ impl Json<'_, '_> {
             }
             Stmt::Tproxy { family, address, port } => {
                 let mut inner = Value::object();
-                if *family != 0 {
-                    inner.set("family", super::ruleset::l3(u16::try_from(*family).unwrap_or(0)));
+                if let Some(word) = address_family(*family) {
+                    inner.set("family", word);
                 }
                 self.optional(&mut inner, "addr", address.as_ref());
                 self.optional(&mut inner, "port", port.as_ref());
@@ -565,8 +569,8 @@ impl Json<'_, '_> {
             Stmt::Forward { family, address, device } => {
                 let mut inner = Value::object();
                 self.optional(&mut inner, "dev", device.as_ref());
-                if *family != 0 && address.is_some() {
-                    inner.set("family", super::ruleset::l3(u16::try_from(*family).unwrap_or(0)));
+                if let Some(word) = address_family(*family).filter(|_| address.is_some()) {
+                    inner.set("family", word);
                 }
                 self.optional(&mut inner, "addr", address.as_ref());
                 one("fwd", inner)
@@ -619,6 +623,12 @@ impl Json<'_, '_> {
         }
         one(if data.is_some() { "map" } else { "set" }, inner)
     }
+}
+
+/// Of addresses: ip or ip6.
+fn address_family(number: u32) -> Option<&'static str> {
+    let number = u8::try_from(number).ok()?;
+    matches!(number, family::IPV4 | family::IPV6).then(|| family::name(number))
 }
 
 fn matched(op: &str, left: Value, right: Value) -> Value {

@@ -138,8 +138,7 @@ impl<'a> Builder<'_, 'a> {
             Kind::Exthdr { op, kind, offset, present, .. } => {
                 let at = offset + skipped;
                 let field = header::option_field(*op, *kind, at, width)?;
-                let kind =
-                    Kind::Exthdr { op: *op, kind: *kind, offset: at, present: *present, field: Some(field) };
+                let kind = Kind::Exthdr { op: *op, kind: *kind, offset: at, present: *present, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
             }
             _ => return None,
@@ -215,9 +214,8 @@ impl<'a> Builder<'_, 'a> {
             }
             (base::TRANSPORT, _) => field.is_some_and(|(protocol, _)| !std::ptr::eq(protocol, &header::TH)),
             (base::LINK, Some((_, Some((protocol, _))))) => {
-                let vlan = field.is_some_and(|(own, own_field)| {
-                    std::ptr::eq(own, &header::VLAN) && own_field.name != "type"
-                });
+                let vlan =
+                    field.is_some_and(|(own, own_field)| std::ptr::eq(own, &header::VLAN) && own_field.name != "type");
                 // A VLAN's fields imply 802.1Q, nothing else does.
                 !std::ptr::eq(protocol, &header::VLAN) && vlan == (value == Some(0x8100))
             }
@@ -233,7 +231,9 @@ impl<'a> Builder<'_, 'a> {
         let Kind::Exthdr { op, .. } = expr.kind else { return };
         let layer = if matches!(op, 0 | 2) { base::NETWORK } else { base::TRANSPORT };
         let at = place(layer);
-        let Some(Stmt::Match { left, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else { return };
+        let Some(Stmt::Match { left, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else {
+            return;
+        };
         let network = matches!(left.kind, Kind::Payload { base: base::NETWORK, .. });
         let mixed = matches!(self.family, family::BRIDGE | family::NETDEV | family::INET);
         if layer == base::NETWORK || !(network && mixed) {
@@ -315,8 +315,9 @@ impl<'a> Builder<'_, 'a> {
             let right = expr.with(Kind::Value(value));
             return (expr, right);
         }
-        let longer =
-            |field: &Field| field.offset == offset && field.bits > bits && field.ty.has_prefixes() && bits.is_multiple_of(8);
+        let longer = |field: &Field| {
+            field.offset == offset && field.bits > bits && field.ty.has_prefixes() && bits.is_multiple_of(8)
+        };
         if let Some(field) = self.context.field(layer, longer) {
             let kind = Kind::Payload { base: layer, offset, field: Some(field) };
             let expr = Expr::new(kind, field.1.ty, Order::Big, field.1.bits);
@@ -335,7 +336,8 @@ impl<'a> Builder<'_, 'a> {
         let mut key = false;
         let mut at = place(layer) + 1;
         if let (Some((protocol, field)), Kind::Value(value), true) = (field, &right.kind, equal) {
-            key = protocol.next.and_then(|next| protocol.fields.get(next)).is_some_and(|next| std::ptr::eq(next, field));
+            key =
+                protocol.next.and_then(|next| protocol.fields.get(next)).is_some_and(|next| std::ptr::eq(next, field));
             if let Some(upper) = protocol.above(*value).filter(|_| key) {
                 self.context.set(upper);
                 if upper.base == layer {

@@ -104,8 +104,13 @@ impl Text<'_, '_> {
 
     fn value(&mut self, ty: Type, value: u128, bits: u32) {
         if self.ranges {
-            let style =
-                Style { numeric_symbol: true, numeric_protocol: true, numeric_time: true, names: self.style.names, ..*self.style };
+            let style = Style {
+                numeric_symbol: true,
+                numeric_protocol: true,
+                numeric_time: true,
+                names: self.style.names,
+                ..*self.style
+            };
             let plain = |name: Name, number: u64| match name {
                 Name::Service => None,
                 _ => (style.names)(name, number),
@@ -172,7 +177,13 @@ impl Text<'_, '_> {
                 }
             },
             Kind::Exthdr { op, kind, offset, present, field } => {
-                self.exthdr(*op, *kind, (*offset, expr.bits), *present, field.map(|(option, field)| (option.name, field.name)));
+                self.exthdr(
+                    *op,
+                    *kind,
+                    (*offset, expr.bits),
+                    *present,
+                    field.map(|(option, field)| (option.name, field.name)),
+                );
             }
             Kind::Keyed { what, key, direction, extra } => self.keyed(*what, *key, *direction, *extra),
             Kind::Fib { result, flags } => self.fib(*result, *flags),
@@ -541,13 +552,14 @@ impl Text<'_, '_> {
 
     fn relation(&mut self, relation: Relation, left: &Expr, right: &Expr) {
         self.expr(left);
-        let flags = right.ty.is_flags() && match right.kind {
-            Kind::Value(value) => {
-                let single = value.count_ones() <= 1 || matches!(left.kind, Kind::Payload { .. });
-                single && right.ty != Type::CT_LABEL
-            }
-            _ => false,
-        };
+        let flags = right.ty.is_flags()
+            && match right.kind {
+                Kind::Value(value) => {
+                    let single = value.count_ones() <= 1 || matches!(left.kind, Kind::Payload { .. });
+                    single && right.ty != Type::CT_LABEL
+                }
+                _ => false,
+            };
         let computed = matches!(left.kind, Kind::Binary(..));
         match relation {
             Relation::Any => self.word(" "),
