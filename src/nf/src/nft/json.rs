@@ -644,7 +644,7 @@ fn or_null(value: Value) -> Value {
 
 fn keyed(what: Keyed, key: u32, direction: Option<u8>, extra: u32) -> Value {
     let name = what.key(key).map_or_else(|| format!("unknown-{key}"), |known| known.name.to_owned());
-    let side = |words: [&'static str; 2]| direction.map(|side| words[usize::from(side != 0)]);
+    let side = |[first, second]: [&'static str; 2]| direction.map(|side| if side == 0 { first } else { second });
     let mut inner = one("key", name.as_str());
     let word = match what {
         Keyed::Meta => "meta",

@@ -167,10 +167,9 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn forget(&mut self, at: usize) {
-        if let Some(place) = self.context.dependency.get_mut(at) {
-            if let Some(statement) = place.take().and_then(|index| self.statements.get_mut(index)) {
-                *statement = None;
-            }
+        let place = self.context.dependency.get_mut(at).and_then(Option::take);
+        if let Some(statement) = place.and_then(|index| self.statements.get_mut(index)) {
+            *statement = None;
         }
     }
 

@@ -315,7 +315,8 @@ impl Text<'_, '_> {
 
     fn keyed(&mut self, what: Keyed, key: u32, direction: Option<u8>, extra: u32) {
         let known = what.key(key).map(|known| known.name);
-        let side = |words: [&'static str; 2]| direction.map_or("", |side| words[usize::from(side != 0)]);
+        let side =
+            |[first, second]: [&'static str; 2]| direction.map_or("", |side| if side == 0 { first } else { second });
         match what {
             Keyed::Meta if meta::is_bare(key) => {}
             Keyed::Meta => self.word("meta "),
