@@ -91,6 +91,12 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn load(&mut self, register: u32, expr: Expr) -> Option<()> {
+        /// More than any rule of sense has: what a register holds is copied with every use.
+        const LIMIT: usize = 100;
+        let expr = match expr.weight(LIMIT) {
+            LIMIT.. => expr.with(Kind::Unknown("...".to_owned())),
+            _ => expr,
+        };
         *self.registers.get_mut(slot(register)?)? = Some(expr);
         Some(())
     }
@@ -335,7 +341,7 @@ impl<'a> Builder<'_, 'a> {
         let shape = elements::Shape { shift, ..elements::Shape::of(&set, Some(left)) };
         let mut collector = elements::Collector::new(&set, shape);
         self.source.elements(&set, &mut |element| collector.add(element));
-        (left.with(Kind::Set(collector.finish())), data)
+        (left.with(Kind::Set(Rc::new(collector.finish()))), data)
     }
 
     fn assign(&mut self, left: Expr, from: u32) -> Option<()> {

@@ -15,6 +15,8 @@ mod reduce;
 pub mod ruleset;
 pub mod set;
 mod symbols;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod tree;
 

@@ -129,14 +129,14 @@ impl<'a> Builder<'_, 'a> {
         let skipped = left.bits.checked_sub(low + width)?;
         let new = match &left.kind {
             Kind::Payload { base: layer, offset, field: None } => {
-                let at = offset + skipped;
+                let at = offset.saturating_add(skipped);
                 let here = |field: &Field| field.offset == at && field.bits == width;
                 let field = self.context.field(*layer, here)?;
                 let kind = Kind::Payload { base: *layer, offset: at, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
             }
             Kind::Exthdr { op, kind, offset, present, .. } => {
-                let at = offset + skipped;
+                let at = offset.saturating_add(skipped);
                 let field = header::option_field(*op, *kind, at, width)?;
                 let kind = Kind::Exthdr { op: *op, kind: *kind, offset: at, present: *present, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
@@ -295,7 +295,7 @@ impl<'a> Builder<'_, 'a> {
                 }
                 None => self.remainder(layer, offset, rest, below),
             };
-            (offset, rest) = (offset + expr.bits, rest.saturating_sub(expr.bits));
+            (offset, rest) = (offset.saturating_add(expr.bits), rest.saturating_sub(expr.bits.max(1)));
             // A prefix compares fewer bits than the field has.
             if matches!(right.kind, Kind::Prefix(..)) {
                 rest = 0;
