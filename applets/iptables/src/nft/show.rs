@@ -9,7 +9,7 @@ use netkit_nf::nft::build::{self, Source as _};
 use netkit_nf::nft::datatype::{Name, Style};
 use netkit_nf::nft::elements::{Collector, Shape};
 use netkit_nf::nft::set::flag;
-use netkit_nf::nft::tree::Elem;
+use netkit_nf::nft::tree::{Elem, Stmt};
 use netkit_nf::nft::{NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable, family, json, ruleset};
 
 use super::args::{Command, Options, What};
@@ -54,8 +54,15 @@ pub(crate) fn run(ctx: &mut Ctx, options: &Options, commands: &[Command]) -> Res
         handles: options.handles,
         names: &names,
     };
-    let mut lister =
-        Lister { kernel: Kernel::open()?, sets: Sets::open()?, style, json: options.json, out: String::new() };
+    let mut lister = Lister {
+        kernel: Kernel::open()?,
+        sets: Sets::open()?,
+        style,
+        json: options.json,
+        extended: false,
+        managed: Vec::new(),
+        out: String::new(),
+    };
     for command in commands {
         if options.json {
             lister.out.push_str("{\"nftables\": [");
@@ -66,6 +73,9 @@ pub(crate) fn run(ctx: &mut Ctx, options: &Options, commands: &[Command]) -> Res
             ctx.stdout.write_all(b"]}\n")?;
         }
     }
+    for table in lister.managed {
+        ctx.say(&format!("# Warning: table {table} is managed by iptables-nft, do not touch!"));
+    }
     Ok(())
 }
 
@@ -75,6 +85,10 @@ struct Lister<'s> {
     sets: Sets,
     style: Style<'s>,
     json: bool,
+    /// A rule of the table at hand has extensions of x_tables.
+    extended: bool,
+    /// Tables with such rules.
+    managed: Vec<String>,
     out: String,
 }
 
@@ -236,13 +250,14 @@ impl Lister<'_> {
 
     fn rules(&mut self, chain: &NftChain) -> Result<(), Trouble> {
         let start = self.out.len();
-        let (sets, style, json) = (&mut self.sets, &self.style, self.json);
+        let (sets, style, json, extended) = (&mut self.sets, &self.style, self.json, &mut self.extended);
         self.kernel.rules(
             chain,
             &mut self.out,
             |out| out.truncate(start),
             |out, rule: &NftRule<'_>| {
                 let statements = build::statements(rule, sets);
+                *extended |= statements.iter().any(|statement| matches!(statement, Stmt::Extension { .. }));
                 if json {
                     out.push_str(", ");
                     json::push(out, &json::rule(rule, &statements, style));
@@ -251,6 +266,10 @@ impl Lister<'_> {
                 }
             },
         )?;
+        let table = format!("{} {}", family::name(chain.family), chain.table);
+        if std::mem::take(&mut self.extended) && !self.json && !self.managed.contains(&table) {
+            self.managed.push(table);
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use super::key::Keyed;
 use super::reduce::Context;
 use super::set::{NftSet, flag};
 use super::tree::{Expr, Kind, Op, Relation, Stateful, Stmt, constant, number, unknown};
+use super::xtables::{self, Found};
 use super::{Data, Element, NftRule, family};
 
 /// Where sets come from.
@@ -260,6 +261,14 @@ impl<'a> Builder<'_, 'a> {
                 self.push(Stmt::Object { kind, name });
                 Some(())
             }
+            Expression::Match { name, revision, info } => {
+                self.extension(&Found { target: false, name, revision: *revision, info });
+                Some(())
+            }
+            Expression::Target { name, revision, info } => {
+                self.extension(&Found { target: true, name, revision: *revision, info });
+                Some(())
+            }
             Expression::Tunnel { .. } | Expression::Unknown { .. } => None,
             other => {
                 let statement = match Stateful::read(other) {
@@ -270,6 +279,11 @@ impl<'a> Builder<'_, 'a> {
                 Some(())
             }
         }
+    }
+
+    fn extension(&mut self, found: &Found<'_>) {
+        let words = xtables::words(found, self.family, self.context.transport());
+        self.push(Stmt::Extension { target: found.target, name: found.name.to_owned(), words });
     }
 
     fn bitwise(&mut self, from: u32, to: u32, mask: &[u8], xor: &[u8]) -> Option<()> {

@@ -580,6 +580,9 @@ impl Json<'_, '_> {
                 let word = ruleset::object_word(*kind);
                 one(word, self.expr(name))
             }
+            Stmt::Extension { target, name, .. } => {
+                one("xt", one("type", if *target { "target" } else { "match" }).with("name", name.as_str()))
+            }
             Stmt::Plain(expression) => plain(expression),
             Stmt::Unknown(text) => one("unknown", text.as_str()),
         }
@@ -720,8 +723,6 @@ fn plain(expression: &Expression<'_>) -> Value {
             one("synproxy", or_null(inner))
         }
         Expression::Flow { table } => one("flow", one("op", "add").with("flowtable", format!("@{table}"))),
-        Expression::Match { name, .. } => one("xt", one("type", "match").with("name", name.as_str())),
-        Expression::Target { name, .. } => one("xt", one("type", "target").with("name", name.as_str())),
         other => one("unknown", super::tree::unknown(other)),
     }
 }

@@ -19,6 +19,7 @@ mod symbols;
 mod tests;
 pub mod text;
 pub mod tree;
+pub mod xtables;
 
 use netkit_nl::{Attrs, Message};
 

@@ -43,6 +43,11 @@ impl Context {
         self.dependency = [None; 5];
     }
 
+    /// The transport protocol that a condition has named.
+    pub(super) fn transport(&self) -> Option<&'static str> {
+        self.at(base::TRANSPORT).map(|protocol| protocol.name)
+    }
+
     fn at(&self, layer: u32) -> Option<&'static Protocol> {
         self.protocol.get(usize::try_from(layer).ok()?).copied().flatten()
     }
@@ -253,7 +258,8 @@ impl<'a> Builder<'_, 'a> {
         let shell = typed(&left);
         let mut right = match (&left.kind, &left) {
             (Kind::Concat(parts), _) => concat(parts, data),
-            (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits => {
+            // A whole name ends with a zero, the beginning of one does not.
+            (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits && data.last() != Some(&0) => {
                 Expr { kind: Kind::Wildcard(number(data, *ty, Order::Big).unwrap_or(0)), ..shell.with(Kind::All) }
             }
             // The first octets of an address are a prefix of it.
@@ -261,6 +267,7 @@ impl<'a> Builder<'_, 'a> {
                 let value = number(data, *ty, Order::Big).unwrap_or(0).checked_shl(bits - right.bits).unwrap_or(0);
                 shell.with(Kind::Prefix(value, right.bits))
             }
+            _ if shell.ty.is_text() => constant(data, shell.ty, shell.order),
             _ => Expr { bits: shell.bits.max(right.bits), ..constant(data, shell.ty, shell.order) },
         };
         if let Kind::Wildcard(_) = right.kind {

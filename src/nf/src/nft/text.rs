@@ -544,6 +544,13 @@ impl Text<'_, '_> {
                     _ => self.expr(name),
                 }
             }
+            Stmt::Extension { target, name, words } => match words {
+                Some(words) => self.word(words),
+                None => {
+                    let kind = if *target { "target" } else { "match" };
+                    let _ = write!(self.out, "xt {kind} {name}");
+                }
+            },
             Stmt::Plain(expression) => self.plain(expression),
             Stmt::Unknown(text) => {
                 let _ = write!(self.out, "unknown {text}");
@@ -678,12 +685,6 @@ impl Text<'_, '_> {
             }
             Expression::Flow { table } => {
                 let _ = write!(self.out, "flow add @{table}");
-            }
-            Expression::Match { name, .. } => {
-                let _ = write!(self.out, "xt match \"{name}\"");
-            }
-            Expression::Target { name, .. } => {
-                let _ = write!(self.out, "xt target \"{name}\"");
             }
             other => {
                 let _ = write!(self.out, "unknown {}", super::tree::unknown(other));

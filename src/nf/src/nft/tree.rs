@@ -484,6 +484,15 @@ pub enum Stmt<'a> {
         /// A name, or a map.
         name: Expr,
     },
+    /// An extension of x_tables.
+    Extension {
+        /// Not a match.
+        target: bool,
+        /// Its name.
+        name: String,
+        /// What it says in nft's words, if it can be said in them.
+        words: Option<String>,
+    },
     /// Statements that read no register.
     Plain(Expression<'a>),
     /// Something that cannot be decoded.
