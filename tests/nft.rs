@@ -104,6 +104,7 @@ pub fn trials() -> Vec<Trial> {
         trial("nft::objects_sets_and_chains", objects),
         trial("nft::objects_sets_and_chains_in_json", json_objects),
         trial("nft::what_the_peer_lists_wrongly", corrected),
+        trial("nft::tables_of_iptables", managed),
         trial("nft::verbs_are_refused", refused),
         trial("nft::without_capability", unprivileged),
     ];
@@ -272,6 +273,28 @@ fn mask(text: &str) -> String {
         out.push_str(&part[end..]);
     }
     out
+}
+
+/// Tables that iptables-nft made: Debian's nft asks libxtables for words, and warns on stderr.
+fn managed() -> Result<(), Stop> {
+    lab::namespaces()?;
+    tool("nft", "nftables")?;
+    tool("iptables-nft-restore", "iptables")?;
+    let dir = TempDir::new("nft")?;
+    fs::write(dir.0.join("rules"), include_str!("nft/managed.v4"))?;
+    let script = "iptables-nft-restore < $1/rules || exit 1
+        for line in '' -s -n -j; do
+            nft $line list ruleset >> $1/peer 2>> $1/peer.errors
+            $2 nft $line list ruleset >> $1/ours 2>> $1/ours.errors
+        done; true";
+    run(&dir.0, script)?;
+    let text = |name: &str| fs::read_to_string(dir.0.join(name));
+    if text("peer")?.matches("counter").count() < 300 {
+        return Err("nft lists fewer rules than were loaded".into());
+    }
+    same("nft list ruleset", &text("peer")?, &text("ours")?)?;
+    // Nothing is asked of libxtables for JSON, and so nobody is warned.
+    same("warnings", &text("peer.errors")?, &text("ours.errors")?)
 }
 
 fn corrected() -> Result<(), Stop> {

@@ -696,8 +696,8 @@ impl Text<'_, '_> {
         /// LOG_WARNING, nft's default.
         const WARNING: u32 = 4;
         if let Some(level) = level.filter(|level| *level != WARNING) {
-            match symbols::LOG_LEVEL.iter().find(|(_, number)| *number == level) {
-                Some((name, _)) => {
+            match symbols::name(symbols::LOG_LEVEL, u128::from(level)) {
+                Some(name) => {
                     let _ = write!(self.out, " level {name}");
                 }
                 None => {
