@@ -538,6 +538,7 @@ impl Json<'_, '_> {
                 let (word, ty) = match (kind, *family) {
                     (1, _) => return one("reject", one("type", "tcp reset")),
                     (2, _) => ("icmpx", Type::ICMPX_CODE),
+                    (_, 0) => return one("reject", Value::Null),
                     (_, family::IPV6) => ("icmpv6", Type::ICMPV6_CODE),
                     _ => ("icmp", Type::ICMP_CODE),
                 };

@@ -644,6 +644,8 @@ impl Text<'_, '_> {
         let (word, ty, usual) = match (kind, family) {
             (1, _) => return self.word(" with tcp reset"),
             (2, _) => ("icmpx", Type::ICMPX_CODE, 1),
+            // No condition says which protocol it is: the code has two meanings.
+            (0, 0) => return,
             (0, family::IPV6) => ("icmpv6", Type::ICMPV6_CODE, 4),
             (0, _) => ("icmp", Type::ICMP_CODE, 3),
             (other, _) => {
