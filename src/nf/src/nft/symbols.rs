@@ -105,7 +105,7 @@ mod tests {
             PROTOCOLS,
         ] {
             let words: Vec<&str> = table.split(' ').collect();
-            assert!(words.len() % 2 == 0, "{table}");
+            assert!(words.len().is_multiple_of(2), "{table}");
             for pair in words.chunks(2) {
                 assert_eq!(name(table, pair[1].parse().unwrap()), Some(pair[0]), "{table}");
             }
