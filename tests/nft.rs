@@ -1,6 +1,7 @@
 //! Native rules: those of `nft/*.rules` are loaded by Debian's nft into a namespace of their own, then nft and netkit list them.
 //!
-//! Each `.rules` file has one rule a line, written by hand: what is typed, not what is listed. `corrected.rules` are rules
+//! Each `.rules` file has one rule a line: what is typed, not what is listed. Those of `-combined` are conditions of the others
+//! put together at random, for what one condition makes of the next. `corrected.rules` are rules
 //! that nft 1.0.6 lists wrongly or not at all; there the line itself is what must be shown.
 
 use std::fmt::Write as _;
@@ -39,6 +40,14 @@ const RULESETS: &[Ruleset] = &[
     ruleset("ip6-dnat", "ip6", "type nat hook prerouting priority dstnat;", include_str!("nft/ip6-dnat.rules")),
     ruleset("inet", "inet", "type filter hook prerouting priority 0;", include_str!("nft/inet.rules")),
     ruleset("inet-dnat", "inet", "type nat hook prerouting priority dstnat;", include_str!("nft/inet-dnat.rules")),
+    ruleset("ip-combined", "ip", "type filter hook prerouting priority 0;", include_str!("nft/ip-combined.rules")),
+    ruleset("ip6-combined", "ip6", "type filter hook prerouting priority 0;", include_str!("nft/ip6-combined.rules")),
+    ruleset(
+        "inet-combined",
+        "inet",
+        "type filter hook prerouting priority 0;",
+        include_str!("nft/inet-combined.rules"),
+    ),
     ruleset("bridge", "bridge", "type filter hook prerouting priority 0;", include_str!("nft/bridge.rules")),
     ruleset("arp", "arp", "type filter hook input priority 0;", include_str!("nft/arp.rules")),
     ruleset("netdev", "netdev", "type filter hook ingress device lo priority 0;", include_str!("nft/netdev.rules")),
@@ -102,7 +111,9 @@ const LINES: &[&str] = &[
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("nft::objects_sets_and_chains", objects),
+        trial("nft::objects_sets_and_chains_in_json", json_objects),
         trial("nft::what_the_peer_lists_wrongly", corrected),
+        trial("nft::tables_of_iptables", managed),
         trial("nft::verbs_are_refused", refused),
         trial("nft::without_capability", unprivileged),
     ];
@@ -182,7 +193,78 @@ fn rules(ruleset: &Ruleset) -> Result<(), Stop> {
         }
         same(&format!("nft {line}"), peer, ours)?;
     }
+    let lines: Vec<String> = ["-j", "-j -s"].iter().map(|options| format!("{options} list ruleset")).collect();
+    let found = both(&text, &lines)?;
+    for (line, (peer, ours)) in lines.iter().zip(&found) {
+        let (peer, ours) = members(peer, ours);
+        if peer.lines().count() < count {
+            return Err(Stop::Fail(format!("{line}: nft lists fewer members than there are rules")));
+        }
+        same(&format!("nft {line}"), &peer, &ours)?;
+    }
     Ok(())
+}
+
+/// Members of the list, one a line, without those where nft 1.0.6 has no JSON: it puts text in its place.
+fn members(peer: &str, ours: &str) -> (String, String) {
+    let whole = |text: &str| {
+        let mut text = text.to_owned();
+        for kind in ["rule", "chain", "table", "set", "map"] {
+            text = text.replace(&format!("}}, {{\"{kind}\": {{\"family"), &format!("\n{kind}\": {{\"family"));
+        }
+        text
+    };
+    let split = |text: &str| whole(text).lines().map(str::to_owned).collect::<Vec<String>>();
+    let is_text = |member: &str| member.contains("\"add @") || member.contains("\"update @");
+    let (peer, ours) = (split(peer), split(ours));
+    if peer.len() != ours.len() {
+        return (peer.join("\n"), ours.join("\n"));
+    }
+    // A table's flags are bytes from elsewhere there.
+    let mask = |member: &str| match member.split_once("\"flags\": \"") {
+        Some((before, _)) if member.starts_with("table\"") => format!("{before}FLAGS"),
+        _ => member.to_owned(),
+    };
+    let pairs = peer.iter().zip(&ours).filter(|(peer, _)| !is_text(peer));
+    let (peer, ours): (Vec<String>, Vec<String>) = pairs.map(|(peer, ours)| (mask(peer), mask(ours))).unzip();
+    (peer.join("\n"), ours.join("\n"))
+}
+
+fn json_objects() -> Result<(), Stop> {
+    const LINES: &[&str] = &[
+        "-j list ruleset",
+        "-j -t list ruleset",
+        "-j list tables",
+        "-j list table arp a",
+        "-j list chains netdev",
+        "-j list chain ip t in1",
+        "-j list sets table ip t",
+        "-j list set ip t cnt",
+        "-j list maps",
+        "-j list map ip t vm1",
+        "-j list counters",
+        "-j list counter ip t cnt1",
+        "-j list quotas",
+        "-j list ct helper ip t ftp-std",
+        "-j list flowtables",
+        "-j list chain ip t nope",
+    ];
+    let lines: Vec<String> = LINES.iter().map(|line| (*line).to_owned()).collect();
+    let found = both(include_str!("nft/objects.nft"), &lines)?;
+    for (line, (peer, ours)) in lines.iter().zip(&found) {
+        let (peer, ours) = members(&without_expires(peer), &without_expires(ours));
+        same(&format!("nft {line}"), &peer, &ours)?;
+    }
+    Ok(())
+}
+
+/// What is left of a timeout differs between two looks at it.
+fn without_expires(text: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in text.split("\"expires\": ").enumerate() {
+        out.push_str(if index == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) });
+    }
+    out
 }
 
 fn objects() -> Result<(), Stop> {
@@ -207,6 +289,28 @@ fn mask(text: &str) -> String {
         out.push_str(&part[end..]);
     }
     out
+}
+
+/// Tables that iptables-nft made: Debian's nft asks libxtables for words, and warns on stderr.
+fn managed() -> Result<(), Stop> {
+    lab::namespaces()?;
+    tool("nft", "nftables")?;
+    tool("iptables-nft-restore", "iptables")?;
+    let dir = TempDir::new("nft")?;
+    fs::write(dir.0.join("rules"), include_str!("nft/managed.v4"))?;
+    let script = "iptables-nft-restore < $1/rules || exit 1
+        for line in '' -s -n -j; do
+            nft $line list ruleset >> $1/peer 2>> $1/peer.errors
+            $2 nft $line list ruleset >> $1/ours 2>> $1/ours.errors
+        done; true";
+    run(&dir.0, script)?;
+    let text = |name: &str| fs::read_to_string(dir.0.join(name));
+    if text("peer")?.matches("counter").count() < 300 {
+        return Err("nft lists fewer rules than were loaded".into());
+    }
+    same("nft list ruleset", &text("peer")?, &text("ours")?)?;
+    // Nothing is asked of libxtables for JSON, and so nobody is warned.
+    same("warnings", &text("peer.errors")?, &text("ours.errors")?)
 }
 
 fn corrected() -> Result<(), Stop> {

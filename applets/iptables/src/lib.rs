@@ -3,7 +3,7 @@
 //! - Peer: iptables 1.8 (`-L`, `-S`, `iptables-save`); `-L` prints protocols by name as 1.8.11 does again.
 //! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name; a table that the kernel
 //!   has not made is shown empty, not made; names are never looked up in DNS; a rule that iptables cannot express is
-//!   shown in its place as a comment that says so, and the others go on.
+//!   shown in its place as a comment in nft's words, and the others go on.
 //! - Beyond the peer: `--backend auto|legacy|nft|all`, `--netns`.
 //! - Kernel interfaces: getsockopt(IPT_SO_GET_ENTRIES) on a plain UDP socket, nfnetlink's nf_tables dumps,
 //!   /proc/net/ip_tables_names. No lock is taken, no module loaded, no table made.

@@ -43,6 +43,11 @@ impl Context {
         self.dependency = [None; 5];
     }
 
+    /// The transport protocol that a condition has named.
+    pub(super) fn transport(&self) -> Option<&'static str> {
+        self.at(base::TRANSPORT).map(|protocol| protocol.name)
+    }
+
     fn at(&self, layer: u32) -> Option<&'static Protocol> {
         self.protocol.get(usize::try_from(layer).ok()?).copied().flatten()
     }
@@ -129,14 +134,14 @@ impl<'a> Builder<'_, 'a> {
         let skipped = left.bits.checked_sub(low + width)?;
         let new = match &left.kind {
             Kind::Payload { base: layer, offset, field: None } => {
-                let at = offset + skipped;
+                let at = offset.saturating_add(skipped);
                 let here = |field: &Field| field.offset == at && field.bits == width;
                 let field = self.context.field(*layer, here)?;
                 let kind = Kind::Payload { base: *layer, offset: at, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
             }
             Kind::Exthdr { op, kind, offset, present, .. } => {
-                let at = offset + skipped;
+                let at = offset.saturating_add(skipped);
                 let field = header::option_field(*op, *kind, at, width)?;
                 let kind = Kind::Exthdr { op: *op, kind: *kind, offset: at, present: *present, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
@@ -167,10 +172,9 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn forget(&mut self, at: usize) {
-        if let Some(place) = self.context.dependency.get_mut(at) {
-            if let Some(statement) = place.take().and_then(|index| self.statements.get_mut(index)) {
-                *statement = None;
-            }
+        let place = self.context.dependency.get_mut(at).and_then(Option::take);
+        if let Some(statement) = place.and_then(|index| self.statements.get_mut(index)) {
+            *statement = None;
         }
     }
 
@@ -216,8 +220,9 @@ impl<'a> Builder<'_, 'a> {
             (base::LINK, Some((_, Some((protocol, _))))) => {
                 let vlan =
                     field.is_some_and(|(own, own_field)| std::ptr::eq(own, &header::VLAN) && own_field.name != "type");
-                // A VLAN's fields imply 802.1Q, nothing else does.
-                !std::ptr::eq(protocol, &header::VLAN) && vlan == (value == Some(0x8100))
+                // A VLAN's fields imply 802.1Q, nothing else does; 802.1ad must be said.
+                let other = value != Some(0x8100) && value != Some(0x88a8);
+                !std::ptr::eq(protocol, &header::VLAN) && if vlan { value == Some(0x8100) } else { other }
             }
             _ => true,
         };
@@ -254,7 +259,8 @@ impl<'a> Builder<'_, 'a> {
         let shell = typed(&left);
         let mut right = match (&left.kind, &left) {
             (Kind::Concat(parts), _) => concat(parts, data),
-            (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits => {
+            // A whole name ends with a zero, the beginning of one does not.
+            (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits && data.last() != Some(&0) => {
                 Expr { kind: Kind::Wildcard(number(data, *ty, Order::Big).unwrap_or(0)), ..shell.with(Kind::All) }
             }
             // The first octets of an address are a prefix of it.
@@ -262,6 +268,7 @@ impl<'a> Builder<'_, 'a> {
                 let value = number(data, *ty, Order::Big).unwrap_or(0).checked_shl(bits - right.bits).unwrap_or(0);
                 shell.with(Kind::Prefix(value, right.bits))
             }
+            _ if shell.ty.is_text() => constant(data, shell.ty, shell.order),
             _ => Expr { bits: shell.bits.max(right.bits), ..constant(data, shell.ty, shell.order) },
         };
         if let Kind::Wildcard(_) = right.kind {
@@ -296,7 +303,7 @@ impl<'a> Builder<'_, 'a> {
                 }
                 None => self.remainder(layer, offset, rest, below),
             };
-            (offset, rest) = (offset + expr.bits, rest.saturating_sub(expr.bits));
+            (offset, rest) = (offset.saturating_add(expr.bits), rest.saturating_sub(expr.bits.max(1)));
             // A prefix compares fewer bits than the field has.
             if matches!(right.kind, Kind::Prefix(..)) {
                 rest = 0;
@@ -446,12 +453,12 @@ impl<'a> Builder<'_, 'a> {
                     _ if key == meta::PROTOCOL => header::ETHER.above(value),
                     _ => None,
                 };
-                if let Some(protocol) = protocol {
+                // In a table of one family nothing else gets this far.
+                let mixed = matches!(self.family, family::BRIDGE | family::NETDEV | family::INET);
+                if let Some(protocol) = protocol.filter(|_| mixed) {
                     self.context.set(protocol);
                 }
-                if what == Keyed::Meta {
-                    self.remember(place(base::NETWORK));
-                }
+                self.remember(place(base::NETWORK));
             }
             (Keyed::Meta, meta::IIFTYPE) => {
                 if value == 1 && self.family != family::BRIDGE {
@@ -470,6 +477,8 @@ impl<'a> Builder<'_, 'a> {
             return false;
         };
         let key = match left.kind {
+            // Every packet of the table's own family is one of conntrack's.
+            Kind::Keyed { what: Keyed::Ct, .. } => return matches!(self.family, family::IPV4 | family::IPV6),
             Kind::Keyed { what: Keyed::Meta, key, .. } => key,
             Kind::Payload { base: base::LINK, .. } => meta::PROTOCOL,
             _ => return false,
@@ -538,7 +547,8 @@ impl<'a> Builder<'_, 'a> {
                 verbose = true;
                 own = match self.context.at(base::NETWORK) {
                     Some(protocol) if std::ptr::eq(protocol, &header::IP6) => family::IPV6,
-                    _ => family::IPV4,
+                    Some(protocol) if std::ptr::eq(protocol, &header::IP) => family::IPV4,
+                    _ => 0,
                 };
                 if kind == 0 && self.dependency(place(base::NETWORK)).is_some() {
                     self.forget(place(base::NETWORK));

@@ -315,7 +315,8 @@ impl Text<'_, '_> {
 
     fn keyed(&mut self, what: Keyed, key: u32, direction: Option<u8>, extra: u32) {
         let known = what.key(key).map(|known| known.name);
-        let side = |words: [&'static str; 2]| direction.map_or("", |side| words[usize::from(side != 0)]);
+        let side =
+            |[first, second]: [&'static str; 2]| direction.map_or("", |side| if side == 0 { first } else { second });
         match what {
             Keyed::Meta if meta::is_bare(key) => {}
             Keyed::Meta => self.word("meta "),
@@ -543,6 +544,13 @@ impl Text<'_, '_> {
                     _ => self.expr(name),
                 }
             }
+            Stmt::Extension { target, name, words } => match words {
+                Some(words) => self.word(words),
+                None => {
+                    let kind = if *target { "target" } else { "match" };
+                    let _ = write!(self.out, "xt {kind} {name}");
+                }
+            },
             Stmt::Plain(expression) => self.plain(expression),
             Stmt::Unknown(text) => {
                 let _ = write!(self.out, "unknown {text}");
@@ -636,6 +644,8 @@ impl Text<'_, '_> {
         let (word, ty, usual) = match (kind, family) {
             (1, _) => return self.word(" with tcp reset"),
             (2, _) => ("icmpx", Type::ICMPX_CODE, 1),
+            // No condition says which protocol it is: the code has two meanings.
+            (0, 0) => return,
             (0, family::IPV6) => ("icmpv6", Type::ICMPV6_CODE, 4),
             (0, _) => ("icmp", Type::ICMP_CODE, 3),
             (other, _) => {
@@ -678,12 +688,6 @@ impl Text<'_, '_> {
             Expression::Flow { table } => {
                 let _ = write!(self.out, "flow add @{table}");
             }
-            Expression::Match { name, .. } => {
-                let _ = write!(self.out, "xt match \"{name}\"");
-            }
-            Expression::Target { name, .. } => {
-                let _ = write!(self.out, "xt target \"{name}\"");
-            }
             other => {
                 let _ = write!(self.out, "unknown {}", super::tree::unknown(other));
             }
@@ -694,8 +698,8 @@ impl Text<'_, '_> {
         /// LOG_WARNING, nft's default.
         const WARNING: u32 = 4;
         if let Some(level) = level.filter(|level| *level != WARNING) {
-            match symbols::LOG_LEVEL.iter().find(|(_, number)| *number == level) {
-                Some((name, _)) => {
+            match symbols::name(symbols::LOG_LEVEL, u128::from(level)) {
+                Some(name) => {
                     let _ = write!(self.out, " level {name}");
                 }
                 None => {
