@@ -143,7 +143,8 @@ fn mask(text: &str) -> String {
     // iptables 1.8.9 ends a list of instructions with a zero byte.
     let mut text = text.replace('\0', "");
     // Names that 1.8.11 knows and 1.8.9 does not.
-    for (number, name) in [("130", "mld-listener-query"), ("131", "mld-listener-report"), ("132", "mld-listener-done")] {
+    for (number, name) in [("130", "mld-listener-query"), ("131", "mld-listener-report"), ("132", "mld-listener-done")]
+    {
         for blank in ["", " !"] {
             let space = if blank.is_empty() { " " } else { "" };
             let old = format!("ipv6-icmp{blank}type {number}\n");

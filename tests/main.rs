@@ -17,6 +17,7 @@ mod front;
 mod host_nslookup;
 mod image;
 mod ip_diff;
+mod ipset;
 mod iptables;
 mod jq_cases;
 mod jq_cli;
@@ -44,6 +45,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_tls::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(ipset::trials());
     trials.extend(iptables::trials());
     trials.extend(jq_cli::trials());
     trials.extend(jq_diff::trials());
