@@ -76,7 +76,7 @@ pub(crate) fn parse(kind: &Kind, text: &str) -> Result<Parts, Error> {
     let mut parts = Parts::default();
     let mut addresses = 0;
     for (index, part) in wanted.iter().enumerate() {
-        let Some(word) = given.get(index).copied() else {
+        let Some(word) = given.get(index).copied().filter(|word| !word.is_empty()) else {
             // A bitmap's hardware address may be left out.
             if *part == "mac" {
                 break;
