@@ -161,14 +161,20 @@ impl Walk<'_> {
     fn native_rule(&mut self, rule: &NftRule<'_>, at: &At) -> After {
         let mut pass = Pass { registers: Registers::new(), drawn: Vec::new(), next: 0, step: None };
         let mut truth = Truth::Yes;
+        // A condition may ask for a mark that the same rule has just set.
+        let marks = (self.packet.mark, self.connection.mark);
         for expression in &rule.expressions {
             match self.express(expression, &mut pass, rule, at) {
                 Next::Go(more) => truth = truth.and(more),
                 Next::Verdict(..) | Next::Fate(_) => break,
             }
             if truth == Truth::No {
-                return After::NextRule;
+                break;
             }
+        }
+        (self.packet.mark, self.connection.mark) = marks;
+        if truth == Truth::No {
+            return After::NextRule;
         }
         let counters = rule.expressions.iter().find_map(|expression| match expression {
             Expression::Counter(counters) => Some(*counters),
@@ -336,9 +342,20 @@ impl Walk<'_> {
 
     /// What an expression does besides deciding.
     fn act(&mut self, expression: &Expression<'_>, pass: &mut Pass, at: &At) -> Next {
-        let Some(step) = pass.step else { return GO };
         let registers = &pass.registers;
         let number = |register: u32| registers.certain(register, 4).and_then(|bytes| bytes.first_chunk::<4>().copied());
+        let Some(step) = pass.step else {
+            match expression {
+                Expression::MetaSet { from, key: 3 } => {
+                    self.packet.mark = number(*from).map_or(self.packet.mark, u32::from_ne_bytes);
+                }
+                Expression::CtSet { from, key: 3, .. } => {
+                    self.connection.mark = number(*from).map_or(self.connection.mark, u32::from_ne_bytes);
+                }
+                _ => {}
+            }
+            return GO;
+        };
         match expression {
             Expression::MetaSet { from, key: 3 } => match number(*from) {
                 Some(bytes) => self.set_mark(u32::from_ne_bytes(bytes), step),
