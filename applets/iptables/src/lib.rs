@@ -4,7 +4,9 @@
 //! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name; a table that the kernel
 //!   has not made is shown empty, not made; names are never looked up in DNS; a rule that iptables cannot express is
 //!   shown in its place as a comment that says so, and the others go on.
-//! - Beyond the peer: `--backend auto|legacy|nft|all`, `--netns`.
+//! - Beyond the peer: `--backend auto|legacy|nft|all`, `--trace` (the walk itself is `netkit_nf::walk`), `--svc`, `--drops`, `--hits`, `--diff`,
+//!   `--owners`, `--json`, `--netns`. `--trace` ends with 0 when the packet passes, 1 when it does not, 3 when a rule that cannot be decided
+//!   could change that; `--diff` with 1 for differences, `--svc` with 1 for a service without endpoints.
 //! - Kernel interfaces: getsockopt(IPT_SO_GET_ENTRIES) on a plain UDP socket, nfnetlink's nf_tables dumps,
 //!   /proc/net/ip_tables_names. No lock is taken, no module loaded, no table made.
 //! - Privilege: CAP_NET_ADMIN for everything but the names of the backends.
