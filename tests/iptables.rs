@@ -20,7 +20,24 @@ const RULESETS: &[(&str, &str, &str)] = &[
     ("matches", "iptables", include_str!("iptables/matches.v4")),
     ("stateful", "iptables", include_str!("iptables/stateful.v4")),
     ("targets_v6", "ip6tables", include_str!("iptables/targets.v6")),
+    // Every extension with its options at random, and two of them in a rule; what both backends take.
+    ("extensions", "iptables", include_str!("iptables/extensions.v4")),
+    ("extensions_v6", "ip6tables", include_str!("iptables/extensions.v6")),
+    ("mixed", "iptables", include_str!("iptables/mixed.v4")),
+    ("mixed_v6", "ip6tables", include_str!("iptables/mixed.v6")),
+    // As kube-proxy, Calico, Cilium, Istio, Linkerd, flannel, kube-router, Docker, portmap, AWS, tailscale and firewalld write.
+    ("clusters", "iptables", include_str!("iptables/clusters.v4")),
+    ("clusters_v6", "ip6tables", include_str!("iptables/clusters.v6")),
 ];
+/// What rules refer to: sets, and objects that count.
+const SETUP: &str = "ip link set lo up
+    for set in 's1 hash:ip counters' 's2 hash:ip,port counters' 's3 hash:ip,port,ip counters' 't1 hash:ip timeout 0' \
+        'k1 hash:ip skbinfo' 'v1 hash:ip family inet6' 'cali40masq-ipam-pools hash:net' 'cali40all-ipam-pools hash:net' \
+        'cali40all-hosts-net hash:net' 'cali60all-hosts-net hash:net family inet6'; do
+        ipset create $set
+    done
+    nfacct add localhost_nps_accepted_pkts; nfacct add ct_state_invalid_dropped_pkts
+";
 const BACKENDS: [&str; 2] = ["legacy", "nft"];
 /// Command lines after the name of the program.
 const LINES: &[&str] = &[
@@ -32,6 +49,13 @@ const LINES: &[&str] = &[
     "-t mangle -S POSTROUTING",
     "-t raw -S",
     "-L -n",
+    "-L",
+    "-t mangle -L -v",
+    "-t nat -L -v",
+    "-t raw -L --line-numbers",
+    "-t security -L -n -v",
+    "-t security -S",
+    "-t raw -nvL",
     "-nvL",
     "-nvxL --line-numbers",
     "-t mangle -L -n -v",
@@ -79,7 +103,13 @@ fn compare(program: &str, backend: &str, rules: &str) -> Result<(), Stop> {
     tool(&peer, "iptables")?;
     let dir = TempDir::new("iptables")?;
     fs::write(dir.0.join("rules"), rules)?;
-    let mut script = format!("{peer}-restore < \"$1/rules\"\n");
+    let mut script = String::new();
+    if rules.contains("-set ") || rules.contains("nfacct") {
+        tool("ipset", "ipset")?;
+        tool("nfacct", "nfacct")?;
+        script.push_str(SETUP);
+    }
+    script.push_str(&format!("{peer}-restore < \"$1/rules\"\n"));
     let run = |number: usize, line: &str| {
         format!(
             "set +e; {peer}{line} > $1/{number}.peer 2>/dev/null; echo \"status $?\" >> $1/{number}.peer\n\
@@ -100,7 +130,7 @@ fn compare(program: &str, backend: &str, rules: &str) -> Result<(), Stop> {
         same(&format!("{peer} {line}"), &text("peer")?, &text("ours")?)?;
         compared += 1;
     }
-    if compared < 19 {
+    if compared < LINES.len() + 3 {
         return Err("fewer comparisons than command lines".into());
     }
     Ok(())
@@ -111,7 +141,16 @@ fn mask(text: &str) -> String {
     let mut target = 0;
     let mut out = String::new();
     // iptables 1.8.9 ends a list of instructions with a zero byte.
-    let text = text.replace('\0', "");
+    let mut text = text.replace('\0', "");
+    // Names that 1.8.11 knows and 1.8.9 does not.
+    for (number, name) in [("130", "mld-listener-query"), ("131", "mld-listener-report"), ("132", "mld-listener-done")]
+    {
+        for blank in ["", " !"] {
+            let space = if blank.is_empty() { " " } else { "" };
+            let old = format!("ipv6-icmp{blank}type {number}\n");
+            text = text.replace(&old, &format!("ipv6-icmp{blank}{space}{name}\n"));
+        }
+    }
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if line.contains("target     prot opt") {
             // With exact counters the titles are two columns wider than the numbers.
@@ -137,9 +176,14 @@ fn by_name(line: &str, column: usize) -> Option<String> {
         "1" => "icmp",
         "6" => "tcp",
         "17" => "udp",
+        "33" => "dccp",
         "50" => "esp",
         "51" => "ah",
         "58" => "ipv6-icmp",
+        "108" => "ipcomp",
+        "132" => "sctp",
+        "135" => "mobility-header",
+        "136" => "udplite",
         _ => return None,
     };
     let after = field.get(digits.max(4) + 1..)?;

@@ -17,6 +17,7 @@ mod front;
 mod host_nslookup;
 mod image;
 mod ip_diff;
+mod ipset;
 mod iptables;
 mod iptables_trace;
 mod jq_cases;
@@ -45,6 +46,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_tls::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
+    trials.extend(ipset::trials());
     trials.extend(iptables::trials());
     trials.extend(iptables_trace::trials());
     trials.extend(jq_cli::trials());

@@ -337,7 +337,8 @@ undecided: it would be DROP by legacy filter FORWARD 2, if this holds: legacy fi
 fn wrong() -> Result<(), Stop> {
     let stage = Stage::new()?;
     for (args, part) in [
-        (&["--trace", "tcp 10.1.0.2 10.2.0.2:1"][..], "form"),
+        (&["--trace", "tcp 10.1.0.2"][..], "form"),
+        (&["--trace", "tcp", "10.1.0.2", "10.2.0.2:1", "what"], "what"),
         (&["--trace", "tcp 10.1.0.2 -> 10.2.0.2"], "port"),
         (&["--trace", "tcp 10.1.0.2 -> 10.2.0.2:1", "-i", "nope"], "nope"),
         (&["--trace", "tcp 10.1.0.2 -> 10.2.0.2:1", "--from", "moon"], "moon"),

@@ -9,7 +9,7 @@ use netkit_nf::legacy::{Blob, Info, Span};
 use netkit_nf::nft::{NftChain, NftRule, NftTable, attribute, command, compat};
 use netkit_nf::{Counters, Family, Policy, Rule, Verdict};
 use netkit_nl::netfilter::{request, subsystem};
-use netkit_nl::{Protocol, Socket, flags};
+use netkit_nl::{Message, Protocol, Socket, flags};
 use netkit_sys::xtables;
 
 /// Tables that iptables knows, in the order in which iptables-nft-save prints them, with the hooks of their built-in chains.
@@ -152,6 +152,22 @@ impl Nft {
         &self.tables
     }
 
+    /// The chain of this name in each of the tables that has one; the others are not read.
+    fn one_chain(&mut self, tables: &[String], name: &str) -> Result<Vec<NftChain>, netkit_nl::Error> {
+        let mut chains = Vec::new();
+        for table in tables {
+            let ask = request(subsystem::NFTABLES, command::GET_CHAIN, 0, number(self.family))
+                .text(attribute::CHAIN_TABLE, table)
+                .text(attribute::CHAIN_NAME, name);
+            match self.socket.exchange(&ask) {
+                Ok(answer) => chains.extend(answer.messages().filter_map(|message| NftChain::read(&message))),
+                Err(error) if error.errno() == ENOENT => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(chains)
+    }
+
     /// Shows `tables`, or one chain of one of them. What is large is read chain by chain over several sockets: the kernel
     /// continues a dump of everything by walking from its beginning again.
     ///
@@ -164,18 +180,19 @@ impl Nft {
         write: &Writer<'_>,
         show: &mut Show<'_>,
     ) -> Result<(), Trouble> {
-        let ask = request(subsystem::NFTABLES, command::GET_CHAIN, flags::DUMP, number(self.family));
-        let chains: Vec<NftChain> = self
-            .socket
-            .dump(&ask)?
-            .messages()
-            .filter_map(|message| NftChain::read(&message))
-            .filter(|chain| tables.contains(&chain.table) && only.is_none_or(|only| only == chain.name))
-            .collect();
+        let chains = match only {
+            Some(only) => self.one_chain(tables, only)?,
+            None => {
+                let ask = request(subsystem::NFTABLES, command::GET_CHAIN, flags::DUMP, number(self.family));
+                let read = |message: Message<'_>| NftChain::read(&message);
+                let wanted = |chain: &NftChain| tables.contains(&chain.table);
+                self.socket.dump(&ask)?.messages().filter_map(read).filter(wanted).collect()
+            }
+        };
         let total: u64 = chains.iter().map(|chain| u64::from(chain.uses)).sum();
-        let mut texts: HashMap<(String, String), Text> = HashMap::new();
+        let mut texts: Vec<Text> = Vec::with_capacity(chains.len());
         if only.is_some() || total > LARGE {
-            let share = chains.len().div_ceil(READERS).max(1);
+            let share = chains.len().div_ceil(if only.is_some() { 1 } else { READERS }).max(1);
             let family = self.family;
             let read = std::thread::scope(|scope| {
                 let readers: Vec<_> =
@@ -188,9 +205,17 @@ impl Nft {
         } else {
             let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(self.family));
             let family = self.family;
+            let places: HashMap<(&str, &str), usize> = chains
+                .iter()
+                .enumerate()
+                .map(|(place, chain)| ((chain.table.as_str(), chain.name.as_str()), place))
+                .collect();
+            texts.resize_with(chains.len(), Text::default);
             self.socket.stream(&ask, |message| {
-                if let Some(found) = NftRule::read(&message) {
-                    let text = texts.entry((found.table.clone(), found.chain.clone())).or_default();
+                if let Some(found) = NftRule::read(&message)
+                    && let Some(place) = places.get(&(found.table.as_str(), found.chain.as_str()))
+                    && let Some(text) = texts.get_mut(*place)
+                {
                     text.add(&found, family, write);
                 }
                 Ok::<(), netkit_nl::Error>(())
@@ -199,8 +224,8 @@ impl Nft {
         for name in tables {
             let mut foreign = 0;
             let mut own: Vec<(Head, Text)> = Vec::new();
-            for chain in chains.iter().filter(|chain| chain.table == *name) {
-                let text = texts.remove(&(name.clone(), chain.name.clone())).unwrap_or_default();
+            for (chain, text) in chains.iter().zip(&mut texts).filter(|(chain, _)| chain.table == *name) {
+                let text = std::mem::take(text);
                 let policy = chain.hook.as_ref().and_then(|hook| {
                     Some(Policy {
                         hook: u8::try_from(hook.number).ok()?,
@@ -261,11 +286,10 @@ impl Text {
 /// asm-generic/errno-base.h
 const ENOENT: i32 = 2;
 
-type Texts = HashMap<(String, String), Text>;
-
-fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<Texts, netkit_nl::Error> {
+/// The rules of each of these chains, in the same order.
+fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<Vec<Text>, netkit_nl::Error> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
-    let mut texts = HashMap::with_capacity(chains.len());
+    let mut texts = Vec::with_capacity(chains.len());
     for chain in chains {
         let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(family))
             .text(attribute::RULE_TABLE, &chain.table)
@@ -279,10 +303,12 @@ fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<T
         });
         match read {
             // Somebody removed the chain meanwhile.
-            Err(error) if error.errno() == ENOENT => continue,
-            other => other?,
-        };
-        texts.insert((chain.table.clone(), chain.name.clone()), text);
+            Err(error) if error.errno() == ENOENT => {}
+            other => {
+                other?;
+            }
+        }
+        texts.push(text);
     }
     Ok(texts)
 }

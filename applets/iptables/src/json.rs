@@ -136,6 +136,8 @@ fn parts(value: &mut Value, rules: &Rules<'_>, rule: &Rule<'_>) {
         family: rules.family,
         protocol: header.protocol.as_ref().filter(|found| !found.negated).map_or(0, |found| found.value),
         numeric: true,
+        save: true,
+        names: None,
         sets: rules.sets,
     };
     let options = |found: &Extension<'_>, write: fn(&mut String, &Extension<'_>, &ext::Context<'_>)| {

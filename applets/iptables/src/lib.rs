@@ -16,9 +16,12 @@ mod args;
 mod backend;
 mod diff;
 mod drops;
+mod element;
 mod hits;
+mod ipset;
 mod ipvs;
 mod json;
+mod names;
 mod nft;
 mod owners;
 mod run;
@@ -36,7 +39,7 @@ const fn entry(name: &'static str, aliases: &'static [&'static str], purpose: &'
         aliases,
         purpose,
         usage: "[-t TABLE] -L|-S [CHAIN [N]] [-n] [-v] [-x] [--line-numbers]\n\
-                --trace 'PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT] [WORD VALUE]...' [-i IF] [--from WHERE] [--state STATE]\n\
+                --trace PROTOCOL SOURCE[:PORT] DESTINATION[:PORT] [WORD VALUE]... [-i IF] [--from WHERE] [--state STATE]\n\
                 --svc NAME|IP[:PORT]\n--drops\n--hits SECONDS\n--diff FILE\n--owners",
         group: Group::Kernel,
         flags: LIST_FLAGS,
@@ -74,6 +77,16 @@ pub static APPLETS: &[Applet] = &[
         main: nft::run,
     },
     save("ip6tables-save", &["ip6tables-legacy-save", "ip6tables-nft-save"], "all rules as text to restore, IPv6"),
+    Applet {
+        name: "ipset",
+        aliases: &[],
+        purpose: "IP sets: list, save, test",
+        usage: "[-o plain|save|xml] [-s] [-t|-n] list|save [SET] | test SET ELEMENT",
+        group: Group::Kernel,
+        flags: SET_FLAGS,
+        capability: Some(Capability::NetAdmin),
+        main: ipset::main,
+    },
 ];
 
 const LIST_FLAGS: &[Flag] = &[
@@ -103,6 +116,16 @@ const LIST_FLAGS: &[Flag] = &[
     flag("--diff", "FILE", "what differs from a saved dump: 0 nothing, 1 something"),
     flag("--owners", "", "who wrote which rules, and what does not go together"),
     flag("--json", "", "any of these, or -L and -S, as JSON"),
+    flag("--netns", "PID|PATH", "from that network namespace"),
+];
+
+const SET_FLAGS: &[Flag] = &[
+    flag("-o", "plain|save|xml", "form of the output"),
+    flag("-s", "", "elements of hashes in order"),
+    flag("-t", "", "without the elements"),
+    flag("-n", "", "names only"),
+    flag("-q", "", "say nothing on stderr"),
+    flag("-!", "", "without effect: nothing is made or removed"),
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 

@@ -13,7 +13,7 @@ use netkit_sys::{ipset, xtables};
 
 use crate::args::{self, Action, Backend, Request, Selection};
 use crate::backend::{self, Head, Nft, Trouble, View};
-use crate::{owners, views};
+use crate::{names, owners, views};
 
 /// The version whose output is followed.
 const PEER: &str = "1.8.11";
@@ -60,12 +60,18 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
             (Ok(names), Some(Ok(nft))) if !names.is_empty() && nft.tables().is_empty() => "legacy",
             _ => "nf_tables",
         };
-        let name = &ctx.name;
-        let line = format!("{name} v{PEER} ({word})\n");
+        let line = format!("{} v{PEER} ({word})\n", base_name(&ctx.name));
         ctx.stdout.write_all(line.as_bytes())?;
         return Ok(Exit::OK);
     }
     let tables = wanted(request)?;
+    if request.backend == Backend::Nft
+        && xtables::names(request.family == Family::Ipv6).is_ok_and(|names| !names.is_empty())
+    {
+        let base = if request.family == Family::Ipv6 { "ip6tables-legacy" } else { "iptables-legacy" };
+        let save = if request.action == Action::Save { "-save" } else { "" };
+        ctx.say(&format!("# Warning: {base} tables present, use {base}{save} to see them"));
+    }
     let only = match &request.action {
         Action::List(Selection { chain, .. }) | Action::Spec(Selection { chain, .. }) => chain.as_deref(),
         _ => None,
@@ -124,6 +130,12 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     Ok(Exit::OK)
 }
 
+/// The name that the peer gives itself: without the backend.
+fn base_name(name: &str) -> String {
+    let name = if name == "iptables-list" { "iptables" } else { name };
+    ["-legacy", "-nft"].iter().fold(name.to_owned(), |name, backend| name.replace(backend, ""))
+}
+
 /// Names of legacy tables, or why they cannot be known.
 type Legacy = Result<Vec<String>, String>;
 
@@ -147,8 +159,9 @@ fn backends(request: &Request) -> (Legacy, Option<Result<Nft, String>>) {
 fn wanted(request: &Request) -> Result<Option<&str>, Error> {
     match (&request.table, &request.action) {
         (Some(name), _) if backend::TABLES.iter().any(|(known, _)| known == name) => Ok(Some(name)),
-        (Some(name), _) => {
-            Err(Error::new(Exit(3), format!("table '{}' does not exist", netkit_core::text::printable(name)))
+        (Some(name), action) => {
+            let status = if *action == Action::Save { 1 } else { 3 };
+            Err(Error::new(Exit(status), format!("table '{}' does not exist", netkit_core::text::printable(name)))
                 .hint("tables are filter, nat, mangle, raw and security"))
         }
         (None, Action::Save) => Ok(None),
@@ -172,14 +185,14 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
         match (rule, &action) {
             (Ok(rule), Action::List(_)) => list::rule(out, family, rule, number, format, &set_name),
             (Ok(rule), Action::Spec(_)) => {
-                save::rule(out, family, chain, rule, verbose, &set_name);
+                save::rule_with(out, family, chain, rule, verbose, &set_name, Some(names::lookup));
                 out.push('\n');
             }
             (Ok(rule), _) => {
                 if counters {
                     let _ = write!(out, "[{}:{}] ", rule.counters.packets, rule.counters.bytes);
                 }
-                save::rule(out, family, chain, rule, false, &set_name);
+                save::rule_with(out, family, chain, rule, false, &set_name, Some(names::lookup));
                 out.push('\n');
             }
             (Err(why), _) => {

@@ -113,7 +113,14 @@ impl Line {
             Target::Verdict(Verdict::Drop) => line.stops = Some("DROP"),
             Target::Extension(found) if found.name == "REJECT" => line.stops = Some("REJECT"),
             Target::Extension(found) if found.name == "DNAT" => {
-                let context = ext::Context { family: rules.family, protocol: 0, numeric: true, sets: rules.sets };
+                let context = ext::Context {
+                    family: rules.family,
+                    protocol: 0,
+                    numeric: true,
+                    save: true,
+                    names: None,
+                    sets: rules.sets,
+                };
                 let mut text = String::new();
                 ext::save_target(&mut text, found, &context);
                 let words = text.trim().trim_start_matches("--to-destination ");

@@ -44,6 +44,10 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
+/// Their long names.
+pub(crate) const NAMES: [&str; 9] =
+    ["--trace", "--from", "--state", "--svc", "--drops", "--hits", "--diff", "--owners", "--json"];
+
 /// Longest time that `--hits` counts.
 const LONGEST_HITS: f64 = 86_400.0;
 
@@ -52,14 +56,14 @@ impl Options {
     pub(crate) fn take(
         &mut self,
         option: &str,
-        mut value: impl FnMut() -> Result<String, Error>,
+        value: &mut dyn FnMut() -> Result<String, Error>,
     ) -> Option<Result<(), Error>> {
         let view = match option {
             "--json" => {
                 self.json = true;
                 return Some(Ok(()));
             }
-            "-i" | "--in-interface" => {
+            "-i" => {
                 let place = &mut self.input;
                 return Some(value().map(|text| *place = Some(text)));
             }

@@ -1,6 +1,7 @@
 //! Fields of the kernel's structures: host byte order unless a name says otherwise, every fetch checked.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Family;
@@ -66,6 +67,27 @@ impl<'a> Fields<'a> {
     /// Text in a field of `length` bytes, up to its first zero. What is no UTF-8 keeps a replacement mark.
     pub fn text(self, offset: usize, length: usize) -> Option<Cow<'a, str>> {
         self.bytes(offset, length).map(c_text)
+    }
+}
+
+/// An address as inet_ntop(3) writes it: those of IPv4 in IPv6, mapped or compatible (RFC 4291, 2.5.5), end in a dotted
+/// quad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown(pub IpAddr);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => {
+                let [a, b, c, d] = v4.octets();
+                write!(f, "{a}.{b}.{c}.{d}")
+            }
+            // From 1:0 up to ffff:ffff: six groups of zeros and no more.
+            IpAddr::V6(v6) if u32::try_from(u128::from(v6)).is_ok_and(|low| low > 0xffff) => {
+                write!(f, "::{}", Ipv4Addr::from(u32::try_from(u128::from(v6)).unwrap_or_default()))
+            }
+            IpAddr::V6(v6) => write!(f, "{v6}"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod bytes;
 pub mod ext;
+pub mod ipset;
 pub mod legacy;
 pub mod list;
 pub mod model;

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::bytes::Shown;
 use crate::ext;
 use crate::model::{Counters, Family, Header, Interface, Masked, Not, Policy, Rule, Target};
-use crate::save::{prefix_length, protocol_name, protocol_of};
+use crate::save::{built_in_protocol, prefix_length, protocol_name, protocol_of};
 
 /// How to list.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +19,10 @@ pub struct Format {
     pub exact: bool,
     /// `--line-numbers`
     pub line_numbers: bool,
+    /// Names from files of the system.
+    pub names: Option<ext::names::Lookup>,
+    /// Names of addresses, wanted without `-n`.
+    pub hosts: Option<ext::names::Hosts>,
 }
 
 /// What stands above a chain's rules.
@@ -125,7 +130,8 @@ pub fn rule(
     if matches!(rule.target, Target::Chain { goto: true, .. }) {
         out.push_str("[goto] ");
     }
-    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: format.numeric, sets };
+    let (numeric, names) = (format.numeric, format.names);
+    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric, save: false, names, sets };
     for found in &rule.matches {
         if !ext::is_known_match(found, family) {
             let _ = write!(out, " {}", found.name);
@@ -142,7 +148,8 @@ fn header(out: &mut String, header: &Header<'_>, family: Family, format: Format)
     let mark = |negated: bool| if negated { '!' } else { ' ' };
     let (not, protocol) = header.protocol.as_ref().map_or((false, 0), |found| (found.negated, found.value));
     out.push(mark(not));
-    let _ = match protocol_name(protocol) {
+    let name = if format.numeric { built_in_protocol(protocol) } else { protocol_name(protocol) };
+    let _ = match name {
         Some(name) => write!(out, "{name:<4} "),
         None => write!(out, "{protocol:<4} "),
     };
@@ -177,10 +184,15 @@ fn address_text(found: Option<&Not<Masked>>, family: Family, format: Format) -> 
     };
     let Some(Not { value: Masked { address, mask }, .. }) = found else { return any() };
     let bits = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 };
+    let unspecified = address.is_unspecified();
+    let name = || format.hosts.filter(|_| !format.numeric).and_then(|find| find(*address));
+    let address = name().unwrap_or_else(|| Shown(*address).to_string());
     match prefix_length(*mask) {
         Some(0) => any(),
-        Some(length) if length == bits => address.to_string(),
+        // By name the unspecified address of IPv6 is any, whatever its mask.
+        _ if !format.numeric && family == Family::Ipv6 && unspecified => any(),
+        Some(length) if length == bits => address,
         Some(length) => format!("{address}/{length}"),
-        None => format!("{address}/{mask}"),
+        None => format!("{address}/{}", Shown(*mask)),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use crate::bytes::Shown;
 use crate::ext;
 use crate::model::{Family, Header, Masked, Rule, Target, Verdict};
 
@@ -15,9 +16,23 @@ pub fn rule(
     counters: bool,
     sets: &dyn Fn(u16) -> Option<String>,
 ) {
+    rule_with(out, family, chain, rule, counters, sets, None);
+}
+
+/// The same, with names from files of the system for the few numbers that iptables-save writes by name.
+pub fn rule_with(
+    out: &mut String,
+    family: Family,
+    chain: &str,
+    rule: &Rule<'_>,
+    counters: bool,
+    sets: &dyn Fn(u16) -> Option<String>,
+    names: Option<ext::names::Lookup>,
+) {
     let _ = write!(out, "-A {chain}");
     header(out, &rule.header, family);
-    let context = ext::Context { family, protocol: protocol_of(&rule.header), numeric: true, sets };
+    let protocol = protocol_of(&rule.header);
+    let context = ext::Context { family, protocol, numeric: true, save: true, names, sets };
     for found in &rule.matches {
         let _ = write!(out, " -m {}", ext::match_name(found));
         ext::save_match(out, found, &context);
@@ -74,8 +89,8 @@ fn header(out: &mut String, header: &Header<'_>, family: Family) {
 /// `address/bits`, or `address/mask` for a mask with holes.
 pub fn masked(value: &Masked) -> String {
     match prefix_length(value.mask) {
-        Some(bits) => format!("{}/{bits}", value.address),
-        None => format!("{}/{}", value.address, value.mask),
+        Some(bits) => format!("{}/{bits}", Shown(value.address)),
+        None => format!("{}/{}", Shown(value.address), Shown(value.mask)),
     }
 }
 
@@ -102,33 +117,81 @@ pub fn protocol_text(protocol: u16, _family: Family) -> String {
     }
 }
 
-/// Names of protocols that iptables prints (IANA protocol numbers; keywords in lower case).
+/// Names of protocols (IANA protocol numbers): those that iptables has built in first, then what /etc/protocols of a
+/// Debian system adds.
+const PROTOCOLS: &[(u16, &str)] = &[
+    (0, "all"),
+    (1, "icmp"),
+    (6, "tcp"),
+    (17, "udp"),
+    (33, "dccp"),
+    (50, "esp"),
+    (51, "ah"),
+    (58, "ipv6-icmp"),
+    (108, "ipcomp"),
+    (132, "sctp"),
+    (135, "mobility-header"),
+    (136, "udplite"),
+    (2, "igmp"),
+    (3, "ggp"),
+    (4, "ipencap"),
+    (5, "st"),
+    (8, "egp"),
+    (9, "igp"),
+    (12, "pup"),
+    (20, "hmp"),
+    (22, "xns-idp"),
+    (27, "rdp"),
+    (29, "iso-tp4"),
+    (36, "xtp"),
+    (37, "ddp"),
+    (38, "idpr-cmtp"),
+    (41, "ipv6"),
+    (43, "ipv6-route"),
+    (44, "ipv6-frag"),
+    (45, "idrp"),
+    (46, "rsvp"),
+    (47, "gre"),
+    (57, "skip"),
+    (59, "ipv6-nonxt"),
+    (60, "ipv6-opts"),
+    (73, "rspf"),
+    (81, "vmtp"),
+    (88, "eigrp"),
+    (89, "ospf"),
+    (93, "ax.25"),
+    (94, "ipip"),
+    (97, "etherip"),
+    (98, "encap"),
+    (103, "pim"),
+    (112, "vrrp"),
+    (115, "l2tp"),
+    (124, "isis"),
+    (133, "fc"),
+    (137, "mpls-in-ip"),
+    (138, "manet"),
+    (139, "hip"),
+    (140, "shim6"),
+    (141, "wesp"),
+    (142, "rohc"),
+    (143, "ethernet"),
+];
+/// How many of them are built in.
+const BUILT_IN: usize = 12;
+
+/// The name of a protocol, as a saved rule has it.
 pub fn protocol_name(protocol: u16) -> Option<&'static str> {
-    Some(match protocol {
-        0 => "all",
-        1 => "icmp",
-        2 => "igmp",
-        4 => "ipencap",
-        6 => "tcp",
-        17 => "udp",
-        33 => "dccp",
-        41 => "ipv6",
-        43 => "ipv6-route",
-        44 => "ipv6-frag",
-        47 => "gre",
-        50 => "esp",
-        51 => "ah",
-        58 => "ipv6-icmp",
-        59 => "ipv6-nonxt",
-        60 => "ipv6-opts",
-        89 => "ospf",
-        94 => "ipip",
-        103 => "pim",
-        112 => "vrrp",
-        115 => "l2tp",
-        132 => "sctp",
-        135 => "mobility-header",
-        136 => "udplite",
-        _ => return None,
-    })
+    PROTOCOLS.iter().find(|(number, _)| *number == protocol).map(|(_, name)| *name)
+}
+
+/// The number of a protocol with one of these names, or with the name that iptables also takes.
+pub fn protocol_number(name: &str) -> Option<u8> {
+    let name = if name == "icmpv6" { "ipv6-icmp" } else { name };
+    let (number, _) = PROTOCOLS.iter().find(|(number, known)| *known == name && *number != 0)?;
+    u8::try_from(*number).ok()
+}
+
+/// The name of a protocol that needs no file to be known, as `-L -n` has it.
+pub fn built_in_protocol(protocol: u16) -> Option<&'static str> {
+    PROTOCOLS.iter().take(BUILT_IN).find(|(number, _)| *number == protocol).map(|(_, name)| *name)
 }

@@ -69,6 +69,10 @@ impl<'a> Attr<'a> {
     pub fn text(&self) -> String {
         let end = self.value.iter().position(|byte| *byte == 0).unwrap_or(self.value.len());
         let bytes = self.value.get(..end).unwrap_or_default();
+        // Nearly every name is plain, and there are hundreds of thousands of them in a large dump.
+        if bytes.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+            return String::from_utf8_lossy(bytes).into_owned();
+        }
         netkit_core::text::printable(&String::from_utf8_lossy(bytes))
     }
 

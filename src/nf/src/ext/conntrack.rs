@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use super::Context;
-use super::text::not;
+use super::text::{not, push_network};
 use crate::bytes::Fields;
 use crate::model::{Extension, Masked};
-use crate::save::prefix_length;
 
 /// XT_CONNTRACK_*
 mod flags {
@@ -76,12 +75,8 @@ fn dump(out: &mut String, fields: Fields<'_>, context: &Context<'_>, revision: u
                 address: fields.address(address, context.family)?,
                 mask: fields.address(mask, context.family)?,
             };
-            let full = u32::from(context.family.bits());
-            let _ = match prefix_length(value.mask) {
-                Some(bits) if bits == full => write!(out, " {}", value.address),
-                Some(bits) => write!(out, " {}/{bits}", value.address),
-                None => write!(out, " {}/{}", value.address, value.mask),
-            };
+            out.push(' ');
+            push_network(out, &value);
         }
     }
     for (index, name) in ["ctorigsrcport", "ctorigdstport", "ctreplsrcport", "ctrepldstport"].into_iter().enumerate() {

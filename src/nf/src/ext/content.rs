@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Context;
+use super::names::Kind;
+use super::packet::push_named;
 use super::text::not;
 use crate::bytes::Fields;
 
@@ -61,7 +63,7 @@ pub(super) fn string_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>)
     if found.from != 0 {
         let _ = write!(out, " --from {}", found.from);
     }
-    if found.to != 0 && found.to != u16::MAX {
+    if found.to != u16::MAX {
         let _ = write!(out, " --to {}", found.to);
     }
     if found.ignore_case {
@@ -78,7 +80,7 @@ pub(super) fn string_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>)
     if found.from != 0 {
         let _ = write!(out, " FROM {}", found.from);
     }
-    if found.to != 0 && found.to != u16::MAX {
+    if found.to != u16::MAX {
         let _ = write!(out, " TO {}", found.to);
     }
     if found.ignore_case {
@@ -193,24 +195,24 @@ pub(super) fn bpf1_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -
 }
 
 /// struct xt_devgroup_info
-fn devgroup(out: &mut String, fields: Fields<'_>, words: [&str; 2]) -> Option<()> {
+fn devgroup(out: &mut String, fields: Fields<'_>, context: &Context<'_>, words: [&str; 2]) -> Option<()> {
     let flags = fields.u32(0)?;
     for (word, (bit, inverted, at)) in words.into_iter().zip([(1, 2, 4), (4, 8, 12)]) {
         if flags & bit != 0 {
             let (group, mask) = (fields.u32(at)?, fields.u32(at + 4)?);
-            let _ = write!(out, "{} {word}", not(flags & inverted != 0));
-            let _ = if mask == u32::MAX { write!(out, " 0x{group:x}") } else { write!(out, " 0x{group:x}/0x{mask:x}") };
+            let _ = write!(out, "{} {word} ", not(flags & inverted != 0));
+            push_named(out, Kind::Devices, group, mask, context);
         }
     }
     Some(())
 }
 
-pub(super) fn devgroup_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    devgroup(out, fields, ["--src-group", "--dst-group"])
+pub(super) fn devgroup_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    devgroup(out, fields, context, ["--src-group", "--dst-group"])
 }
 
-pub(super) fn devgroup_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    devgroup(out, fields, ["src-group", "dst-group"])
+pub(super) fn devgroup_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    devgroup(out, fields, context, ["src-group", "dst-group"])
 }
 
 /// struct xt_cgroup_info_v0
@@ -225,37 +227,40 @@ pub(super) fn cgroup0_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>
 }
 
 /// struct xt_cgroup_info_v1 and 2: a path or a class.
-fn cgroup(out: &mut String, fields: Fields<'_>, words: [&str; 2]) -> Option<()> {
-    let [path, class] = words;
-    if fields.u8(0)? != 0 {
-        let length = fields.0.len().checked_sub(4)?;
-        let _ = write!(out, "{} {path} {}", not(fields.u8(2)? != 0), fields.text(4, length)?);
-    }
-    if fields.u8(1)? != 0 {
+fn cgroup(out: &mut String, fields: Fields<'_>, save: bool) -> Option<()> {
+    for (flag, inverted, option) in [(0, 2, "path"), (1, 3, "cgroup")] {
+        if fields.u8(flag)? == 0 {
+            continue;
+        }
+        let negated = fields.u8(inverted)? != 0;
+        let _ = if save {
+            write!(out, "{} --{option} ", not(negated))
+        } else {
+            write!(out, " cgroup {}", if negated { "! " } else { "" })
+        };
         // The class shares its place with the path.
-        let _ = write!(out, "{} {class} {}", not(fields.u8(3)? != 0), fields.u32(4)?);
+        let _ = if flag == 0 {
+            write!(out, "{}", fields.text(4, fields.0.len().checked_sub(4)?)?)
+        } else {
+            write!(out, "{}", fields.u32(4)?)
+        };
     }
     Some(())
 }
 
 pub(super) fn cgroup_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    cgroup(out, fields, ["--path", "--cgroup"])
+    cgroup(out, fields, true)
 }
 
 pub(super) fn cgroup_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    cgroup(out, fields, ["cgroup", "cgroup"])
+    cgroup(out, fields, false)
 }
 
 /// struct ip6t_frag
 pub(super) fn frag_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (low, high, length) = (fields.u32(0)?, fields.u32(4)?, fields.u32(8)?);
     let (flags, inverted) = (fields.u8(12)?, fields.u8(13)?);
-    if (low, high) != (0, u32::MAX) {
-        let _ = write!(out, "{} --fragid {low}", not(inverted & 1 != 0));
-        if low != high {
-            let _ = write!(out, ":{high}");
-        }
-    }
+    super::text::save_range(out, "--fragid", (low, high), (0, u32::MAX), inverted & 1 != 0);
     if flags & 0x02 != 0 {
         let _ = write!(out, "{} --fraglen {length}", not(inverted & 2 != 0));
     }
@@ -270,11 +275,8 @@ pub(super) fn frag_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -
 pub(super) fn frag_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     let (low, high, length) = (fields.u32(0)?, fields.u32(4)?, fields.u32(8)?);
     let (flags, inverted) = (fields.u8(12)?, fields.u8(13)?);
-    out.push_str(" frag");
-    if (low, high) != (0, u32::MAX) {
-        let not = if inverted & 1 != 0 { "!" } else { "" };
-        let _ = if low == high { write!(out, " id:{not}{low}") } else { write!(out, " ids:{not}{low}:{high}") };
-    }
+    out.push_str(" frag ");
+    super::text::list_range(out, "id", (low, high), (0, u32::MAX), inverted & 1 != 0);
     if flags & 0x02 != 0 {
         let _ = write!(out, " length:{}{length}", if inverted & 2 != 0 { "!" } else { "" });
     }

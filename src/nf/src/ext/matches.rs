@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::text::{flag, not, push_mark, push_quoted};
-use super::{Context, Definition, Writer, conntrack, content, ports, sets, stateful};
-use crate::bytes::Fields;
+use super::names::{self, Icmp, Kind};
+use super::text::{flag, list_range, not, push_mark, push_quoted, save_range};
+use super::{Context, Definition, Writer, conntrack, content, ipv6, packet, ports, sets, stateful};
+use crate::bytes::{Fields, Shown};
 use crate::model::Family;
 
 const fn both(name: &'static str, revisions: (u8, u8), save: Writer, list: Writer) -> Definition {
@@ -13,6 +14,15 @@ const fn both(name: &'static str, revisions: (u8, u8), save: Writer, list: Write
 
 const fn only(family: Family, name: &'static str, revisions: (u8, u8), save: Writer, list: Writer) -> Definition {
     Definition { name, revisions, family: Some(family), save, list }
+}
+
+/// One function writes both.
+const fn one(name: &'static str, revision: u8, write: Writer) -> Definition {
+    Definition { name, revisions: (revision, revision), family: None, save: write, list: write }
+}
+
+const fn one6(name: &'static str, revision: u8, write: Writer) -> Definition {
+    Definition { name, revisions: (revision, revision), family: Some(Family::Ipv6), save: write, list: write }
 }
 
 pub(super) static TABLE: &[Definition] = &[
@@ -45,7 +55,7 @@ pub(super) static TABLE: &[Definition] = &[
     both("socket", (0, 3), socket_save, socket_list),
     both("rpfilter", (0, 0), rpfilter_save, rpfilter_list),
     both("cpu", (0, 0), cpu_save, cpu_list),
-    both("realm", (0, 0), realm_save, realm_list),
+    one("realm", 0, packet::realm),
     both("esp", (0, 0), esp_save, esp_list),
     only(Family::Ipv4, "ah", (0, 0), ah_save, ah_list),
     both("set", (1, 2), sets::match1_save, sets::match1_list),
@@ -57,7 +67,7 @@ pub(super) static TABLE: &[Definition] = &[
     both("hashlimit", (3, 3), stateful::hash3_save, stateful::hash3_list),
     both("connlimit", (1, 1), stateful::connlimit_save, stateful::connlimit_list),
     both("quota", (0, 0), stateful::quota_save, stateful::quota_list),
-    both("nfacct", (0, 0), stateful::nfacct_save, stateful::nfacct_list),
+    both("nfacct", (0, 1), stateful::nfacct_save, stateful::nfacct_list),
     both("string", (1, 1), content::string_save, content::string_list),
     both("u32", (0, 0), content::u32_save, content::u32_list),
     both("bpf", (0, 0), content::bpf0_save, content::bpf0_list),
@@ -66,6 +76,28 @@ pub(super) static TABLE: &[Definition] = &[
     both("cgroup", (0, 0), content::cgroup0_save, content::cgroup0_list),
     both("cgroup", (1, 2), content::cgroup_save, content::cgroup_list),
     only(Family::Ipv6, "frag", (0, 0), content::frag_save, content::frag_list),
+    one("sctp", 0, ports::sctp),
+    one("dccp", 0, ports::dccp),
+    one("time", 0, packet::time),
+    one("policy", 0, packet::policy),
+    one("ecn", 0, packet::ecn),
+    one("cluster", 0, packet::cluster),
+    one("osf", 0, packet::osf),
+    one("connbytes", 0, packet::connbytes),
+    one("connlabel", 0, packet::connlabel),
+    one("tos", 1, packet::tos),
+    one("ipcomp", 0, packet::ipcomp),
+    one("rateest", 0, packet::rateest),
+    one("ipvs", 0, packet::ipvs),
+    one6("ah", 0, ipv6::ah),
+    one6("hbh", 0, ipv6::hbh),
+    one6("dst", 0, ipv6::dst),
+    one6("rt", 0, ipv6::rt),
+    one6("srh", 0, ipv6::srh0),
+    one6("srh", 1, ipv6::srh1),
+    one6("eui64", 0, ipv6::eui64),
+    one6("ipv6header", 0, ipv6::ipv6header),
+    one6("mh", 0, ipv6::mh),
 ];
 
 fn comment_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
@@ -150,7 +182,12 @@ fn statistic(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
         }
         1 => {
             let every = u64::from(fields.u32(4)?) + 1;
-            write!(out, " {dashes}mode nth{not} {dashes}every {every} {dashes}packet {}", fields.u32(8)?)
+            {
+                let packet = fields.u32(8)?;
+                let _ = write!(out, " {dashes}mode nth{not} {dashes}every {every}");
+                // A list leaves out the first packet.
+                if packet == 0 && dashes.is_empty() { Ok(()) } else { write!(out, " {dashes}packet {packet}") }
+            }
         }
         _ => return None,
     };
@@ -248,9 +285,22 @@ fn icmp_options(out: &mut String, fields: Fields<'_>, option: &str, any: &str) -
     Some(())
 }
 
-fn icmp_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()> {
+fn icmp_words(
+    out: &mut String,
+    fields: Fields<'_>,
+    context: &Context<'_>,
+    protocol: &str,
+    table: &[Icmp],
+) -> Option<()> {
     let (kind, low, high) = (fields.u8(0)?, fields.u8(1)?, fields.u8(2)?);
     let not = if fields.u8(3)? & 1 != 0 { " !" } else { "" };
+    if !context.numeric
+        && let Some((.., name)) = table.iter().find(|known| (known.0, known.1, known.2) == (kind, low, high))
+    {
+        let blank = if not.is_empty() { " " } else { "" };
+        let _ = write!(out, " {protocol}{not}{blank}{name}");
+        return Some(());
+    }
     let _ = write!(out, " {protocol}{not}type {kind}");
     let _ = match (low, high) {
         (0, u8::MAX) => Ok(()),
@@ -264,41 +314,51 @@ fn icmp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()
     icmp_options(out, fields, "--icmp-type", "any")
 }
 
-fn icmp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    icmp_words(out, fields, "icmp")
+fn icmp_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    icmp_words(out, fields, context, "icmp", &names::ICMP)
 }
 
 fn icmp6_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
     icmp_options(out, fields, "--icmpv6-type", "")
 }
 
-fn icmp6_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    icmp_words(out, fields, "ipv6-icmp")
+fn icmp6_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    icmp_words(out, fields, context, "ipv6-icmp", &names::ICMP6)
 }
 
 /// struct xt_owner_match_info
-fn owner(out: &mut String, fields: Fields<'_>, words: [&str; 4]) -> Option<()> {
+fn owner(out: &mut String, fields: Fields<'_>, context: &Context<'_>, words: [&str; 4]) -> Option<()> {
     let (wanted, inverted) = (fields.u8(16)?, fields.u8(17)?);
     let [socket, uid, gid, groups] = words;
-    for (bit, word, range) in [(0x04, socket, None), (0x01, uid, Some(0)), (0x02, gid, Some(8)), (0x08, groups, None)] {
+    for (bit, word, range) in [
+        (0x04, socket, None),
+        (0x01, uid, Some((0, Kind::User))),
+        (0x02, gid, Some((8, Kind::Group))),
+        (0x08, groups, None),
+    ] {
         if wanted & bit == 0 {
             continue;
         }
         let _ = write!(out, "{} {word}", not(inverted & bit != 0));
-        if let Some(offset) = range {
+        if let Some((offset, kind)) = range {
             let (low, high) = (fields.u32(offset)?, fields.u32(offset + 4)?);
-            let _ = if low == high { write!(out, " {low}") } else { write!(out, " {low}-{high}") };
+            let name = if context.numeric || low != high { None } else { names::name_of(context, kind, low) };
+            let _ = match name {
+                Some(name) => write!(out, " {name}"),
+                None if low == high => write!(out, " {low}"),
+                None => write!(out, " {low}-{high}"),
+            };
         }
     }
     Some(())
 }
 
-fn owner_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    owner(out, fields, ["--socket-exists", "--uid-owner", "--gid-owner", "--suppl-groups"])
+fn owner_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    owner(out, fields, context, ["--socket-exists", "--uid-owner", "--gid-owner", "--suppl-groups"])
 }
 
-fn owner_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    owner(out, fields, ["owner socket exists", "owner UID match", "owner GID match", "incl. suppl. groups"])
+fn owner_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    owner(out, fields, context, ["owner socket exists", "owner UID match", "owner GID match", "incl. suppl. groups"])
 }
 
 /// struct xt_pkttype_info; PACKET_* of linux/if_packet.h
@@ -353,7 +413,7 @@ fn mac_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 }
 
 fn mac_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " MAC{}{}", if fields.i32(8)? != 0 { " !" } else { " " }, mac(fields)?);
+    let _ = write!(out, " MAC{} {}", not(fields.i32(8)? != 0), mac(fields)?);
     Some(())
 }
 
@@ -368,7 +428,8 @@ fn iprange(
     let flags = fields.u8(64)?;
     for ((word, at), (bit, inverted)) in words.into_iter().zip([0, 32]).zip([(0x01, 0x10), (0x02, 0x20)]) {
         if flags & bit != 0 {
-            let (low, high) = (fields.address(at, context.family)?, fields.address(at + 16, context.family)?);
+            let (low, high) =
+                (Shown(fields.address(at, context.family)?), Shown(fields.address(at + 16, context.family)?));
             let not = not(flags & inverted != 0);
             let (before, after) = if not_first { (not, "") } else { ("", not) };
             let _ = write!(out, "{before} {word}{after} {low}-{high}");
@@ -530,44 +591,14 @@ fn cpu_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
     Some(())
 }
 
-/// struct xt_realm_info
-fn realm(out: &mut String, fields: Fields<'_>) -> Option<()> {
-    let (id, mask) = (fields.u32(0)?, fields.u32(4)?);
-    let _ = if mask == u32::MAX { write!(out, " 0x{id:x}") } else { write!(out, " 0x{id:x}/0x{mask:x}") };
-    Some(())
-}
-
-fn realm_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    let _ = write!(out, "{} --realm", not(fields.u8(8)? != 0));
-    realm(out, fields)
-}
-
-fn realm_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    let _ = write!(out, "{} realm", not(fields.u8(8)? != 0));
-    realm(out, fields)
-}
-
 /// struct xt_esp, struct ipt_ah: a range of security parameter indexes.
 fn spis(out: &mut String, fields: Fields<'_>, option: &str) -> Option<()> {
-    let (low, high) = (fields.u32(0)?, fields.u32(4)?);
-    if (low, high) != (0, u32::MAX) {
-        let _ = write!(out, "{} {option} {low}", not(fields.u8(8)? & 1 != 0));
-        if low != high {
-            let _ = write!(out, ":{high}");
-        }
-    }
+    save_range(out, option, (fields.u32(0)?, fields.u32(4)?), (0, u32::MAX), fields.u8(8)? & 1 != 0);
     Some(())
 }
 
-fn spi_words(out: &mut String, fields: Fields<'_>, protocol: &str) -> Option<()> {
-    let (low, high) = (fields.u32(0)?, fields.u32(4)?);
-    let not = if fields.u8(8)? & 1 != 0 { "!" } else { "" };
-    let _ = write!(out, " {protocol}");
-    let _ = match (low, high) {
-        (0, u32::MAX) => Ok(()),
-        (low, high) if low == high => write!(out, " spi:{not}{low}"),
-        (low, high) => write!(out, " spis:{not}{low}:{high}"),
-    };
+fn spi_words(out: &mut String, fields: Fields<'_>, word: &str) -> Option<()> {
+    list_range(out, word, (fields.u32(0)?, fields.u32(4)?), (0, u32::MAX), fields.u8(8)? & 1 != 0);
     Some(())
 }
 
@@ -576,7 +607,8 @@ fn esp_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 }
 
 fn esp_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    spi_words(out, fields, "esp")
+    out.push_str(" esp");
+    spi_words(out, fields, " spi")
 }
 
 fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
@@ -584,5 +616,6 @@ fn ah_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> 
 }
 
 fn ah_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    spi_words(out, fields, "ah")
+    out.push_str(" ah ");
+    spi_words(out, fields, "spi")
 }

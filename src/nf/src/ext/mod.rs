@@ -5,8 +5,12 @@
 
 mod conntrack;
 mod content;
+mod effects;
+mod ipv6;
 mod matches;
+pub mod names;
 mod nat;
+mod packet;
 mod ports;
 mod sets;
 mod stateful;
@@ -29,6 +33,10 @@ pub struct Context<'c> {
     pub protocol: u16,
     /// `-n`: no names for numbers.
     pub numeric: bool,
+    /// As options, for iptables-save; else as words, for a list.
+    pub save: bool,
+    /// Names from files of the system, for a list without `-n`.
+    pub names: Option<names::Lookup>,
     /// The name of an IP set.
     pub sets: &'c dyn Fn(u16) -> Option<String>,
 }
@@ -45,7 +53,7 @@ pub(crate) struct Definition {
     pub(crate) family: Option<Family>,
     /// As options, after `-m NAME` or `-j NAME`.
     pub(crate) save: Writer,
-    /// As words, in `-L`.
+    /// As words, in `-L`; may be the same function, which then asks [`Context::save`].
     pub(crate) list: Writer,
 }
 

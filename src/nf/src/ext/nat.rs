@@ -1,11 +1,12 @@
 //! Address translation: struct nf_nat_ipv4_multi_range_compat, struct nf_nat_range and nf_nat_range2 (linux/netfilter/nf_nat.h).
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Context;
-use crate::bytes::Fields;
-use crate::model::Family;
+use super::text::push_prefix;
+use crate::bytes::{Fields, Shown};
+use crate::model::{Family, Masked};
 
 /// NF_NAT_RANGE_*
 mod flags {
@@ -57,9 +58,9 @@ fn push_range(out: &mut String, range: &Range) {
         if brackets {
             out.push('[');
         }
-        let _ = write!(out, "{}", range.low);
+        let _ = write!(out, "{}", Shown(range.low));
         if range.low != range.high {
-            let _ = write!(out, "-{}", range.high);
+            let _ = write!(out, "-{}", Shown(range.high));
         }
         if brackets {
             out.push(']');
@@ -150,35 +151,23 @@ pub(super) fn redirect_list(out: &mut String, fields: Fields<'_>, context: &Cont
 }
 
 /// The network of a NETMAP: every bit in which the two ends differ is a host bit.
-fn network(fields: Fields<'_>, context: &Context<'_>) -> Option<String> {
+fn push_network(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
     let range = range(fields, context.family)?;
-    let bits = match (range.low, range.high) {
-        (IpAddr::V4(low), IpAddr::V4(high)) => !(u32::from(low) ^ u32::from(high)),
-        (IpAddr::V6(low), IpAddr::V6(high)) => {
-            let mask = !(u128::from(low) ^ u128::from(high));
-            let ones = mask.leading_ones();
-            return Some(match (ones == mask.count_ones(), ones) {
-                (true, 128) => range.low.to_string(),
-                (true, ones) => format!("{}/{ones}", range.low),
-                (false, _) => format!("{}/{}", range.low, std::net::Ipv6Addr::from(mask)),
-            });
-        }
+    let mask = match (range.low, range.high) {
+        (IpAddr::V4(low), IpAddr::V4(high)) => IpAddr::from(Ipv4Addr::from(!(u32::from(low) ^ u32::from(high)))),
+        (IpAddr::V6(low), IpAddr::V6(high)) => IpAddr::from(Ipv6Addr::from(!(u128::from(low) ^ u128::from(high)))),
         _ => return None,
     };
-    let ones = bits.leading_ones();
-    Some(match (ones == bits.count_ones(), ones) {
-        (true, 32) => range.low.to_string(),
-        (true, ones) => format!("{}/{ones}", range.low),
-        (false, _) => format!("{}/{}", range.low, Ipv4Addr::from(bits)),
-    })
+    push_prefix(out, &Masked { address: range.low, mask });
+    Some(())
 }
 
 pub(super) fn netmap_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " --to {}", network(fields, context)?);
-    Some(())
+    out.push_str(" --to ");
+    push_network(out, fields, context)
 }
 
 pub(super) fn netmap_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " to:{}", network(fields, context)?);
-    Some(())
+    out.push_str(" to:");
+    push_network(out, fields, context)
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Context;
-use super::text::not;
-use crate::bytes::Fields;
+use super::text::{not, push_list};
+use crate::bytes::{Fields, Shown};
 use crate::model::Family;
 use crate::save::prefix_length;
 
@@ -56,9 +56,9 @@ pub(super) fn recent_save(out: &mut String, fields: Fields<'_>, context: &Contex
     Some(())
 }
 
-fn recent_mask(fields: Fields<'_>, context: &Context<'_>) -> Option<IpAddr> {
+fn recent_mask(fields: Fields<'_>, context: &Context<'_>) -> Option<Shown> {
     // Revision 0 ends before the mask.
-    fields.address(212, context.family).filter(|_| fields.0.len() >= 228)
+    fields.address(212, context.family).filter(|_| fields.0.len() >= 228).map(Shown)
 }
 
 pub(super) fn recent_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
@@ -104,6 +104,8 @@ struct HashLimit<'a> {
     max: u32,
     gc_interval: u32,
     expire: u32,
+    /// Seconds over which a rate is matched; only the third revision has it.
+    interval: u32,
     source_mask: u8,
     destination_mask: u8,
 }
@@ -121,6 +123,7 @@ fn hashlimit(fields: Fields<'_>, revision: u8) -> Option<HashLimit<'_>> {
             max: fields.u32(32)?,
             gc_interval: fields.u32(36)?,
             expire: fields.u32(40)?,
+            interval: 0,
             source_mask: fields.u8(44)?,
             destination_mask: fields.u8(45)?,
         });
@@ -136,6 +139,7 @@ fn hashlimit(fields: Fields<'_>, revision: u8) -> Option<HashLimit<'_>> {
         max: fields.u32(280)?,
         gc_interval: fields.u32(284)?,
         expire: fields.u32(288)?,
+        interval: if revision == 2 { 0 } else { fields.u32(292)? },
         source_mask: fields.u8(masks)?,
         destination_mask: fields.u8(masks + 1)?,
     })
@@ -146,7 +150,8 @@ fn push_hash_rate(out: &mut String, period: u64, scale: u64) -> Option<u32> {
     let units =
         [("day", 86_400), ("hour", 3_600), ("min", 60), ("sec", 1)].map(|(name, seconds)| (name, seconds * scale));
     if period == 0 {
-        return None;
+        out.push_str(" inf");
+        return Some(0);
     }
     let mut chosen = *units.first()?;
     for unit in units.into_iter().skip(1) {
@@ -159,13 +164,32 @@ fn push_hash_rate(out: &mut String, period: u64, scale: u64) -> Option<u32> {
     u32::try_from(chosen.1 / scale * 1000).ok()
 }
 
+/// Units of a rate of bytes.
+const BYTE_UNITS: [(u64, &str); 3] = [(1 << 20, "m"), (1 << 10, "k"), (1, "")];
+
+/// Appends a rate of bytes, which the structure holds as the cost of sixteen of them, and the burst in bytes; gives the
+/// time after which an entry expires by itself, in milliseconds.
+fn push_byte_rate(out: &mut String, cost: u64, burst: u64, dashes: &str) -> u32 {
+    /// XT_HASHLIMIT_BYTE_SHIFT
+    const SHIFT: u32 = 4;
+    const WHOLE: u64 = u32::MAX as u64;
+    let rate = WHOLE.checked_div(cost).unwrap_or(WHOLE).wrapping_sub(1).wrapping_shl(SHIFT);
+    // The peer compares 32 bits of the rate.
+    let is_exact = |unit: u64| WHOLE / (((rate & !(unit - 1) & WHOLE) >> SHIFT) + 1) == cost;
+    let (unit, name) = BYTE_UNITS.into_iter().find(|(unit, _)| rate >= *unit && is_exact(*unit)).unwrap_or((1, ""));
+    let _ = write!(out, " {}{name}b/s", rate / unit);
+    if burst == 0 {
+        return 15_000;
+    }
+    let total = rate.wrapping_mul(burst);
+    let (unit, name) = BYTE_UNITS.into_iter().find(|(unit, _)| total >= *unit).unwrap_or((1, ""));
+    let _ = write!(out, " {dashes}burst {}{name}b", total / unit);
+    60_000
+}
+
 fn hash_dump(out: &mut String, fields: Fields<'_>, context: &Context<'_>, revision: u8, save: bool) -> Option<()> {
     const GC_INTERVAL: u32 = 1000;
     let found = hashlimit(fields, revision)?;
-    // Rates of bytes and of matches have other units; they are shown by their bytes.
-    if found.mode & (hash_flags::BYTES | hash_flags::RATE_MATCH) != 0 {
-        return None;
-    }
     let above = found.mode & hash_flags::INVERTED != 0;
     out.push_str(match (save, above) {
         (true, true) => " --hashlimit-above",
@@ -173,13 +197,19 @@ fn hash_dump(out: &mut String, fields: Fields<'_>, context: &Context<'_>, revisi
         (false, true) => " limit: above",
         (false, false) => " limit: up to",
     });
-    let expire = push_hash_rate(out, found.average, found.scale)?;
     let dashes = if save { "--hashlimit-" } else { "" };
-    let _ = write!(out, " {dashes}burst {}", found.burst);
-    let keys: Vec<&str> =
-        hash_flags::KEYS.iter().filter(|(bit, _)| found.mode & bit != 0).map(|(_, name)| *name).collect();
-    if !keys.is_empty() {
-        let _ = write!(out, " {dashes}mode {}", keys.join(if save { "," } else { "-" }));
+    let expire = if found.mode & hash_flags::BYTES != 0 {
+        push_byte_rate(out, found.average, found.burst, dashes)
+    } else {
+        // A list shows the rate as it was given, the saved form as it is stored.
+        let times = if save || found.interval == 0 { 1 } else { u64::from(found.interval) };
+        let expire = push_hash_rate(out, found.average.wrapping_mul(times), found.scale)?;
+        let _ = write!(out, " {dashes}burst {}", found.burst);
+        expire
+    };
+    if hash_flags::KEYS.iter().any(|(bit, _)| found.mode & bit != 0) {
+        let _ = write!(out, " {dashes}mode ");
+        push_list(out, found.mode, &hash_flags::KEYS, if save { "," } else { "-" });
     }
     if save {
         let _ = write!(out, " --hashlimit-name {}", found.name);
@@ -195,6 +225,12 @@ fn hash_dump(out: &mut String, fields: Fields<'_>, context: &Context<'_>, revisi
     ] {
         if value != unless {
             let _ = write!(out, " {dashes}{word} {value}");
+        }
+    }
+    if revision == 3 && found.mode & hash_flags::RATE_MATCH != 0 {
+        let _ = write!(out, " {dashes}rate-match");
+        if found.interval != 1 {
+            let _ = write!(out, " {dashes}rate-interval {}", found.interval);
         }
     }
     Some(())
@@ -262,7 +298,7 @@ pub(super) fn quota_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) 
 
 /// struct nf_acct in struct xt_nfacct_match_info: a name.
 pub(super) fn nfacct_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " --nfacct-name {}", fields.text(0, 32)?);
+    let _ = write!(out, " --nfacct-name  {}", fields.text(0, 32)?);
     Some(())
 }
 

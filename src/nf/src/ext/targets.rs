@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::names::TOS;
 use super::text::{flag, push_quoted};
-use super::{Context, Definition, Writer, nat, sets};
-use crate::bytes::Fields;
+use super::{Context, Definition, Writer, effects, nat, sets};
+use crate::bytes::{Fields, Shown};
 use crate::model::Family;
 
 const fn both(name: &'static str, revisions: (u8, u8), save: Writer, list: Writer) -> Definition {
@@ -13,6 +14,11 @@ const fn both(name: &'static str, revisions: (u8, u8), save: Writer, list: Write
 
 const fn only(family: Family, name: &'static str, revisions: (u8, u8), save: Writer, list: Writer) -> Definition {
     Definition { name, revisions, family: Some(family), save, list }
+}
+
+/// One function writes both.
+const fn one(name: &'static str, revision: u8, write: Writer) -> Definition {
+    Definition { name, revisions: (revision, revision), family: None, save: write, list: write }
 }
 
 pub(super) static TABLE: &[Definition] = &[
@@ -45,6 +51,21 @@ pub(super) static TABLE: &[Definition] = &[
     both("SET", (2, 2), sets::target2_save, sets::target2_list),
     both("SET", (3, 3), sets::target3_save, sets::target3_list),
     both("TEE", (1, 1), tee_save, tee_list),
+    one("AUDIT", 0, effects::audit),
+    one("HMARK", 0, effects::hmark),
+    one("IDLETIMER", 0, effects::idletimer0),
+    one("IDLETIMER", 1, effects::idletimer1),
+    one("RATEEST", 0, effects::rateest),
+    one("SYNPROXY", 0, effects::synproxy),
+    one("TCPOPTSTRIP", 0, effects::tcpoptstrip),
+    one("ECN", 0, effects::ecn),
+    one("CONNSECMARK", 0, effects::connsecmark),
+    one("SECMARK", 0, effects::secmark0),
+    one("SECMARK", 1, effects::secmark1),
+    one("LED", 0, effects::led),
+    only(Family::Ipv6, "SNPT", (0, 0), effects::snpt, effects::snpt),
+    only(Family::Ipv6, "DNPT", (0, 0), effects::dnpt, effects::dnpt),
+    only(Family::Ipv4, "CLUSTERIP", (0, 0), effects::clusterip, effects::clusterip),
 ];
 
 fn nothing(_: &mut String, _: Fields<'_>, _: &Context<'_>) -> Option<()> {
@@ -205,7 +226,7 @@ fn log_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
 }
 
 fn log_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+    const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
     let (level, flags, prefix) = (fields.u8(0)?, fields.u8(1)?, fields.text(2, 30)?);
     out.push_str(" LOG");
     let _ = match LEVELS.get(usize::from(level)).filter(|_| !context.numeric) {
@@ -235,7 +256,7 @@ fn log_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Opti
 /// struct xt_nflog_info
 fn nflog(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     const COPY_LENGTH: u16 = 0x1;
-    const THRESHOLD: u16 = 1;
+    const THRESHOLD: u16 = 0;
     let (length, group, threshold, flags) = (fields.u32(0)?, fields.u16(4)?, fields.u16(6)?, fields.u16(8)?);
     let prefix = fields.text(12, 64)?;
     if !prefix.is_empty() {
@@ -276,7 +297,6 @@ fn ct(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     }
     if flags & 0x01 != 0 {
         let _ = write!(out, " {dashes}notrack");
-        return Some(());
     }
     let (helper, timeout) = (fields.text(12, 16)?, fields.text(28, 32)?);
     if !helper.is_empty() {
@@ -327,13 +347,13 @@ fn ct_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> 
 
 /// struct xt_tproxy_target_info_v1
 fn tproxy_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, fields.address(8, context.family)?);
+    let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, Shown(fields.address(8, context.family)?));
     let _ = write!(out, " --on-port {} --on-ip {address} --tproxy-mark 0x{value:x}/0x{mask:x}", fields.be16(24)?);
     Some(())
 }
 
 fn tproxy_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, fields.address(8, context.family)?);
+    let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, Shown(fields.address(8, context.family)?));
     let port = fields.be16(24)?;
     let _ = match context.family {
         Family::Ipv4 => write!(out, " TPROXY redirect {address}:{port} mark 0x{value:x}/0x{mask:x}"),
@@ -422,14 +442,16 @@ fn tos_save(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()>
     Some(())
 }
 
-fn tos_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> {
-    out.push_str(" TOS");
-    let _ = match (fields.u8(0)?, fields.u8(1)?) {
-        (value, u8::MAX) => write!(out, " set 0x{value:02x}"),
-        (0, mask) => write!(out, " and 0x{:02x}", !mask),
-        (value, mask) if value == mask => write!(out, " or 0x{value:02x}"),
-        (value, 0) => write!(out, " xor 0x{value:02x}"),
-        (value, mask) => write!(out, " set 0x{value:02x}/0x{mask:02x}"),
+fn tos_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
+    let (value, mask) = (fields.u8(0)?, fields.u8(1)?);
+    let name = TOS.iter().find(|(known, _)| (*known, mask) == (value, 0x3f)).map(|(_, name)| name);
+    let _ = match (value, mask) {
+        _ if context.numeric => write!(out, " TOS set 0x{value:02x}/0x{mask:02x}"),
+        _ if name.is_some() => write!(out, "  TOS set{}", name.copied().unwrap_or_default()),
+        (0, mask) => write!(out, " TOS and 0x{:02x}", !mask),
+        (value, mask) if value == mask => write!(out, " TOS or 0x{value:02x}"),
+        (value, 0) => write!(out, " TOS xor 0x{value:02x}"),
+        (value, mask) => write!(out, " TOS set 0x{value:02x}/0x{mask:02x}"),
     };
     Some(())
 }
@@ -475,7 +497,7 @@ fn checksum_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Optio
 
 /// struct xt_tee_tginfo
 fn tee_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " --gateway {}", fields.address(0, context.family)?);
+    let _ = write!(out, " --gateway {}", Shown(fields.address(0, context.family)?));
     let interface = fields.text(16, 16)?;
     if !interface.is_empty() {
         let _ = write!(out, " --oif {interface}");
@@ -484,7 +506,7 @@ fn tee_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Opti
 }
 
 fn tee_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let _ = write!(out, " TEE gw:{}", fields.address(0, context.family)?);
+    let _ = write!(out, " TEE gw:{}", Shown(fields.address(0, context.family)?));
     let interface = fields.text(16, 16)?;
     if !interface.is_empty() {
         let _ = write!(out, " oif={interface}");

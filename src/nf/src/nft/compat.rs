@@ -20,12 +20,19 @@ mod meta {
     pub(super) const IIFNAME: u32 = 6;
     pub(super) const OIFNAME: u32 = 7;
     pub(super) const L4PROTO: u32 = 16;
+    pub(super) const NFTRACE: u32 = 12;
 }
 
 /// The only register that iptables-nft uses, by its old and its new number (NFT_REG_1, NFT_REG32_00).
 const REGISTERS: [u32; 2] = [1, 8];
-const EQUAL: u32 = 0;
-const NOT_EQUAL: u32 = 1;
+/// NFT_CMP_*
+mod operator {
+    pub(super) const EQUAL: u32 = 0;
+    pub(super) const NOT_EQUAL: u32 = 1;
+    pub(super) const LESS_OR_EQUAL: u32 = 3;
+    pub(super) const GREATER: u32 = 4;
+    pub(super) const GREATER_OR_EQUAL: u32 = 5;
+}
 
 /// What the register holds.
 #[derive(Clone, Copy)]
@@ -41,6 +48,8 @@ struct State<'a> {
     loaded: Loaded,
     /// Of a bitwise expression since the load.
     mask: Option<&'a [u8]>,
+    /// A constant, and the register that it was put into.
+    constant: Option<(u32, &'a [u8])>,
 }
 
 /// The rule as iptables would have been told it.
@@ -50,7 +59,7 @@ struct State<'a> {
 pub fn rule<'a>(found: &NftRule<'a>, family: Family) -> Result<Rule<'a>, Foreign> {
     let rule =
         Rule { header: Header::default(), matches: Vec::new(), target: Target::None, counters: Counters::default() };
-    let mut state = State { family, rule, loaded: Loaded::Nothing, mask: None };
+    let mut state = State { family, rule, loaded: Loaded::Nothing, mask: None, constant: None };
     for expression in &found.expressions {
         state.take(expression).ok_or_else(|| Foreign(expression.name().to_owned()))?;
     }
@@ -74,12 +83,23 @@ impl<'a> State<'a> {
                 (plain && REGISTERS.contains(from) && REGISTERS.contains(to)).then_some(())
             }
             Expression::Compare { from, operator, data } if REGISTERS.contains(from) => {
-                let negated = match *operator {
-                    EQUAL => false,
-                    NOT_EQUAL => true,
-                    _ => return None,
-                };
-                self.compare(negated, data)?;
+                match *operator {
+                    operator::EQUAL => self.compare(false, data)?,
+                    operator::NOT_EQUAL => self.compare(true, data)?,
+                    // A range of ports that begins at 0 or ends at 65535.
+                    other => {
+                        let (Loaded::Payload { base: 2, offset, length: 2 }, None) = (self.loaded, self.mask) else {
+                            return None;
+                        };
+                        let port = be16(data)?;
+                        match other {
+                            operator::LESS_OR_EQUAL => self.ports(offset, 0, port, false)?,
+                            operator::GREATER => self.ports(offset, port.saturating_add(1), u16::MAX, false)?,
+                            operator::GREATER_OR_EQUAL => self.ports(offset, port, u16::MAX, false)?,
+                            _ => return None,
+                        }
+                    }
+                }
                 self.loaded = Loaded::Nothing;
                 self.mask = None;
                 Some(())
@@ -121,7 +141,7 @@ impl<'a> State<'a> {
                 let mut data = vec![0; 76];
                 put(&mut data, 0, &snaplen.unwrap_or(0).to_ne_bytes());
                 put(&mut data, 4, &group.to_ne_bytes());
-                put(&mut data, 6, &threshold.unwrap_or(1).to_ne_bytes());
+                put(&mut data, 6, &threshold.unwrap_or(0).to_ne_bytes());
                 put(&mut data, 8, &u16::from(snaplen.is_some()).to_ne_bytes());
                 put(
                     &mut data,
@@ -135,6 +155,18 @@ impl<'a> State<'a> {
                 );
                 self.rule.target =
                     Target::Extension(Extension { name: Cow::Borrowed("NFLOG"), revision: 0, data: Cow::Owned(data) });
+                Some(())
+            }
+            Expression::Immediate { to, data } => {
+                self.constant = Some((*to, data));
+                Some(())
+            }
+            // TRACE is the one target that iptables-nft writes in this way.
+            Expression::MetaSet { from, key: meta::NFTRACE } => {
+                let (register, data) = self.constant.take()?;
+                (register == *from && data.first() == Some(&1)).then_some(())?;
+                let target = Extension { name: Cow::Borrowed("TRACE"), revision: 0, data: Cow::Borrowed(&[]) };
+                self.rule.target = Target::Extension(target);
                 Some(())
             }
             Expression::Match { name, revision, info } => {
@@ -184,6 +216,12 @@ impl<'a> State<'a> {
             (Loaded::Payload { base: 2, offset: offset @ (0 | 2), length: 2 }, None) => {
                 let port = be16(data)?;
                 return self.ports(offset, port, port, negated);
+            }
+            // Both ports at once: with a negation this is what iptables-nft makes of two negated ports.
+            (Loaded::Payload { base: 2, offset: 0, length: 4 }, None) => {
+                let (source, destination) = (be16(data)?, be16(data.get(2..)?)?);
+                self.ports(0, source, source, negated)?;
+                return self.ports(2, destination, destination, negated);
             }
             (Loaded::Payload { base: 2, offset: 13, length: 1 }, Some(mask)) => {
                 let info = self.transport(6)?;

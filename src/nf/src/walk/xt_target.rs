@@ -21,10 +21,6 @@ const GOES_ON: &[&str] = &[
     "TCPMSS",
     "TCPOPTSTRIP",
     "CLASSIFY",
-    "DSCP",
-    "TOS",
-    "TTL",
-    "HL",
     "ECN",
     "SET",
     "AUDIT",
@@ -74,8 +70,14 @@ impl Walk<'_> {
                 return Some(Fate::Accept(Some(step)));
             }
             "REJECT" => {
-                let context =
-                    ext::Context { family: self.rules.family, protocol: 0, numeric: true, sets: self.rules.sets };
+                let context = ext::Context {
+                    family: self.rules.family,
+                    protocol: 0,
+                    numeric: true,
+                    save: true,
+                    names: None,
+                    sets: self.rules.sets,
+                };
                 let mut text = String::new();
                 ext::save_target(&mut text, found, &context);
                 let kind = text.trim().trim_start_matches("--reject-with ").to_owned();
@@ -111,6 +113,7 @@ impl Walk<'_> {
                     .push(format!("{} {} {}: HMARK sets a mark that is not known", at.table, at.chain, at.number));
                 Some(())
             }
+            "TOS" | "DSCP" | "TTL" | "HL" => self.header_target(&found.name, fields, step),
             name if GOES_ON.contains(&name) => Some(()),
             name => {
                 // Whether an unknown target ends the table is not known: both are played.
@@ -126,6 +129,26 @@ impl Walk<'_> {
             self.add_effect(step, "its structure cannot be read");
         }
         None
+    }
+
+    /// struct xt_tos_target_info, xt_DSCP_info, ipt_TTL_info and ip6t_HL_info: fields that later rules may ask for.
+    fn header_target(&mut self, name: &str, fields: Fields<'_>, step: usize) -> Option<()> {
+        let (first, second) = (fields.u8(0)?, fields.u8(1).unwrap_or(0));
+        match name {
+            "TOS" => self.packet.tos = self.packet.tos & !second ^ first,
+            "DSCP" => self.packet.tos = self.packet.tos & 3 | first << 2,
+            // Set, increase, decrease.
+            _ => {
+                self.packet.ttl = match first {
+                    0 => Some(second),
+                    1 => self.packet.ttl.map(|ttl| ttl.saturating_add(second)),
+                    _ => self.packet.ttl.map(|ttl| ttl.saturating_sub(second)),
+                };
+                return Some(());
+            }
+        }
+        self.add_effect(step, &format!("tos 0x{:02x}", self.packet.tos));
+        Some(())
     }
 
     /// Changes the packet's mark.
