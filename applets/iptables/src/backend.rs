@@ -12,6 +12,8 @@ use netkit_nl::netfilter::{request, subsystem};
 use netkit_nl::{Message, Protocol, Socket, flags};
 use netkit_sys::xtables;
 
+use crate::nft::Native;
+
 /// Tables that iptables knows, in the order in which iptables-nft-save prints them, with the hooks of their built-in chains.
 pub(crate) const TABLES: [(&str, &[u8]); 5] = [
     ("mangle", &[0, 1, 2, 3, 4]),
@@ -29,7 +31,7 @@ pub(crate) struct Head {
     pub(crate) references: u32,
 }
 
-/// Writes one rule as the action wants it: chain, number, and the rule or why iptables has no words for it.
+/// Writes one rule as the action wants it: chain, number, and the rule or, where iptables has no words for it, nft's.
 pub(crate) type Writer<'w> = dyn Fn(&mut String, &str, usize, Result<&Rule<'_>, String>) + Sync + 'w;
 
 /// Hands the rules of the chain with this index, as text, to a writer.
@@ -191,6 +193,7 @@ impl Nft {
         };
         let total: u64 = chains.iter().map(|chain| u64::from(chain.uses)).sum();
         let mut texts: Vec<Text> = Vec::with_capacity(chains.len());
+        let mut native = Native::default();
         if only.is_some() || total > LARGE {
             let share = chains.len().div_ceil(if only.is_some() { 1 } else { READERS }).max(1);
             let family = self.family;
@@ -216,7 +219,7 @@ impl Nft {
                     && let Some(place) = places.get(&(found.table.as_str(), found.chain.as_str()))
                     && let Some(text) = texts.get_mut(*place)
                 {
-                    text.add(&found, family, write);
+                    text.add(&found, family, write, &mut native);
                 }
                 Ok::<(), netkit_nl::Error>(())
             })?;
@@ -271,13 +274,13 @@ struct Text {
 }
 
 impl Text {
-    fn add(&mut self, found: &NftRule<'_>, family: Family, write: &Writer<'_>) {
+    fn add(&mut self, found: &NftRule<'_>, family: Family, write: &Writer<'_>, native: &mut Native) {
         self.rules += 1;
         match compat::rule(found, family) {
             Ok(rule) => write(&mut self.text, &found.chain, self.rules, Ok(&rule)),
-            Err(compat::Foreign(name)) => {
+            Err(compat::Foreign(_)) => {
                 self.foreign += 1;
-                write(&mut self.text, &found.chain, self.rules, Err(format!("handle {}: {name}", found.handle)));
+                write(&mut self.text, &found.chain, self.rules, Err(native.text(found)));
             }
         }
     }
@@ -290,6 +293,7 @@ const ENOENT: i32 = 2;
 fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<Vec<Text>, netkit_nl::Error> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let mut texts = Vec::with_capacity(chains.len());
+    let mut native = Native::default();
     for chain in chains {
         let ask = request(subsystem::NFTABLES, command::GET_RULE, flags::DUMP, number(family))
             .text(attribute::RULE_TABLE, &chain.table)
@@ -297,7 +301,7 @@ fn by_chain(family: Family, chains: &[NftChain], write: &Writer<'_>) -> Result<V
         let mut text = Text::default();
         let read = socket.stream(&ask, |message| {
             if let Some(found) = NftRule::read(&message) {
-                text.add(&found, family, write);
+                text.add(&found, family, write, &mut native);
             }
             Ok::<(), netkit_nl::Error>(())
         });

@@ -195,8 +195,8 @@ fn writer(request: &Request) -> Box<backend::Writer<'static>> {
                 save::rule_with(out, family, chain, rule, false, &set_name, Some(names::lookup));
                 out.push('\n');
             }
-            (Err(why), _) => {
-                let _ = writeln!(out, "# nft: rule {number} of {chain} has no iptables form ({why})");
+            (Err(native), _) => {
+                let _ = writeln!(out, "# nft: {native}");
             }
         }
     })
@@ -229,7 +229,9 @@ impl Printer<'_> {
         self.backends.push(view.backend);
         if view.foreign > 0 {
             let (name, table, rules) = (&ctx.name, view.name, view.foreign);
-            ctx.say(&format!("{name}: table {table}: {rules} rules have no iptables form; nft shows them"));
+            ctx.say(&format!(
+                "{name}: table {table}: {rules} rules have no iptables form and are shown as nft has them"
+            ));
         }
         Ok(())
     }

@@ -34,12 +34,28 @@ pub(crate) enum What {
 /// A thing to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    Ruleset { family: u8 },
-    Tables { family: u8 },
-    Table { family: u8, table: String },
+    Ruleset {
+        family: u8,
+    },
+    Tables {
+        family: u8,
+    },
+    Table {
+        family: u8,
+        table: String,
+    },
     /// Of all tables, or of one.
-    Many { what: What, family: u8, table: Option<String> },
-    One { what: What, family: u8, table: String, name: String },
+    Many {
+        what: What,
+        family: u8,
+        table: Option<String>,
+    },
+    One {
+        what: What,
+        family: u8,
+        table: String,
+        name: String,
+    },
     /// `list hooks`, which needs another part of the kernel.
     Nothing,
 }
@@ -60,8 +76,8 @@ pub(crate) struct Request {
 
 /// Verbs of nft(8) that change something, or that wait for changes.
 const VERBS: [&str; 15] = [
-    "add", "create", "insert", "replace", "delete", "destroy", "flush", "rename", "reset", "monitor", "import", "export",
-    "describe", "get", "include",
+    "add", "create", "insert", "replace", "delete", "destroy", "flush", "rename", "reset", "monitor", "import",
+    "export", "describe", "get", "include",
 ];
 
 /// Options that nft has and that make no sense here.
@@ -179,7 +195,10 @@ struct Words<'w> {
 
 impl<'w> Words<'w> {
     fn next(&mut self, wanted: &str) -> Result<&'w str, Error> {
-        self.words.next().copied().ok_or_else(|| self.syntax(&format!("syntax error, unexpected end, expecting {wanted}")))
+        self.words
+            .next()
+            .copied()
+            .ok_or_else(|| self.syntax(&format!("syntax error, unexpected end, expecting {wanted}")))
     }
 
     fn eat(&mut self, word: &str) -> bool {
@@ -294,7 +313,12 @@ mod tests {
         assert_eq!(only("list ruleset"), Command::Ruleset { family: 0 });
         assert_eq!(only("-a list ruleset inet"), Command::Ruleset { family: family::INET });
         assert_eq!(only("list table t"), Command::Table { family: family::IPV4, table: "t".to_owned() });
-        let one = |what, name: &str| Command::One { what, family: family::IPV6, table: "t".to_owned(), name: name.to_owned() };
+        let one = |what, name: &str| Command::One {
+            what,
+            family: family::IPV6,
+            table: "t".to_owned(),
+            name: name.to_owned(),
+        };
         assert_eq!(only("list chain ip6 t c"), one(What::Chain, "c"));
         assert_eq!(only("list ct helper ip6 t h"), one(What::Object(3), "h"));
         let many = Command::Many { what: What::Object(1), family: family::IPV4, table: Some("t".to_owned()) };

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use netkit_nf::nft::build::Source;
-use netkit_nf::nft::{
-    Element, NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable, attribute, command,
-};
+use netkit_nf::nft::{Element, NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable, attribute, command};
 use netkit_nl::netfilter::{request, subsystem};
 use netkit_nl::{Dump, Error, Message, Protocol, Request, Socket, flags};
 
@@ -75,8 +73,7 @@ impl Kernel {
 
     /// Flowtables of a table; none where the kernel has no such thing.
     pub(crate) fn flowtables(&mut self, table: &NftTable) -> Result<Vec<NftFlowtable>, Error> {
-        let ask =
-            ask(command::GET_FLOWTABLE, flags::DUMP, table.family).text(attribute::FLOWTABLE_TABLE, &table.name);
+        let ask = ask(command::GET_FLOWTABLE, flags::DUMP, table.family).text(attribute::FLOWTABLE_TABLE, &table.name);
         match self.all(&ask, NftFlowtable::read) {
             Err(error) if error.is_unsupported() => Ok(Vec::new()),
             other => other,
@@ -125,12 +122,7 @@ impl Sets {
     /// # Errors
     /// As socket(2).
     pub(crate) fn open() -> Result<Sets, Error> {
-        Ok(Sets {
-            socket: Socket::open(Protocol::Netfilter)?,
-            family: 0,
-            table: String::new(),
-            known: HashMap::new(),
-        })
+        Ok(Sets { socket: Socket::open(Protocol::Netfilter)?, family: 0, table: String::new(), known: HashMap::new() })
     }
 
     /// What was read of a table already.

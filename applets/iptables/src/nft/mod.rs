@@ -10,14 +10,16 @@
 //! - Privilege: CAP_NET_ADMIN.
 
 mod args;
-pub(crate) mod kernel;
-pub(crate) mod names;
+mod kernel;
+mod names;
+mod native;
 mod show;
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit, front};
 
 use args::Action;
+pub(crate) use native::Native;
 
 /// What libnftables says of itself; scripts read it in JSON.
 const VERSION: &str = "1.0.6";
@@ -32,7 +34,8 @@ pub(crate) fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let request = args::parse(&words)?;
     match &request.action {
         Action::Help => {
-            let page = crate::APPLETS.iter().find(|applet| applet.name == "nft").map(front::help_page).unwrap_or_default();
+            let page =
+                crate::APPLETS.iter().find(|applet| applet.name == "nft").map(front::help_page).unwrap_or_default();
             ctx.stdout.write_all(page.as_bytes())?;
             return Ok(Exit::OK);
         }

@@ -9,8 +9,8 @@ use netkit_nf::nft::build::{self, Source as _};
 use netkit_nf::nft::datatype::{Name, Style};
 use netkit_nf::nft::elements::{Collector, Shape};
 use netkit_nf::nft::set::flag;
-use netkit_nf::nft::tree::Elem;
-use netkit_nf::nft::{NftChain, NftRule, NftSet, NftTable, family, ruleset};
+use netkit_nf::nft::tree::{Elem, Stmt};
+use netkit_nf::nft::{NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable, family, json, ruleset};
 
 use super::args::{Command, Options, What};
 use super::kernel::{Kernel, Sets};
@@ -54,9 +54,27 @@ pub(crate) fn run(ctx: &mut Ctx, options: &Options, commands: &[Command]) -> Res
         handles: options.handles,
         names: &names,
     };
-    let mut lister = Lister { kernel: Kernel::open()?, sets: Sets::open()?, style, out: String::new() };
+    let mut lister = Lister {
+        kernel: Kernel::open()?,
+        sets: Sets::open()?,
+        style,
+        json: options.json,
+        extended: false,
+        managed: Vec::new(),
+        out: String::new(),
+    };
     for command in commands {
+        if options.json {
+            lister.out.push_str("{\"nftables\": [");
+            json::push(&mut lister.out, &json::metainfo(super::VERSION, super::RELEASE));
+        }
         lister.command(command, &mut *ctx.stdout)?;
+        if options.json {
+            ctx.stdout.write_all(b"]}\n")?;
+        }
+    }
+    for table in lister.managed {
+        ctx.say(&format!("# Warning: table {table} is managed by iptables-nft, do not touch!"));
     }
     Ok(())
 }
@@ -66,6 +84,11 @@ struct Lister<'s> {
     kernel: Kernel,
     sets: Sets,
     style: Style<'s>,
+    json: bool,
+    /// A rule of the table at hand has extensions of x_tables.
+    extended: bool,
+    /// Tables with such rules.
+    managed: Vec<String>,
     out: String,
 }
 
@@ -83,6 +106,10 @@ impl Lister<'_> {
             }
             Command::Tables { family } => {
                 for table in self.kernel.tables(*family)? {
+                    if self.json {
+                        self.item(&json::table(&table));
+                        continue;
+                    }
                     self.out.push_str(&format!("table {} {}\n", family::name(table.family), table.name));
                 }
             }
@@ -118,14 +145,58 @@ impl Lister<'_> {
         Ok(chains)
     }
 
+    /// One more member of the list.
+    fn item(&mut self, value: &netkit_core::json::Value) {
+        self.out.push_str(", ");
+        json::push(&mut self.out, value);
+    }
+
     /// A table's first lines without what it holds.
     fn shell(&mut self, table: &NftTable) {
+        if self.json {
+            return;
+        }
         let style = Style { handles: false, ..self.style };
         let plain = NftTable { flags: 0, userdata: Vec::new(), ..table.clone() };
         ruleset::table(&mut self.out, &plain, &style);
     }
 
+    fn close(&mut self) {
+        if !self.json {
+            self.out.push_str("}\n");
+        }
+    }
+
+    /// As [`Lister::whole`]: there rules come after all chains.
+    fn whole_json(&mut self, table: &NftTable, chains: &mut Chains, out: &mut dyn Write) -> Result<(), Trouble> {
+        self.item(&json::table(table));
+        for object in self.kernel.objects(table)? {
+            self.item(&json::object(&object));
+        }
+        let sets: Vec<Rc<NftSet>> = self.kernel.sets(table)?.into_iter().map(Rc::new).collect();
+        self.sets.learn(table, &sets);
+        for set in sets.iter().filter(|set| !set.has(flag::ANONYMOUS)) {
+            self.set(set);
+            self.flush(out)?;
+        }
+        for flowtable in self.kernel.flowtables(table)? {
+            self.item(&json::flowtable(&flowtable));
+        }
+        let chains = chains.remove(&(table.family, table.name.clone())).unwrap_or_default();
+        for chain in &chains {
+            self.item(&json::chain(chain));
+        }
+        for chain in &chains {
+            self.rules(chain)?;
+            self.flush(out)?;
+        }
+        Ok(())
+    }
+
     fn whole(&mut self, table: &NftTable, chains: &mut Chains, out: &mut dyn Write) -> Result<(), Trouble> {
+        if self.json {
+            return self.whole_json(table, chains, out);
+        }
         let mut blank = ruleset::table(&mut self.out, table, &self.style);
         let mut gap = |out: &mut String| {
             if std::mem::replace(&mut blank, true) {
@@ -166,34 +237,80 @@ impl Lister<'_> {
     }
 
     fn set(&mut self, set: &NftSet) {
+        if self.json {
+            let elements = self.elements(set);
+            let value = json::set(set, &elements, &self.style);
+            return self.item(&value);
+        }
         ruleset::set(&mut self.out, set, &self.style);
         let elements = self.elements(set);
         ruleset::elements(&mut self.out, set, &elements, &self.style);
         self.out.push_str("\t}\n");
     }
 
-    fn chain(&mut self, chain: &NftChain, rules: bool) -> Result<(), Trouble> {
-        ruleset::chain(&mut self.out, chain, &self.style);
-        if rules {
-            let start = self.out.len();
-            let (sets, style) = (&mut self.sets, &self.style);
-            self.kernel.rules(
-                chain,
-                &mut self.out,
-                |out| out.truncate(start),
-                |out, rule: &NftRule<'_>| {
-                    let statements = build::statements(rule, sets);
+    fn rules(&mut self, chain: &NftChain) -> Result<(), Trouble> {
+        let start = self.out.len();
+        let (sets, style, json, extended) = (&mut self.sets, &self.style, self.json, &mut self.extended);
+        self.kernel.rules(
+            chain,
+            &mut self.out,
+            |out| out.truncate(start),
+            |out, rule: &NftRule<'_>| {
+                let statements = build::statements(rule, sets);
+                *extended |= statements.iter().any(|statement| matches!(statement, Stmt::Extension { .. }));
+                if json {
+                    out.push_str(", ");
+                    json::push(out, &json::rule(rule, &statements, style));
+                } else {
                     ruleset::rule(out, &statements, rule.handle, rule.userdata, style);
-                },
-            )?;
+                }
+            },
+        )?;
+        let table = format!("{} {}", family::name(chain.family), chain.table);
+        if std::mem::take(&mut self.extended) && !self.json && !self.managed.contains(&table) {
+            self.managed.push(table);
         }
-        self.out.push_str("\t}\n");
         Ok(())
+    }
+
+    fn chain(&mut self, chain: &NftChain, rules: bool) -> Result<(), Trouble> {
+        if self.json {
+            self.item(&json::chain(chain));
+        } else {
+            ruleset::chain(&mut self.out, chain, &self.style);
+        }
+        if rules {
+            self.rules(chain)?;
+        }
+        if !self.json {
+            self.out.push_str("\t}\n");
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, object: &NftObject) {
+        if self.json {
+            self.item(&json::object(object));
+        } else {
+            ruleset::object(&mut self.out, object, &self.style);
+        }
+    }
+
+    fn flowtable(&mut self, flowtable: &NftFlowtable) {
+        if self.json {
+            self.item(&json::flowtable(flowtable));
+        } else {
+            ruleset::flowtable(&mut self.out, flowtable, &self.style);
+        }
     }
 
     fn many(&mut self, what: What, family: u8, only: Option<&str>, out: &mut dyn Write) -> Result<(), Trouble> {
         let tables = match only {
-            Some(name) => vec![self.table(family, name)?],
+            Some(name) => {
+                let table = self.table(family, name)?;
+                // Of sets nft lists those of every table of the family then.
+                if matches!(what, What::Set) { self.kernel.tables(family)? } else { vec![table] }
+            }
             None => self.kernel.tables(family)?,
         };
         let mut chains = if what == What::Chain { self.chains(family)? } else { Chains::new() };
@@ -207,12 +324,6 @@ impl Lister<'_> {
                 continue;
             }
             self.shell(table);
-            let start = self.out.len();
-            let gap = |out: &mut String| {
-                if out.len() > start {
-                    out.push('\n');
-                }
-            };
             match what {
                 What::Chain => {
                     for chain in chains.remove(&(table.family, table.name.clone())).unwrap_or_default() {
@@ -222,13 +333,12 @@ impl Lister<'_> {
                 }
                 What::Object(kind) => {
                     for object in objects.iter().filter(|object| object.kind == kind) {
-                        ruleset::object(&mut self.out, object, &self.style);
+                        self.object(object);
                     }
                 }
                 What::Flowtable => {
                     for flowtable in self.kernel.flowtables(table)? {
-                        gap(&mut self.out);
-                        ruleset::flowtable(&mut self.out, &flowtable, &self.style);
+                        self.flowtable(&flowtable);
                     }
                 }
                 What::Set | What::Map | What::Meter => {
@@ -237,20 +347,13 @@ impl Lister<'_> {
                     }
                 }
             }
-            self.out.push_str("}\n");
+            self.close();
             self.flush(out)?;
         }
         Ok(())
     }
 
-    fn one(
-        &mut self,
-        what: What,
-        family: u8,
-        table: &str,
-        name: &str,
-        out: &mut dyn Write,
-    ) -> Result<(), Trouble> {
+    fn one(&mut self, what: What, family: u8, table: &str, name: &str, out: &mut dyn Write) -> Result<(), Trouble> {
         let found = self.table(family, table)?;
         let missing = || Trouble::Absent(format!("{name} in table {} {table}", family::name(family)));
         self.shell(&found);
@@ -262,19 +365,19 @@ impl Lister<'_> {
             What::Object(kind) => {
                 let objects = self.kernel.objects(&found)?;
                 let object = objects.iter().find(|object| object.kind == kind && object.name == name);
-                ruleset::object(&mut self.out, object.ok_or_else(missing)?, &self.style);
+                self.object(object.ok_or_else(missing)?);
             }
             What::Flowtable => {
                 let flowtables = self.kernel.flowtables(&found)?;
                 let flowtable = flowtables.iter().find(|flowtable| flowtable.name == name).ok_or_else(missing)?;
-                ruleset::flowtable(&mut self.out, flowtable, &self.style);
+                self.flowtable(flowtable);
             }
             What::Set | What::Map | What::Meter => {
                 let set = self.sets.set(family, table, name).filter(|set| is(set, what)).ok_or_else(missing)?;
                 self.set(&set);
             }
         }
-        self.out.push_str("}\n");
+        self.close();
         self.flush(out)
     }
 }

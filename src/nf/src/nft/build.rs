@@ -9,6 +9,7 @@ use super::key::Keyed;
 use super::reduce::Context;
 use super::set::{NftSet, flag};
 use super::tree::{Expr, Kind, Op, Relation, Stateful, Stmt, constant, number, unknown};
+use super::xtables::{self, Found};
 use super::{Data, Element, NftRule, family};
 
 /// Where sets come from.
@@ -84,10 +85,19 @@ fn slot(register: u32) -> Option<usize> {
 
 impl<'a> Builder<'_, 'a> {
     pub(super) fn push(&mut self, statement: Stmt<'a>) {
+        if !matches!(statement, Stmt::Match { .. } | Stmt::Flags { .. }) {
+            self.context.settle();
+        }
         self.statements.push(Some(statement));
     }
 
     fn load(&mut self, register: u32, expr: Expr) -> Option<()> {
+        /// More than any rule of sense has: what a register holds is copied with every use.
+        const LIMIT: usize = 100;
+        let expr = match expr.weight(LIMIT) {
+            LIMIT.. => expr.with(Kind::Unknown("...".to_owned())),
+            _ => expr,
+        };
         *self.registers.get_mut(slot(register)?)? = Some(expr);
         Some(())
     }
@@ -121,9 +131,7 @@ impl<'a> Builder<'_, 'a> {
 
     fn take(&mut self, expression: &Expression<'a>) -> Option<()> {
         match expression {
-            Expression::Payload { to, base, offset, length } => {
-                self.load(*to, payload(*base, *offset, *length))
-            }
+            Expression::Payload { to, base, offset, length } => self.load(*to, payload(*base, *offset, *length)),
             Expression::Meta { to, key } => self.keyed(*to, Keyed::Meta, *key, None, 0),
             Expression::Ct { to, key, direction } => self.keyed(*to, Keyed::Ct, *key, *direction, 0),
             Expression::Rt { to, key } => self.keyed(*to, Keyed::Rt, *key, None, 0),
@@ -253,6 +261,14 @@ impl<'a> Builder<'_, 'a> {
                 self.push(Stmt::Object { kind, name });
                 Some(())
             }
+            Expression::Match { name, revision, info } => {
+                self.extension(&Found { target: false, name, revision: *revision, info });
+                Some(())
+            }
+            Expression::Target { name, revision, info } => {
+                self.extension(&Found { target: true, name, revision: *revision, info });
+                Some(())
+            }
             Expression::Tunnel { .. } | Expression::Unknown { .. } => None,
             other => {
                 let statement = match Stateful::read(other) {
@@ -263,6 +279,11 @@ impl<'a> Builder<'_, 'a> {
                 Some(())
             }
         }
+    }
+
+    fn extension(&mut self, found: &Found<'_>) {
+        let words = xtables::words(found, self.family, self.context.transport());
+        self.push(Stmt::Extension { target: found.target, name: found.name.to_owned(), words });
     }
 
     fn bitwise(&mut self, from: u32, to: u32, mask: &[u8], xor: &[u8]) -> Option<()> {
@@ -334,7 +355,7 @@ impl<'a> Builder<'_, 'a> {
         let shape = elements::Shape { shift, ..elements::Shape::of(&set, Some(left)) };
         let mut collector = elements::Collector::new(&set, shape);
         self.source.elements(&set, &mut |element| collector.add(element));
-        (left.with(Kind::Set(collector.finish())), data)
+        (left.with(Kind::Set(Rc::new(collector.finish()))), data)
     }
 
     fn assign(&mut self, left: Expr, from: u32) -> Option<()> {
@@ -399,7 +420,9 @@ impl<'a> Builder<'_, 'a> {
         };
         let port = self.span(ports, Type::SERVICE)?;
         let prefix = flags & NETMAP != 0;
-        let said = self.family == family::INET || forced || (prefix && matches!(&address, Some(Expr { kind: Kind::Map(..), .. })));
+        let said = self.family == family::INET
+            || forced
+            || (prefix && matches!(&address, Some(Expr { kind: Kind::Map(..), .. })));
         let family = if said { family } else { 0 };
         self.push(Stmt::Nat { name, family, prefix, address, port, flags });
         Some(())

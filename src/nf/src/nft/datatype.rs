@@ -333,6 +333,7 @@ pub enum Written {
 /// Appends a value as text.
 pub fn push(out: &mut String, ty: Type, value: u128, bits: u32, style: &Style<'_>) {
     let info = ty.info();
+    let bits = bits.min(128);
     let named = |name: Name| u64::try_from(value).ok().and_then(|value| (style.names)(name, value));
     if !info.symbols.is_empty() {
         if !style.numeric_symbol
@@ -461,7 +462,7 @@ fn push_number(out: &mut String, base: Base, value: u128) {
 /// Text up to its first zero, control characters made visible.
 pub fn text(value: u128, bits: u32) -> String {
     let bytes: Vec<u8> =
-        (0..bits.div_ceil(8)).rev().map(|index| octet(value, index)).take_while(|octet| *octet != 0).collect();
+        (0..bits.min(128).div_ceil(8)).rev().map(|index| octet(value, index)).take_while(|octet| *octet != 0).collect();
     netkit_core::text::printable(&String::from_utf8_lossy(&bytes))
 }
 

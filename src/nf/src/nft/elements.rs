@@ -50,7 +50,7 @@ impl Shape {
 
     /// One key.
     pub fn key(&self, data: &[u8]) -> Expr {
-        split(&self.parts, data, self.shift)
+        split(&self.parts, data)
     }
 }
 
@@ -88,13 +88,9 @@ fn by_number(number: u32, octets: u32, order: Option<Order>) -> Vec<Expr> {
 }
 
 /// A constant for each part; parts begin at multiples of four octets.
-pub fn split(parts: &[Expr], data: &[u8], shift: u32) -> Expr {
+pub fn split(parts: &[Expr], data: &[u8]) -> Expr {
     if let [part] = parts {
-        let mut expr = constant(data, part.ty, part.order);
-        if let Kind::Value(value) = &mut expr.kind {
-            *value = value.checked_shr(shift).unwrap_or(0);
-        }
-        return expr;
+        return constant(data, part.ty, part.order);
     }
     let mut rest = data;
     let mut values = Vec::with_capacity(parts.len());
@@ -150,12 +146,12 @@ pub fn data(set: &NftSet, found: &Data<'_>) -> Expr {
         let (low, high) = bytes.split_at(bytes.len() / 2);
         return between(&parts, low, high);
     }
-    split(&parts, bytes, 0)
+    split(&parts, bytes)
 }
 
 /// Each part's range.
 fn between(parts: &[Expr], low: &[u8], high: &[u8]) -> Expr {
-    let (low, high) = (split(parts, low, 0), split(parts, high, 0));
+    let (low, high) = (split(parts, low), split(parts, high));
     match (low.kind, high.kind) {
         (Kind::Concat(lows), Kind::Concat(highs)) => {
             let parts = lows.into_iter().zip(highs).map(|(low, high)| pair(&low, &high)).collect();
@@ -276,8 +272,8 @@ impl<'s> Collector<'s> {
     pub fn finish(mut self) -> Vec<Elem> {
         let concat = self.shape.parts.len() > 1;
         let ranges = self.set.has(flag::INTERVAL);
-        // An end comes before the beginning that has the same key. The sort is stable, as nft's, which leaves ranges of
-        // concatenations as they are.
+        // An end comes before the beginning that has the same key. Ranges of concatenations
+        // stay as they are.
         if !(ranges && concat) {
             self.sort();
         }
@@ -297,12 +293,32 @@ impl<'s> Collector<'s> {
         } else {
             elems.extend(self.found.into_iter().filter(|found| !found.end).map(|found| found.elem));
         }
+        if self.shape.shift > 0 {
+            elems.iter_mut().for_each(|elem| shift(&mut elem.key, self.shape.shift));
+        }
         elems.extend(self.all);
         elems
     }
 
+    /// By key; of those that rank the same, the last one first.
     fn sort(&mut self) {
+        self.found.reverse();
         self.found.sort_by(|left, right| left.rank.cmp(&right.rank).then_with(|| right.end.cmp(&left.end)));
+    }
+}
+
+/// Moves a field of a few bits from where it lies in its octets to their end.
+fn shift(key: &mut Expr, by: u32) {
+    let moved = |value: u128| value.checked_shr(by).unwrap_or(0);
+    match &mut key.kind {
+        Kind::Value(value) => *value = moved(*value),
+        Kind::Range(low, high) => {
+            (*low, *high) = (moved(*low), moved(*high));
+            if low == high {
+                key.kind = Kind::Value(*low);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -376,10 +392,13 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             let (number_of, index, op) = (number(0)?, usize::try_from(number(1)?).ok()?, number(2).unwrap_or(0));
             // nft numbers IPv6's extension headers by itself, and their fields from 1.
             let (kind, index) = match (op, number_of) {
-                (0, own) => (*[0, 0, 43, 43, 43, 43, 44, 60, 135].get(usize::try_from(own).ok()?)?, index.checked_sub(1)?),
+                (0, own) => {
+                    (*[0, 0, 43, 43, 43, 43, 44, 60, 135].get(usize::try_from(own).ok()?)?, index.checked_sub(1)?)
+                }
                 (_, own) => (u8::try_from(own).ok()?, index),
             };
-            let mut fields = header::options(op, kind).flat_map(|option| option.fields.iter().map(move |f| (option, f)));
+            let mut fields =
+                header::options(op, kind).flat_map(|option| option.fields.iter().map(move |f| (option, f)));
             let (_, field) = fields.nth(index)?;
             let mut expr = exthdr(op, kind, 0, 0, false);
             if let Kind::Exthdr { offset, field: found, .. } = &mut expr.kind {
@@ -397,8 +416,7 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
         }
         13 if depth == 0 => {
             // A list, numbered from 0, of nested descriptions.
-            let parts: Vec<Expr> =
-                (0..8).map_while(|index| described(inner.find(index)?, family, depth + 1)).collect();
+            let parts: Vec<Expr> = (0..8).map_while(|index| described(inner.find(index)?, family, depth + 1)).collect();
             if parts.is_empty() {
                 // Of a concatenation of types: those say it all.
                 return None;
@@ -406,11 +424,7 @@ fn described(bytes: &[u8], family: u8, depth: u8) -> Option<Expr> {
             Expr::new(Kind::Concat(parts), Type::INVALID, Order::Big, 0)
         }
         23 => {
-            let kind = Kind::Numgen {
-                random: number(0)? == 1,
-                modulus: number(1)?,
-                offset: number(2).unwrap_or(0),
-            };
+            let kind = Kind::Numgen { random: number(0)? == 1, modulus: number(1)?, offset: number(2).unwrap_or(0) };
             Expr::new(kind, Type::INTEGER, Order::Host, 32)
         }
         25 => keyed(Keyed::Rt, number(0)?, None, 0, family),

@@ -250,11 +250,7 @@ pub static ESP: Protocol = Protocol {
 pub static COMP: Protocol = Protocol {
     name: "comp",
     base: base::TRANSPORT,
-    fields: &[
-        field("nexthdr", 0, 8, Type::PROTOCOL),
-        field("flags", 8, 8, Type::BITMASK),
-        field("cpi", 16, 16, INT),
-    ],
+    fields: &[field("nexthdr", 0, 8, Type::PROTOCOL), field("flags", 8, 8, Type::BITMASK), field("cpi", 16, 16, INT)],
     next: None,
     upper: Upper::Nothing,
 };
@@ -395,15 +391,11 @@ const fn option(op: u32, kind: u8, name: &'static str, fields: &'static [Field])
 
 const PLAIN: &[Field] = &[field("nexthdr", 0, 8, Type::PROTOCOL), field("hdrlength", 8, 8, INT)];
 const TCP_PLAIN: &[Field] = &[field("kind", 0, 8, INT), field("length", 8, 8, INT)];
-const ROUTE: &[Field] = &[
-    field("type", 0, 8, INT),
-    field("length", 8, 8, INT),
-    field("ptr", 16, 8, INT),
-    field("addr", 24, 32, INT),
-];
-const CHUNK_PLAIN: &[Field] =
-    &[field("type", 0, 8, INT), field("flags", 8, 8, INT), field("length", 16, 16, INT)];
-const SACK: &[Field] = &[field("kind", 0, 8, INT), field("length", 8, 8, INT), field("left", 16, 32, INT), field("right", 48, 32, INT)];
+const ROUTE: &[Field] =
+    &[field("type", 0, 8, INT), field("length", 8, 8, INT), field("ptr", 16, 8, INT), field("addr", 24, 32, INT)];
+const CHUNK_PLAIN: &[Field] = &[field("type", 0, 8, INT), field("flags", 8, 8, INT), field("length", 16, 16, INT)];
+const SACK: &[Field] =
+    &[field("kind", 0, 8, INT), field("length", 8, 8, INT), field("left", 16, 32, INT), field("right", 48, 32, INT)];
 
 /// RFC 8200 and RFC 8754, RFC 6275, RFC 9293, RFC 7323, RFC 2018, RFC 791, RFC 9260; of several headers of one type the first
 /// that has the field gives the name.
@@ -501,12 +493,7 @@ pub static OPTIONS: &[Option_] = &[
     option(IP_OPTION, 7, "rr", ROUTE),
     option(IP_OPTION, 131, "lsrr", ROUTE),
     option(IP_OPTION, 137, "ssrr", ROUTE),
-    option(
-        IP_OPTION,
-        148,
-        "ra",
-        &[field("type", 0, 8, INT), field("length", 8, 8, INT), field("value", 16, 16, INT)],
-    ),
+    option(IP_OPTION, 148, "ra", &[field("type", 0, 8, INT), field("length", 8, 8, INT), field("value", 16, 16, INT)]),
     option(
         CHUNK,
         0,
@@ -578,12 +565,8 @@ const LOWEST: &[Field] = &[
     field("length", 16, 16, INT),
     field("lowest-tsn", 32, 32, INT),
 ];
-const SEQUENCE: &[Field] = &[
-    field("type", 0, 8, INT),
-    field("flags", 8, 8, INT),
-    field("length", 16, 16, INT),
-    field("seqno", 32, 32, INT),
-];
+const SEQUENCE: &[Field] =
+    &[field("type", 0, 8, INT), field("flags", 8, 8, INT), field("length", 16, 16, INT), field("seqno", 32, 32, INT)];
 const INIT: &[Field] = &[
     field("type", 0, 8, INT),
     field("flags", 8, 8, INT),

@@ -8,14 +8,18 @@ pub mod datatype;
 pub mod elements;
 pub mod expression;
 pub mod header;
+pub mod json;
 pub mod key;
 pub mod object;
 mod reduce;
 pub mod ruleset;
 pub mod set;
 mod symbols;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod tree;
+pub mod xtables;
 
 use netkit_nl::{Attrs, Message};
 

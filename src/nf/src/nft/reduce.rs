@@ -38,6 +38,16 @@ impl Context {
         context
     }
 
+    /// Conditions before a statement that does something stay, whatever follows.
+    pub(super) fn settle(&mut self) {
+        self.dependency = [None; 5];
+    }
+
+    /// The transport protocol that a condition has named.
+    pub(super) fn transport(&self) -> Option<&'static str> {
+        self.at(base::TRANSPORT).map(|protocol| protocol.name)
+    }
+
     fn at(&self, layer: u32) -> Option<&'static Protocol> {
         self.protocol.get(usize::try_from(layer).ok()?).copied().flatten()
     }
@@ -72,6 +82,7 @@ impl<'a> Builder<'_, 'a> {
     /// Finds out which fields are loaded, and drops the conditions that they imply.
     pub(super) fn complete(&mut self, expr: &mut Expr) {
         self.trim(expr);
+        self.unshift(expr);
         match &mut expr.kind {
             Kind::Payload { .. } => {
                 self.identify(expr);
@@ -123,23 +134,33 @@ impl<'a> Builder<'_, 'a> {
         let skipped = left.bits.checked_sub(low + width)?;
         let new = match &left.kind {
             Kind::Payload { base: layer, offset, field: None } => {
-                let at = offset + skipped;
+                let at = offset.saturating_add(skipped);
                 let here = |field: &Field| field.offset == at && field.bits == width;
                 let field = self.context.field(*layer, here)?;
                 let kind = Kind::Payload { base: *layer, offset: at, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
             }
             Kind::Exthdr { op, kind, offset, present, .. } => {
-                let at = offset + skipped;
+                let at = offset.saturating_add(skipped);
                 let field = header::option_field(*op, *kind, at, width)?;
-                let kind =
-                    Kind::Exthdr { op: *op, kind: *kind, offset: at, present: *present, field: Some(field) };
+                let kind = Kind::Exthdr { op: *op, kind: *kind, offset: at, present: *present, field: Some(field) };
                 Expr::new(kind, field.1.ty, Order::Big, width)
             }
             _ => return None,
         };
         *expr = new;
         Some(low)
+    }
+
+    /// A field of a few bits that was moved to the end of its octet is the field.
+    fn unshift(&self, expr: &mut Expr) {
+        let Kind::Binary(Op::Right, inner, by) = &expr.kind else { return };
+        let mut field = (**inner).clone();
+        if let (Some(low), Kind::Value(by)) = (self.trim(&mut field), &by.kind)
+            && *by == u128::from(low)
+        {
+            *expr = field;
+        }
     }
 
     fn statement(&self, at: usize) -> Option<&Stmt<'a>> {
@@ -151,10 +172,9 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn forget(&mut self, at: usize) {
-        if let Some(place) = self.context.dependency.get_mut(at) {
-            if let Some(statement) = place.take().and_then(|index| self.statements.get_mut(index)) {
-                *statement = None;
-            }
+        let place = self.context.dependency.get_mut(at).and_then(Option::take);
+        if let Some(statement) = place.and_then(|index| self.statements.get_mut(index)) {
+            *statement = None;
         }
     }
 
@@ -198,9 +218,8 @@ impl<'a> Builder<'_, 'a> {
             }
             (base::TRANSPORT, _) => field.is_some_and(|(protocol, _)| !std::ptr::eq(protocol, &header::TH)),
             (base::LINK, Some((_, Some((protocol, _))))) => {
-                let vlan = field.is_some_and(|(own, own_field)| {
-                    std::ptr::eq(own, &header::VLAN) && own_field.name != "type"
-                });
+                let vlan =
+                    field.is_some_and(|(own, own_field)| std::ptr::eq(own, &header::VLAN) && own_field.name != "type");
                 // A VLAN's fields imply 802.1Q, nothing else does.
                 !std::ptr::eq(protocol, &header::VLAN) && vlan == (value == Some(0x8100))
             }
@@ -216,7 +235,9 @@ impl<'a> Builder<'_, 'a> {
         let Kind::Exthdr { op, .. } = expr.kind else { return };
         let layer = if matches!(op, 0 | 2) { base::NETWORK } else { base::TRANSPORT };
         let at = place(layer);
-        let Some(Stmt::Match { left, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else { return };
+        let Some(Stmt::Match { left, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else {
+            return;
+        };
         let network = matches!(left.kind, Kind::Payload { base: base::NETWORK, .. });
         let mixed = matches!(self.family, family::BRIDGE | family::NETDEV | family::INET);
         if layer == base::NETWORK || !(network && mixed) {
@@ -237,7 +258,8 @@ impl<'a> Builder<'_, 'a> {
         let shell = typed(&left);
         let mut right = match (&left.kind, &left) {
             (Kind::Concat(parts), _) => concat(parts, data),
-            (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits => {
+            // A whole name ends with a zero, the beginning of one does not.
+            (_, Expr { ty, bits, .. }) if ty.is_text() && right.bits < *bits && data.last() != Some(&0) => {
                 Expr { kind: Kind::Wildcard(number(data, *ty, Order::Big).unwrap_or(0)), ..shell.with(Kind::All) }
             }
             // The first octets of an address are a prefix of it.
@@ -245,6 +267,7 @@ impl<'a> Builder<'_, 'a> {
                 let value = number(data, *ty, Order::Big).unwrap_or(0).checked_shl(bits - right.bits).unwrap_or(0);
                 shell.with(Kind::Prefix(value, right.bits))
             }
+            _ if shell.ty.is_text() => constant(data, shell.ty, shell.order),
             _ => Expr { bits: shell.bits.max(right.bits), ..constant(data, shell.ty, shell.order) },
         };
         if let Kind::Wildcard(_) = right.kind {
@@ -279,7 +302,7 @@ impl<'a> Builder<'_, 'a> {
                 }
                 None => self.remainder(layer, offset, rest, below),
             };
-            (offset, rest) = (offset + expr.bits, rest.saturating_sub(expr.bits));
+            (offset, rest) = (offset.saturating_add(expr.bits), rest.saturating_sub(expr.bits.max(1)));
             // A prefix compares fewer bits than the field has.
             if matches!(right.kind, Kind::Prefix(..)) {
                 rest = 0;
@@ -298,8 +321,9 @@ impl<'a> Builder<'_, 'a> {
             let right = expr.with(Kind::Value(value));
             return (expr, right);
         }
-        let longer =
-            |field: &Field| field.offset == offset && field.bits > bits && field.ty.has_prefixes() && bits.is_multiple_of(8);
+        let longer = |field: &Field| {
+            field.offset == offset && field.bits > bits && field.ty.has_prefixes() && bits.is_multiple_of(8)
+        };
         if let Some(field) = self.context.field(layer, longer) {
             let kind = Kind::Payload { base: layer, offset, field: Some(field) };
             let expr = Expr::new(kind, field.1.ty, Order::Big, field.1.bits);
@@ -318,7 +342,8 @@ impl<'a> Builder<'_, 'a> {
         let mut key = false;
         let mut at = place(layer) + 1;
         if let (Some((protocol, field)), Kind::Value(value), true) = (field, &right.kind, equal) {
-            key = protocol.next.and_then(|next| protocol.fields.get(next)).is_some_and(|next| std::ptr::eq(next, field));
+            key =
+                protocol.next.and_then(|next| protocol.fields.get(next)).is_some_and(|next| std::ptr::eq(next, field));
             if let Some(upper) = protocol.above(*value).filter(|_| key) {
                 self.context.set(upper);
                 if upper.base == layer {
@@ -351,7 +376,7 @@ impl<'a> Builder<'_, 'a> {
             && matches!(relation, Relation::Equal | Relation::NotEqual)
         {
             // One flag out of itself is left as it is.
-            let same = relation == Relation::Equal && bits == value && bits.count_ones() == 1;
+            let same = bits == value && bits.count_ones() == 1;
             if inner.ty.is_flags() && !same {
                 return self.flags(relation, inner, mask, *value, &right);
             }
@@ -540,5 +565,5 @@ fn value(expr: &Expr) -> Option<u128> {
 /// A constant for each part.
 fn concat(parts: &[Expr], data: &[u8]) -> Expr {
     let shapes: Vec<Expr> = parts.iter().map(typed).collect();
-    elements::split(&shapes, data, 0)
+    elements::split(&shapes, data)
 }

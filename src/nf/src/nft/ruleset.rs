@@ -38,7 +38,10 @@ pub fn table(out: &mut String, table: &NftTable, style: &Style<'_>) -> bool {
 
 /// NFT_TABLE_F_* in words.
 pub fn table_flags(flags: u32) -> impl Iterator<Item = &'static str> {
-    [(1, "dormant"), (2, "owner"), (4, "persist")].into_iter().filter(move |(bit, _)| flags & bit != 0).map(|(_, word)| word)
+    [(1, "dormant"), (2, "owner"), (4, "persist")]
+        .into_iter()
+        .filter(move |(bit, _)| flags & bit != 0)
+        .map(|(_, word)| word)
 }
 
 /// The name of a hook.
@@ -169,16 +172,11 @@ pub fn set_flags(set: &NftSet) -> Vec<&'static str> {
     if !set.has(shown) {
         return Vec::new();
     }
-    [
-        (flag::CONSTANT, "constant"),
-        (flag::EVAL, "dynamic"),
-        (flag::INTERVAL, "interval"),
-        (flag::TIMEOUT, "timeout"),
-    ]
-    .into_iter()
-    .filter(|(bit, _)| set.has(*bit))
-    .map(|(_, word)| word)
-    .collect()
+    [(flag::CONSTANT, "constant"), (flag::EVAL, "dynamic"), (flag::INTERVAL, "interval"), (flag::TIMEOUT, "timeout")]
+        .into_iter()
+        .filter(|(bit, _)| set.has(*bit))
+        .map(|(_, word)| word)
+        .collect()
 }
 
 /// Whether overlapping elements are merged.
@@ -358,10 +356,8 @@ pub fn object(out: &mut String, object: &NftObject, style: &Style<'_>) {
         }
         ObjectData::Timeout { l3proto, l4proto, values } => {
             let _ = write!(out, "\t\tprotocol {}\n\t\tl3proto {}\n", protocol(*l4proto), l3(*l3proto));
-            let policy: Vec<String> = timeout_policy(*l4proto, values)
-                .iter()
-                .map(|(name, seconds)| format!("{name} : {seconds}"))
-                .collect();
+            let policy: Vec<String> =
+                timeout_policy(*l4proto, values).iter().map(|(name, seconds)| format!("{name} : {seconds}")).collect();
             let _ = writeln!(out, "\t\tpolicy = {{ {} }}", policy.join(", "));
         }
         ObjectData::Expectation { l3proto, l4proto, port, timeout, size } => {

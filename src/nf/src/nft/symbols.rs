@@ -6,15 +6,8 @@ pub(crate) type Table = &'static [(&'static str, u32)];
 pub(crate) const NFPROTO: Table = &[("ipv4", 2), ("ipv6", 10)];
 pub(crate) const ETHER_TYPE: Table =
     &[("ip", 0x0800), ("arp", 0x0806), ("ip6", 0x86dd), ("8021q", 0x8100), ("8021ad", 0x88a8)];
-pub(crate) const ARP_OP: Table = &[
-    ("request", 1),
-    ("reply", 2),
-    ("rrequest", 3),
-    ("rreply", 4),
-    ("inrequest", 8),
-    ("inreply", 9),
-    ("nak", 10),
-];
+pub(crate) const ARP_OP: Table =
+    &[("request", 1), ("reply", 2), ("rrequest", 3), ("rreply", 4), ("inrequest", 8), ("inreply", 9), ("nak", 10)];
 pub(crate) const ICMP_TYPE: Table = &[
     ("echo-reply", 0),
     ("destination-unreachable", 3),
@@ -90,18 +83,10 @@ pub(crate) const MH_TYPE: Table = &[
     ("home-agent-switch-message", 12),
 ];
 /// ARPHRD_* (linux/if_arp.h)
-pub(crate) const ARPHRD: Table = &[
-    ("ether", 1),
-    ("ppp", 512),
-    ("ipip", 768),
-    ("ipip6", 769),
-    ("loopback", 772),
-    ("sit", 776),
-    ("ipgre", 778),
-];
+pub(crate) const ARPHRD: Table =
+    &[("ether", 1), ("ppp", 512), ("ipip", 768), ("ipip6", 769), ("loopback", 772), ("sit", 776), ("ipgre", 778)];
 /// Bits of NFT_CT_STATE (linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT)
-pub(crate) const CT_STATE: Table =
-    &[("invalid", 1), ("established", 2), ("related", 4), ("new", 8), ("untracked", 64)];
+pub(crate) const CT_STATE: Table = &[("invalid", 1), ("established", 2), ("related", 4), ("new", 8), ("untracked", 64)];
 pub(crate) const CT_DIRECTION: Table = &[("original", 0), ("reply", 1)];
 /// IPS_* (linux/netfilter/nf_conntrack_common.h)
 pub(crate) const CT_STATUS: Table = &[
@@ -194,15 +179,8 @@ pub(crate) const IGMP_TYPE: Table = &[
     ("membership-report-v3", 0x22),
     ("leave-group", 0x17),
 ];
-pub(crate) const DAY: Table = &[
-    ("Sunday", 0),
-    ("Monday", 1),
-    ("Tuesday", 2),
-    ("Wednesday", 3),
-    ("Thursday", 4),
-    ("Friday", 5),
-    ("Saturday", 6),
-];
+pub(crate) const DAY: Table =
+    &[("Sunday", 0), ("Monday", 1), ("Tuesday", 2), ("Wednesday", 3), ("Thursday", 4), ("Friday", 5), ("Saturday", 6)];
 /// LOG_*, and nft's own for audit.
 pub(crate) const LOG_LEVEL: Table = &[
     ("emerg", 0),

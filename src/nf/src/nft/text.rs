@@ -104,8 +104,13 @@ impl Text<'_, '_> {
 
     fn value(&mut self, ty: Type, value: u128, bits: u32) {
         if self.ranges {
-            let style =
-                Style { numeric_symbol: true, numeric_protocol: true, numeric_time: true, names: self.style.names, ..*self.style };
+            let style = Style {
+                numeric_symbol: true,
+                numeric_protocol: true,
+                numeric_time: true,
+                names: self.style.names,
+                ..*self.style
+            };
             let plain = |name: Name, number: u64| match name {
                 Name::Service => None,
                 _ => (style.names)(name, number),
@@ -172,7 +177,13 @@ impl Text<'_, '_> {
                 }
             },
             Kind::Exthdr { op, kind, offset, present, field } => {
-                self.exthdr(*op, *kind, (*offset, expr.bits), *present, field.map(|(option, field)| (option.name, field.name)));
+                self.exthdr(
+                    *op,
+                    *kind,
+                    (*offset, expr.bits),
+                    *present,
+                    field.map(|(option, field)| (option.name, field.name)),
+                );
             }
             Kind::Keyed { what, key, direction, extra } => self.keyed(*what, *key, *direction, *extra),
             Kind::Fib { result, flags } => self.fib(*result, *flags),
@@ -304,7 +315,8 @@ impl Text<'_, '_> {
 
     fn keyed(&mut self, what: Keyed, key: u32, direction: Option<u8>, extra: u32) {
         let known = what.key(key).map(|known| known.name);
-        let side = |words: [&'static str; 2]| direction.map_or("", |side| words[usize::from(side != 0)]);
+        let side =
+            |[first, second]: [&'static str; 2]| direction.map_or("", |side| if side == 0 { first } else { second });
         match what {
             Keyed::Meta if meta::is_bare(key) => {}
             Keyed::Meta => self.word("meta "),
@@ -452,8 +464,8 @@ impl Text<'_, '_> {
             Stmt::Set { left, right } => {
                 self.expr(left);
                 self.word(" set ");
-                match right.kind {
-                    Kind::Value(value) if right.ty.is_flags() && value != 0 => self.list(right),
+                match left.kind {
+                    Kind::Keyed { what: Keyed::Ct, .. } => self.list(right),
                     _ => self.expr(right),
                 }
             }
@@ -532,6 +544,13 @@ impl Text<'_, '_> {
                     _ => self.expr(name),
                 }
             }
+            Stmt::Extension { target, name, words } => match words {
+                Some(words) => self.word(words),
+                None => {
+                    let kind = if *target { "target" } else { "match" };
+                    let _ = write!(self.out, "xt {kind} {name}");
+                }
+            },
             Stmt::Plain(expression) => self.plain(expression),
             Stmt::Unknown(text) => {
                 let _ = write!(self.out, "unknown {text}");
@@ -541,10 +560,14 @@ impl Text<'_, '_> {
 
     fn relation(&mut self, relation: Relation, left: &Expr, right: &Expr) {
         self.expr(left);
-        let flags = right.ty.is_flags() && match right.kind {
-            Kind::Value(value) => value.count_ones() <= 1 && right.ty != Type::CT_LABEL,
-            _ => false,
-        };
+        let flags = right.ty.is_flags()
+            && match right.kind {
+                Kind::Value(value) => {
+                    let single = value.count_ones() <= 1 || matches!(left.kind, Kind::Payload { .. });
+                    single && right.ty != Type::CT_LABEL
+                }
+                _ => false,
+            };
         let computed = matches!(left.kind, Kind::Binary(..));
         match relation {
             Relation::Any => self.word(" "),
@@ -553,7 +576,14 @@ impl Text<'_, '_> {
                 let _ = write!(self.out, " {} ", other.sign());
             }
         }
-        if matches!(relation, Relation::Any | Relation::None) { self.list(right) } else { self.expr(right) }
+        match (&left.kind, &right.kind) {
+            _ if matches!(relation, Relation::Any | Relation::None) => self.list(right),
+            // Several flags of a header are a number.
+            (Kind::Payload { .. }, Kind::Value(value)) if right.ty.is_flags() => {
+                self.value(right.ty, *value, right.bits);
+            }
+            _ => self.expr(right),
+        }
     }
 
     fn family(&mut self, family: u32) {
@@ -655,12 +685,6 @@ impl Text<'_, '_> {
             }
             Expression::Flow { table } => {
                 let _ = write!(self.out, "flow add @{table}");
-            }
-            Expression::Match { name, .. } => {
-                let _ = write!(self.out, "xt match \"{name}\"");
-            }
-            Expression::Target { name, .. } => {
-                let _ = write!(self.out, "xt target \"{name}\"");
             }
             other => {
                 let _ = write!(self.out, "unknown {}", super::tree::unknown(other));

@@ -1,5 +1,7 @@
 //! Rules as nft would have been told them: expressions that hold expressions, and statements.
 
+use std::rc::Rc;
+
 use super::datatype::{Order, Type};
 use super::expression::Expression;
 use super::header::{Field, Option_, Protocol};
@@ -150,7 +152,7 @@ pub enum Kind {
     /// a . b . c
     Concat(Vec<Expr>),
     /// { ... }
-    Set(Vec<Elem>),
+    Set(Rc<Vec<Elem>>),
     /// @name
     SetRef(String),
     /// key map set, key vmap set
@@ -174,6 +176,24 @@ impl Expr {
     /// The same of another kind.
     pub fn with(&self, kind: Kind) -> Expr {
         Expr { kind, ..*self }
+    }
+
+    /// How many expressions it is made of, counted up to `limit`; elements of sets are shared and not counted.
+    pub(crate) fn weight(&self, limit: usize) -> usize {
+        let inner: Vec<&Expr> = match &self.kind {
+            Kind::Binary(_, left, right) | Kind::Map(left, right) => vec![left, right],
+            Kind::Hash { from: Some(from), .. } => vec![from],
+            Kind::Concat(parts) => parts.iter().collect(),
+            _ => Vec::new(),
+        };
+        let mut weight = 1;
+        for expr in inner {
+            if weight >= limit {
+                break;
+            }
+            weight += expr.weight(limit - weight);
+        }
+        weight
     }
 
     /// Whether it is a verdict, or a map of verdicts.
@@ -463,6 +483,15 @@ pub enum Stmt<'a> {
         kind: u32,
         /// A name, or a map.
         name: Expr,
+    },
+    /// An extension of x_tables.
+    Extension {
+        /// Not a match.
+        target: bool,
+        /// Its name.
+        name: String,
+        /// What it says in nft's words, if it can be said in them.
+        words: Option<String>,
     },
     /// Statements that read no register.
     Plain(Expression<'a>),
