@@ -184,7 +184,7 @@ fn fits(outcome: &Value, seen: &Seen, moved: &BTreeSet<String>, counts: &Counts)
     }
     let steps = outcome["steps"].as_array().into_iter().flatten();
     let walked: BTreeSet<String> = steps
-        .filter(|step| step["kind"] == "rule")
+        .filter(|step| step["kind"] == "rule" && !step["packets"].is_null())
         .map(|step| {
             let word = |key: &str| step[key].as_str().unwrap_or_default().to_owned();
             let family = if step["family"].is_null() { String::new() } else { format!("{} ", word("family")) };

@@ -259,6 +259,7 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
     if saving || matches!(request.action, Action::Version | Action::Help) {
         return Ok(request);
     }
+    request.options.check()?;
     // The peer wants a command; a list is what the name of this tool says.
     if state.command.is_none() && request.options.view.is_none() && name != "iptables-list" {
         return Err(Error::usage("no command specified"));
@@ -266,7 +267,6 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
     if let (Some("-S"), Some(option)) = (state.command, state.options.first()) {
         return Err(Error::usage(format!("Illegal option `{option}' with this command")));
     }
-    request.options.check()?;
     Ok(request)
 }
 

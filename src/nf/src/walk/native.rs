@@ -163,7 +163,12 @@ impl Walk<'_> {
         let mut truth = Truth::Yes;
         // A condition may ask for a mark that the same rule has just set.
         let marks = (self.packet.mark, self.connection.mark);
+        // What stands behind a verdict is not reached, a counter as little as anything else.
+        let mut counters = None;
         for expression in &rule.expressions {
+            if let Expression::Counter(counted) = expression {
+                counters = Some(*counted);
+            }
             match self.express(expression, &mut pass, rule, at) {
                 Next::Go(more) => truth = truth.and(more),
                 Next::Verdict(..) | Next::Fate(_) => break,
@@ -176,10 +181,6 @@ impl Walk<'_> {
         if truth == Truth::No {
             return After::NextRule;
         }
-        let counters = rule.expressions.iter().find_map(|expression| match expression {
-            Expression::Counter(counters) => Some(*counters),
-            _ => None,
-        });
         let (own, rules) = (self.rules.family, self.rules);
         let text = || {
             let built_in = matches!(rule.family, family::IPV4 | family::IPV6)
