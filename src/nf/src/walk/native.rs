@@ -396,14 +396,11 @@ impl Walk<'_> {
             }
             Expression::Masquerade { port, .. } => {
                 let ports = read_port(registers, *port).ok().flatten();
-                let effect = self.masquerade(ports.map(|port| (port, port)));
-                self.add_effect(step, &effect);
-                return Next::Fate(Fate::Accept(Some(step)));
+                return Next::Fate(self.masquerade(ports.map(|port| (port, port)), step));
             }
             Expression::Redirect { port, .. } => {
-                let effect = self.redirect(read_port(registers, *port).ok().flatten());
-                self.add_effect(step, &effect);
-                return Next::Fate(Fate::Accept(Some(step)));
+                let port = read_port(registers, *port).ok().flatten();
+                return Next::Fate(self.redirect(port, step));
             }
             Expression::Tproxy { address, port, .. } => {
                 let to = self.read_address(registers, [*address, None]).ok().flatten();

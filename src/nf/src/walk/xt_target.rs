@@ -64,7 +64,15 @@ impl Walk<'_> {
         let outcome = match &*found.name {
             "MARK" if found.revision == 2 => self.mark_target(fields, step),
             "CONNMARK" => self.connmark_target(fields, found.revision, step),
-            "DNAT" | "SNAT" | "REDIRECT" | "MASQUERADE" | "NETMAP" => {
+            "MASQUERADE" => {
+                let ports = range(fields, self.rules.family).and_then(|found| found.ports);
+                return Some(self.masquerade(ports, step));
+            }
+            "REDIRECT" => {
+                let port = range(fields, self.rules.family).and_then(|found| self.pick_port(&found));
+                return Some(self.redirect(port, step));
+            }
+            "DNAT" | "SNAT" | "NETMAP" => {
                 let effect = self.nat_target(&found.name, fields);
                 self.add_effect(step, effect.as_deref().unwrap_or("its structure cannot be read"));
                 return Some(Fate::Accept(Some(step)));
@@ -222,11 +230,6 @@ impl Walk<'_> {
         let found = range(fields, self.rules.family)?;
         let destination = matches!(self.hook, PREROUTING | OUTPUT);
         match name {
-            "MASQUERADE" => Some(self.masquerade(found.ports)),
-            "REDIRECT" => {
-                let port = self.pick_port(&found);
-                Some(self.redirect(port))
-            }
             "NETMAP" => {
                 let (low, high) = found.addresses?;
                 let old = if destination { self.packet.destination } else { self.packet.source };
@@ -272,20 +275,24 @@ impl Walk<'_> {
         }
     }
 
-    /// MASQUERADE
-    pub(super) fn masquerade(&mut self, ports: Option<(u16, u16)>) -> String {
-        match self.masquerade_address() {
-            Some(address) => self.set_source(Some(address), ports),
-            None => "no address to masquerade with: dropped".to_owned(),
-        }
+    /// MASQUERADE; without an address to take the packet is lost.
+    pub(super) fn masquerade(&mut self, ports: Option<(u16, u16)>, step: usize) -> Fate {
+        let Some(address) = self.masquerade_address() else {
+            return self.end(Verdict::Drop, "no address to masquerade with".to_owned(), step);
+        };
+        let effect = self.set_source(Some(address), ports);
+        self.add_effect(step, &effect);
+        Fate::Accept(Some(step))
     }
 
-    /// REDIRECT
-    pub(super) fn redirect(&mut self, port: Option<u16>) -> String {
-        match self.own_address() {
-            Some(address) => self.set_destination(Some(address), port),
-            None => "no address here to redirect to: dropped".to_owned(),
-        }
+    /// REDIRECT; without an address to send to the packet is lost.
+    pub(super) fn redirect(&mut self, port: Option<u16>, step: usize) -> Fate {
+        let Some(address) = self.own_address() else {
+            return self.end(Verdict::Drop, "no address here to redirect to".to_owned(), step);
+        };
+        let effect = self.set_destination(Some(address), port);
+        self.add_effect(step, &effect);
+        Fate::Accept(Some(step))
     }
 
     /// struct xt_tproxy_target_info_v1. Whether somebody listens transparently there is not visible.
