@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
-use netkit_nf::Family;
 use netkit_nf::legacy::{Blob, Info};
 use netkit_nf::nft::{NftChain, NftHook, NftTable};
 use netkit_nf::walk::kernel::{Entry, Found, Link, Question as RouteQuestion, Route, SetEntry};
