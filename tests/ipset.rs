@@ -55,7 +55,7 @@ fn compare() -> Result<(), Stop> {
     let script = format!(
         "{COMPARE}
         while read -r line; do [ -z \"$line\" ] || eval \"ipset $line\" || exit 1; done <<< \"$2\"
-        while read -r line; do eval \"both $line\"; done <<< \"$3\"
+        while read -r line; do [ -z \"$line\" ] || eval \"both $line\"; done <<< \"$3\"
         echo \"compared $count\""
     );
     let text = scripted(&script)?;

@@ -68,9 +68,10 @@ fn built_in(hook: u8) -> Head {
     Head { name: name.to_owned(), policy: Some(policy), references: 0 }
 }
 
-fn order(left: &Head, right: &Head) -> Ordering {
-    let key = |head: &Head| head.policy.map_or(u8::MAX, |policy| policy.hook);
-    key(left).cmp(&key(right)).then_with(|| left.name.cmp(&right.name))
+/// Built-in chains by their hooks, the others by name.
+fn order(left: (Option<Policy>, &str), right: (Option<Policy>, &str)) -> Ordering {
+    let key = |policy: Option<Policy>| policy.map_or(u8::MAX, |policy| policy.hook);
+    key(left.0).cmp(&key(right.0)).then_with(|| left.1.cmp(right.1))
 }
 
 /// Why a table could not be shown.
@@ -98,12 +99,11 @@ pub(crate) fn legacy(family: Family, name: &str, write: &Writer<'_>, show: &mut 
         .map_err(|malformed| Trouble::Read(format!("table {name}: {malformed}")))?;
     let head =
         |chain: &Span<'_>| Head { name: chain.name.to_string(), policy: chain.policy, references: chain.references };
-    let mut heads: Vec<(Head, usize)> =
-        blob.chains.iter().enumerate().map(|(index, chain)| (head(chain), index)).collect();
-    heads.sort_by(|(left, _), (right, _)| order(left, right));
-    let (heads, places): (Vec<Head>, Vec<usize>) = heads.into_iter().unzip();
+    let mut places: Vec<&Span<'_>> = blob.chains.iter().collect();
+    places.sort_by(|left, right| order((left.policy, &left.name), (right.policy, &right.name)));
+    let heads: Vec<Head> = places.iter().map(|chain| head(chain)).collect();
     let rules = |index: usize, out: &mut dyn Write| -> io::Result<()> {
-        let Some(chain) = places.get(index).and_then(|place| blob.chains.get(*place)) else { return Ok(()) };
+        let Some(chain) = places.get(index) else { return Ok(()) };
         let mut text = String::new();
         for (number, rule) in blob.rules(chain).enumerate() {
             let rule = rule.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed.to_string()))?;
@@ -247,7 +247,7 @@ impl Nft {
                     own.push((head, Text::default()));
                 }
             }
-            own.sort_by(|(left, _), (right, _)| order(left, right));
+            own.sort_by(|(left, _), (right, _)| order((left.policy, &left.name), (right.policy, &right.name)));
             let (heads, texts): (Vec<Head>, Vec<Text>) = own.into_iter().unzip();
             let rules = |index: usize, out: &mut dyn Write| match texts.get(index) {
                 Some(text) => out.write_all(text.text.as_bytes()),

@@ -1,6 +1,6 @@
 //! iptables-list: every rule of the packet filter, as iptables prints it, from both backends.
 //!
-//! - Peer: iptables 1.8 (`-L`, `-S`, `iptables-save`); `-L` prints protocols by name as 1.8.11 does again.
+//! - Peer: iptables 1.8.11 (`-L`, `-S`, `iptables-save`): every match and target; where Debian's 1.8.9 differs stands in README.md.
 //! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name; a table that the kernel
 //!   has not made is shown empty, not made; names are never looked up in DNS; a rule that iptables cannot express is
 //!   shown in its place as a comment that says so, and the others go on.

@@ -110,7 +110,8 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
     }
     if printer.backends.is_empty() {
         if let Some(why) = refused {
-            ctx.say(&missing(Capability::NetAdmin, "reading the packet filter", "nothing of it"));
+            let still = readable(request.family == Family::Ipv6);
+            ctx.say(&missing(Capability::NetAdmin, "reading the packet filter", &still));
             return Err(Error::new(Exit(4), format!("cannot read the packet filter: {why}")));
         }
         if let (Some(name), false) = (tables, request.action == Action::Save) {
@@ -128,6 +129,27 @@ fn run(ctx: &mut Ctx, request: &Request) -> Result<Exit, Error> {
         return Err(Error::new(Exit(1), "No chain/target/match by that name."));
     }
     Ok(Exit::OK)
+}
+
+/// What of the packet filter can be read without CAP_NET_ADMIN, with what it says.
+fn readable(v6: bool) -> String {
+    let number = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/netfilter/{name}")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let mut found = Vec::new();
+    if let Ok(names) = xtables::names(v6)
+        && !names.is_empty()
+    {
+        found.push(format!("the names of legacy tables ({})", names.join(", ")));
+    }
+    if let (Some(count), Some(limit)) = (number("nf_conntrack_count"), number("nf_conntrack_max")) {
+        found.push(format!("conntrack's count ({count} of {limit})"));
+    }
+    if std::path::Path::new("/proc/net/ip_vs").exists() {
+        found.push("IPVS services (/proc/net/ip_vs)".to_owned());
+    }
+    if found.is_empty() { "nothing of it".to_owned() } else { found.join(", ") }
 }
 
 /// The name that the peer gives itself: without the backend.

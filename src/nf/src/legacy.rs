@@ -159,7 +159,10 @@ impl<'a> Blob<'a> {
     /// When sizes and offsets do not fit together.
     pub fn read(family: Family, info: &Info, bytes: &'a [u8]) -> Result<Blob<'a>, Malformed> {
         let layout = layout(family);
-        let mut chains: Vec<Span<'a>> = Vec::new();
+        // A chain takes two entries of its own and seldom less than two rules; what is not used costs no memory.
+        let mut chains: Vec<Span<'a>> = Vec::with_capacity(bytes.len() / (4 * layout.size));
+        // Where jumps go.
+        let mut jumps: Vec<u32> = Vec::new();
         // The chain that is being walked, and where its last entry began.
         let mut open: Option<usize> = None;
         let mut previous = 0;
@@ -195,28 +198,21 @@ impl<'a> Blob<'a> {
                 chain.end = offset;
                 open = None;
             }
+            if let Some(target) = entry.verdict().and_then(|verdict| u32::try_from(verdict).ok())
+                && target as usize != entry.end()
+            {
+                jumps.push(target);
+            }
             previous = offset;
             offset = entry.end();
         }
         let mut blob = Blob { family, bytes, chains };
-        blob.count_references(layout)?;
-        Ok(blob)
-    }
-
-    fn count_references(&mut self, layout: &Layout) -> Result<(), Malformed> {
-        let mut offset = 0;
-        while offset < self.bytes.len() {
-            let entry = Entry::at(self.bytes, offset, layout)?;
-            let target = entry.verdict().and_then(|verdict| usize::try_from(verdict).ok());
-            if let Some(index) =
-                target.filter(|target| *target != entry.end()).and_then(|target| self.begins_at(target))
-                && let Some(chain) = self.chains.get_mut(index)
-            {
+        for target in jumps {
+            if let Some(chain) = blob.begins_at(target as usize).and_then(|index| blob.chains.get_mut(index)) {
                 chain.references += 1;
             }
-            offset = entry.end();
         }
-        Ok(())
+        Ok(blob)
     }
 
     /// Index of the user's chain that begins at an offset.

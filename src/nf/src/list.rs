@@ -85,7 +85,7 @@ fn push_number(out: &mut String, number: u64, format: Format, column: bool) {
     let mut rounded = number;
     let mut unit = ' ';
     for next in ['K', 'M', 'G', 'T'] {
-        rounded = rounded.saturating_add(500) / 1000;
+        rounded = rounded.wrapping_add(500) / 1000;
         unit = next;
         if rounded <= SHORT {
             break;

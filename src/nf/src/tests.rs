@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use crate::ipset::{Depth, Mode, Printer};
 use crate::legacy::{Blob, Info};
 use crate::list::{self, Format};
 use crate::nft::{NftRule, compat};
-use crate::{Family, save};
+use crate::{Extension, Family, ext, save};
 
 /// An entry of a legacy table, with lengths that fit or nearly so.
 fn entry() -> impl Strategy<Value = Vec<u8>> {
@@ -65,6 +66,50 @@ proptest! {
         for family in [Family::Ipv4, Family::Ipv6] {
             print_all(family, &info, &bytes);
             print_all(family, &info, &entries.concat());
+        }
+    }
+
+    #[test]
+    fn extensions_of_any_bytes(
+        choice in any::<prop::sample::Index>(),
+        of_targets in any::<bool>(),
+        revision in 0u8..5,
+        protocol in prop::sample::select(vec![0u16, 1, 6, 17, 58, 132]),
+        data in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), any::<u8>()], 0..600),
+    ) {
+        let names: Vec<&str> = ext::names_of(of_targets).collect();
+        let found = Extension { name: names[choice.index(names.len())].into(), revision, data: (&data).into() };
+        for family in [Family::Ipv4, Family::Ipv6] {
+            for (save, numeric) in [(true, true), (false, true), (false, false)] {
+                let names = Some((|_, number| (number % 2 == 0).then(|| "name".to_owned())) as ext::names::Lookup);
+                let context = ext::Context { family, protocol, numeric, save, names, sets: &|_| None };
+                let mut out = String::new();
+                match (of_targets, save) {
+                    (true, true) => ext::save_target(&mut out, &found, &context),
+                    (true, false) => ext::list_target(&mut out, &found, &context),
+                    (false, true) => ext::save_match(&mut out, &found, &context),
+                    (false, false) => ext::list_match(&mut out, &found, &context),
+                }
+                prop_assert!(out.len() <= 64 * data.len() + 4096);
+            }
+        }
+    }
+
+    #[test]
+    fn sets_of_any_attributes(bytes in prop::collection::vec(prop_oneof![Just(0u8), 0u8..32, any::<u8>()], 0..600)) {
+        let mut whole = u32::try_from(bytes.len() + 16).unwrap().to_ne_bytes().to_vec();
+        whole.resize(16, 0);
+        whole.extend_from_slice(&bytes);
+        for mode in [Mode::Plain, Mode::Save, Mode::Xml] {
+            for sorted in [false, true] {
+                let mut printer = Printer::new(mode, Depth::All, sorted);
+                let mut out = String::new();
+                printer.begin(&mut out);
+                for message in netkit_nl::Messages::new(&whole) {
+                    printer.message(&mut out, &message);
+                }
+                printer.end(&mut out);
+            }
         }
     }
 

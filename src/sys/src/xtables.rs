@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::net::UdpSocket;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
@@ -36,7 +37,21 @@ pub struct Blob {
     /// Offset of each hook's policy.
     pub underflow: [u32; 5],
     /// The entries.
-    pub entries: Vec<u8>,
+    pub entries: Entries,
+}
+
+/// The kernel's answer, of which only the entries are seen; tens of megabytes are not moved to cut off its head.
+#[derive(Clone, Debug)]
+pub struct Entries {
+    answer: Vec<u8>,
+}
+
+impl Deref for Entries {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.answer.get(ENTRIES_HEADER..).unwrap_or_default()
+    }
 }
 
 /// Names of the tables that exist in this network namespace, in the kernel's order; IPv6's with `v6`.
@@ -88,7 +103,7 @@ pub fn read(table: &str, v6: bool) -> io::Result<Blob> {
                 if matches!(Errno::from_raw(error.raw_os_error().unwrap_or(0)), Errno::EAGAIN | Errno::EINVAL) => {}
             Err(error) => return Err(error),
             Ok(()) => {
-                entries.drain(..ENTRIES_HEADER);
+                let entries = Entries { answer: entries };
                 return Ok(Blob { valid_hooks: word(0), hook_entry: words(1), underflow: words(6), entries });
             }
         }

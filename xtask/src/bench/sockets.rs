@@ -87,7 +87,7 @@ pub(crate) fn run(netkit: &Path) -> Result<()> {
     Ok(())
 }
 
-fn time(mut command: Command) -> Result<Duration> {
+pub(super) fn time(mut command: Command) -> Result<Duration> {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
     let status = command.status().map_err(|error| format!("cannot run {}: {error}", shown(&command)))?;
@@ -96,7 +96,7 @@ fn time(mut command: Command) -> Result<Duration> {
 }
 
 /// The most memory a run had resident, in KiB: the kernel's own high-water mark, read until the process is gone.
-fn peak(mut command: Command) -> Result<u64> {
+pub(super) fn peak(mut command: Command) -> Result<u64> {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| format!("cannot run {}: {error}", shown(&command)))?;
     let status = format!("/proc/{}/status", child.id());

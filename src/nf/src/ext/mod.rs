@@ -85,6 +85,12 @@ pub fn list_target(out: &mut String, found: &Extension<'_>, context: &Context<'_
     write_with(out, found, find(targets::TABLE, found, context.family).map(|definition| definition.list), context);
 }
 
+/// The names of the matches, or of the targets, that can be written; one that has several revisions comes several times.
+pub fn names_of(of_targets: bool) -> impl Iterator<Item = &'static str> {
+    let table = if of_targets { targets::TABLE } else { matches::TABLE };
+    table.iter().map(|definition| definition.name)
+}
+
 /// Whether the extension is one that can be written.
 pub fn is_known_match(found: &Extension<'_>, family: Family) -> bool {
     find(matches::TABLE, found, family).is_some()

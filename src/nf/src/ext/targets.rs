@@ -35,10 +35,10 @@ pub(super) static TABLE: &[Definition] = &[
     only(Family::Ipv6, "REJECT", (0, 0), reject_save, reject_list),
     both("LOG", (0, 0), log_save, log_list),
     both("NFLOG", (0, 0), nflog_save, nflog_list),
-    both("CT", (1, 2), ct_save, ct_list),
+    both("CT", (0, 2), ct_save, ct_list),
     both("NOTRACK", (0, 0), nothing, notrack_list),
     both("TRACE", (0, 0), nothing, nothing),
-    both("TPROXY", (1, 1), tproxy_save, tproxy_list),
+    both("TPROXY", (0, 1), tproxy_save, tproxy_list),
     both("NFQUEUE", (0, 3), nfqueue_save, nfqueue_list),
     both("TCPMSS", (0, 0), tcpmss_save, tcpmss_list),
     both("CLASSIFY", (0, 0), classify_save, classify_list),
@@ -298,7 +298,8 @@ fn ct(out: &mut String, fields: Fields<'_>, dashes: &str) -> Option<()> {
     if flags & 0x01 != 0 {
         let _ = write!(out, " {dashes}notrack");
     }
-    let (helper, timeout) = (fields.text(12, 16)?, fields.text(28, 32)?);
+    // The first revision has no timeout.
+    let (helper, timeout) = (fields.text(12, 16)?, fields.text(28, 32).unwrap_or_default());
     if !helper.is_empty() {
         let _ = write!(out, " {dashes}helper");
         if dashes.is_empty() {
@@ -345,20 +346,23 @@ fn ct_list(out: &mut String, fields: Fields<'_>, _: &Context<'_>) -> Option<()> 
     ct(out, fields, "")
 }
 
-/// struct xt_tproxy_target_info_v1
+/// struct xt_tproxy_target_info_v1; the first revision, of IPv4 only, has its port right behind the address.
+fn tproxy(fields: Fields<'_>, context: &Context<'_>) -> Option<(u32, u32, Shown, u16)> {
+    const FIRST: usize = 16;
+    let (mask, value) = (fields.u32(0)?, fields.u32(4)?);
+    let (family, port) = if fields.0.len() <= FIRST { (Family::Ipv4, 12) } else { (context.family, 24) };
+    Some((mask, value, Shown(fields.address(8, family)?), fields.be16(port)?))
+}
+
 fn tproxy_save(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, Shown(fields.address(8, context.family)?));
-    let _ = write!(out, " --on-port {} --on-ip {address} --tproxy-mark 0x{value:x}/0x{mask:x}", fields.be16(24)?);
+    let (mask, value, address, port) = tproxy(fields, context)?;
+    let _ = write!(out, " --on-port {port} --on-ip {address} --tproxy-mark 0x{value:x}/0x{mask:x}");
     Some(())
 }
 
 fn tproxy_list(out: &mut String, fields: Fields<'_>, context: &Context<'_>) -> Option<()> {
-    let (mask, value, address) = (fields.u32(0)?, fields.u32(4)?, Shown(fields.address(8, context.family)?));
-    let port = fields.be16(24)?;
-    let _ = match context.family {
-        Family::Ipv4 => write!(out, " TPROXY redirect {address}:{port} mark 0x{value:x}/0x{mask:x}"),
-        Family::Ipv6 => write!(out, " TPROXY redirect {address}:{port} mark 0x{value:x}/0x{mask:x}"),
-    };
+    let (mask, value, address, port) = tproxy(fields, context)?;
+    let _ = write!(out, " TPROXY redirect {address}:{port} mark 0x{value:x}/0x{mask:x}");
     Some(())
 }
 
