@@ -1,6 +1,7 @@
 //! `iptables --trace` against the truth: rules are loaded in a router's namespace, the packet is really sent, and the
 //! walk must say what became of it and which rules counted it. Then the other views.
 
+mod random;
 mod scenarios;
 mod stage;
 mod views;
@@ -29,6 +30,9 @@ pub fn trials() -> Vec<Trial> {
     }
     trials.push(trial("iptables_trace::native", || play("nft", NATIVE)));
     trials.push(trial("iptables_trace::mixed", || play("nft", MIXED)));
+    for loader in ["iptables-legacy", "iptables-nft", "native", "mixed"] {
+        trials.push(trial(&format!("iptables_trace::random::{loader}"), move || random::play(loader)));
+    }
     trials.extend(views::trials());
     trials
 }
@@ -180,7 +184,7 @@ fn fits(outcome: &Value, seen: &Seen, moved: &BTreeSet<String>, counts: &Counts)
     }
     let steps = outcome["steps"].as_array().into_iter().flatten();
     let walked: BTreeSet<String> = steps
-        .filter(|step| step["kind"] == "rule")
+        .filter(|step| step["kind"] == "rule" && !step["packets"].is_null())
         .map(|step| {
             let word = |key: &str| step[key].as_str().unwrap_or_default().to_owned();
             let family = if step["family"].is_null() { String::new() } else { format!("{} ", word("family")) };

@@ -641,8 +641,6 @@ END",
         rules: "nft add table inet fw; nft add chain inet fw f '{ type filter hook forward priority 0; }'; nft add rule inet fw f udp sport 40000-50000 counter drop",
         packet: "udp 10.1.0.2 -> 10.2.0.2:53",
         args: "no source port",
-        before: &[],
-        truth: Dropped,
         open: true,
         ..PLAIN
     },

@@ -20,7 +20,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::lab::{Stop, namespaces, tool};
+use crate::lab::{Stop, TempDir, namespaces, tool};
 
 /// Names of the namespaces; the router's is the holder's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +164,8 @@ pub struct Stage {
     holder: Child,
     peers: Vec<Peer>,
     host: File,
+    /// Of the lock of legacy tables: it is one file for all namespaces, and another trial must not make a loader fail.
+    lock: TempDir,
 }
 
 impl Drop for Stage {
@@ -204,7 +206,7 @@ impl Stage {
         let out = holder.stdout.take().ok_or("no pipe")?;
         BufReader::new(out).read_line(&mut ready)?;
         let host = File::open(format!("/proc/{}/ns/net", holder.id()))?;
-        let mut stage = Stage { holder, peers: Vec::new(), host };
+        let mut stage = Stage { holder, peers: Vec::new(), host, lock: TempDir::new("iptables-lock")? };
         if ready.trim_end() != "ready" {
             drop(stage.holder.stdin.take());
             let mut said = String::new();
@@ -232,6 +234,7 @@ impl Stage {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.netns())).arg("--").arg(program);
+        command.env("XTABLES_LOCKFILE", self.lock.0.join("lock"));
         command
     }
 

@@ -104,6 +104,28 @@ fn services() -> Result<(), Stop> {
         expect(sum == 1, &format!("{backend}: one packet among the endpoints: {report:#}"))?;
         super::clean(&stage)?;
     }
+    // Clients that stick to an endpoint, and a node's own endpoints only, come by rules of their own.
+    load(
+        &stage,
+        "T=iptables-nft; for chain in KUBE-SERVICES KUBE-NODEPORTS KUBE-SVC-S KUBE-SEP-1 KUBE-SEP-2 KUBE-EXT-S KUBE-SVL-S KUBE-MARK-MASQ; do $T -t nat -N $chain; done
+         $T -t nat -A KUBE-SERVICES -d 10.96.0.40/32 -p tcp -m comment --comment 'shop/cart:http cluster IP' -m tcp --dport 80 -j KUBE-SVC-S
+         $T -t nat -A KUBE-SERVICES -d 192.0.2.80/32 -p tcp -m comment --comment 'shop/cart:http loadbalancer IP' -m tcp --dport 80 -j KUBE-EXT-S
+         $T -t nat -A KUBE-SVC-S ! -s 10.1.0.0/16 -d 10.96.0.40/32 -p tcp -m tcp --dport 80 -j KUBE-MARK-MASQ
+         for n in 1 2; do
+             $T -t nat -A KUBE-SVC-S -m comment --comment \"shop/cart:http -> 10.2.0.$n:80\" -m recent --name KUBE-SEP-$n --rcheck --seconds 100 --reap -j KUBE-SEP-$n
+             $T -t nat -A KUBE-SEP-$n -s 10.2.0.$n/32 -j KUBE-MARK-MASQ
+             $T -t nat -A KUBE-SEP-$n -p tcp -m recent --name KUBE-SEP-$n --set -m tcp -j DNAT --to-destination 10.2.0.$n:80
+         done
+         $T -t nat -A KUBE-SVC-S -m statistic --mode random --probability 0.5 -j KUBE-SEP-1; $T -t nat -A KUBE-SVC-S -j KUBE-SEP-2
+         $T -t nat -A KUBE-EXT-S -s 10.1.0.0/16 -j KUBE-SVC-S; $T -t nat -A KUBE-EXT-S -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ
+         $T -t nat -A KUBE-EXT-S -m addrtype --src-type LOCAL -j KUBE-SVC-S; $T -t nat -A KUBE-EXT-S -j KUBE-SVL-S; $T -t nat -A KUBE-SVL-S -j KUBE-SEP-2",
+    )?;
+    let said = netkit(&stage, &["--svc", "cart:http"])?;
+    let wanted = "shop/cart:http  10.96.0.40:80/tcp  kube-proxy iptables (nft)\n  10.2.0.1:80  50%  0 packets  KUBE-SEP-1\n  \
+                  10.2.0.2:80  50%  0 packets  KUBE-SEP-2\n\
+                  shop/cart:http  192.0.2.80:80/tcp  kube-proxy iptables (nft)\n  10.2.0.2:80  100%  0 packets  KUBE-SEP-2\n";
+    same("--svc with affinity", wanted, &said.out)?;
+    super::clean(&stage)?;
     load(&stage, KUBE_NFT)?;
     let said = netkit(&stage, &["--svc", "default/web"])?;
     let wanted = "default/web:dns  10.96.0.20:53/udp  kube-proxy nftables\n  10.2.0.2:5353  50%  0 packets  endpoint-B1\n  \
@@ -337,7 +359,8 @@ undecided: it would be DROP by legacy filter FORWARD 2, if this holds: legacy fi
 fn wrong() -> Result<(), Stop> {
     let stage = Stage::new()?;
     for (args, part) in [
-        (&["--trace", "tcp 10.1.0.2 10.2.0.2:1"][..], "form"),
+        (&["--trace", "tcp 10.1.0.2"][..], "form"),
+        (&["--trace", "tcp", "10.1.0.2", "10.2.0.2:1", "what"], "what"),
         (&["--trace", "tcp 10.1.0.2 -> 10.2.0.2"], "port"),
         (&["--trace", "tcp 10.1.0.2 -> 10.2.0.2:1", "-i", "nope"], "nope"),
         (&["--trace", "tcp 10.1.0.2 -> 10.2.0.2:1", "--from", "moon"], "moon"),

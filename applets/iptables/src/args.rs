@@ -197,6 +197,16 @@ impl<'a> Words<'a> {
         self.words.next().cloned().ok_or_else(|| Error::usage(format!("option \"{option}\" requires an argument")))
     }
 
+    /// A value of one word or several, up to the next option; an arrow is none.
+    fn sentence(&mut self, option: &str) -> Result<String, Error> {
+        let mut text = self.value(option)?;
+        while let Some(word) = self.words.next_if(|word| !word.starts_with('-') || word.starts_with("->")) {
+            text.push(' ');
+            text.push_str(word);
+        }
+        Ok(text)
+    }
+
     /// The rest of the cluster, or the next word unless it is an option.
     fn optional(&mut self) -> Option<String> {
         if !self.letters.is_empty() {
@@ -238,15 +248,9 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
             Some((option, value)) if option.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
             _ => (option, None),
         };
-        // Of the views iptables-save has only the form of its output.
-        if !saving || option == "--json" {
-            let value = || glued.clone().map_or_else(|| words.value(&option), Ok);
-            if let Some(taken) = request.options.take(&option, value) {
-                taken?;
-                continue;
-            }
-        }
-        let short = if option.starts_with("--") { short_of(&option, saving) } else { Some(option.as_str()) };
+        // Names of ours are never cut, so that the peer's can be cut as before.
+        let own = option.starts_with("--") && views::NAMES.contains(&option.as_str());
+        let short = if option.starts_with("--") && !own { short_of(&option, saving) } else { Some(option.as_str()) };
         let Some(short) = short else {
             return Err(Error::usage(format!("unknown option \"{}\"", printable(&option))));
         };
@@ -255,14 +259,14 @@ fn parse(name: &str, words: &[String], saving: bool) -> Result<Request, Error> {
     if saving || matches!(request.action, Action::Version | Action::Help) {
         return Ok(request);
     }
+    request.options.check()?;
     // The peer wants a command; a list is what the name of this tool says.
-    if state.command.is_none() && name != "iptables-list" && !request.options.has_view() {
+    if state.command.is_none() && request.options.view.is_none() && name != "iptables-list" {
         return Err(Error::usage("no command specified"));
     }
     if let (Some("-S"), Some(option)) = (state.command, state.options.first()) {
         return Err(Error::usage(format!("Illegal option `{option}' with this command")));
     }
-    request.options.check()?;
     Ok(request)
 }
 
@@ -346,6 +350,14 @@ fn one(
             }
         }
         _ => {
+            // Of the views iptables-save has only the form of its output.
+            let mut given = || match option {
+                "--trace" if glued.is_none() => words.sentence(option),
+                _ => value(words),
+            };
+            if let Some(taken) = request.options.take(option, &mut given).filter(|_| !saving || option == "--json") {
+                return taken;
+            }
             if let Some((short, long)) = VERBS.iter().find(|(short, _)| option == *short && !saving) {
                 let why = if *short == "-C" { "compares nothing" } else { "changes nothing" };
                 return Err(Error::usage(format!("{short} ({long}): this program only reads and {why}"))

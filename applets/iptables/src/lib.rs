@@ -3,8 +3,10 @@
 //! - Peer: iptables 1.8.11 (`-L`, `-S`, `iptables-save`): every match and target; where Debian's 1.8.9 differs stands in README.md.
 //! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name; a table that the kernel
 //!   has not made is shown empty, not made; names are never looked up in DNS; a rule that iptables cannot express is
-//!   shown in its place as a comment in nft's words, and the others go on.
-//! - Beyond the peer: `--backend auto|legacy|nft|all`, `--netns`.
+//!   shown in its place as a comment that says so, and the others go on.
+//! - Beyond the peer: `--backend auto|legacy|nft|all`, `--trace` (the walk itself is `netkit_nf::walk`), `--svc`, `--drops`, `--hits`, `--diff`,
+//!   `--owners`, `--json`, `--netns`. `--trace` ends with 0 when the packet passes, 1 when it does not, 3 when a rule that cannot be decided
+//!   could change that; `--diff` with 1 for differences, `--svc` with 1 for a service without endpoints.
 //! - Kernel interfaces: getsockopt(IPT_SO_GET_ENTRIES) on a plain UDP socket, nfnetlink's nf_tables dumps,
 //!   /proc/net/ip_tables_names. No lock is taken, no module loaded, no table made.
 //! - Privilege: CAP_NET_ADMIN for everything but the names of the backends.
@@ -37,7 +39,7 @@ const fn entry(name: &'static str, aliases: &'static [&'static str], purpose: &'
         aliases,
         purpose,
         usage: "[-t TABLE] -L|-S [CHAIN [N]] [-n] [-v] [-x] [--line-numbers]\n\
-                --trace 'PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT] [WORD VALUE]...' [-i IF] [--from WHERE] [--state STATE]\n\
+                --trace PROTOCOL SOURCE[:PORT] DESTINATION[:PORT] [WORD VALUE]... [-i IF] [--from WHERE] [--state STATE]\n\
                 --svc NAME|IP[:PORT]\n--drops\n--hits SECONDS\n--diff FILE\n--owners",
         group: Group::Kernel,
         flags: LIST_FLAGS,

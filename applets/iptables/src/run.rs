@@ -13,8 +13,7 @@ use netkit_sys::{ipset, xtables};
 
 use crate::args::{self, Action, Backend, Request, Selection};
 use crate::backend::{self, Head, Nft, Trouble, View};
-use crate::names;
-use crate::{owners, views};
+use crate::{names, owners, views};
 
 /// The version whose output is followed.
 const PEER: &str = "1.8.11";

@@ -8,7 +8,7 @@ use netkit_core::json::Value;
 use netkit_core::{Ctx, Error, Exit};
 use netkit_nf::bytes::Fields;
 use netkit_nf::legacy::Blob;
-use netkit_nf::nft::{NftRule, compat, family as nfproto};
+use netkit_nf::nft::{NftRule, compat};
 use netkit_nf::save::protocol_text;
 use netkit_nf::walk::packet::{endpoint, split_endpoint};
 use netkit_nf::walk::{Native, Rules, percent};
@@ -85,6 +85,8 @@ struct Line {
     protocol: String,
     port: Option<u16>,
     to: Option<String>,
+    /// It takes only some of the packets: those of a source, or of clients that stick to an endpoint.
+    partial: bool,
     stops: Option<&'static str>,
 }
 
@@ -95,6 +97,7 @@ impl Line {
             counters: rule.counters,
             destination: header.destination.as_ref().filter(|found| !found.negated).map(|found| found.value.address),
             protocol: header.protocol.as_ref().map_or(String::new(), |found| protocol_text(found.value, rules.family)),
+            partial: header.source.is_some() || header.input.is_some(),
             ..Line::default()
         };
         for found in &rule.matches {
@@ -104,6 +107,7 @@ impl Line {
                 "statistic" if fields.u16(0) == Some(0) => {
                     line.share = fields.u32(4).map(|share| f64::from(share) / f64::from(0x8000_0000u32));
                 }
+                "recent" | "addrtype" | "set" => line.partial = true,
                 "tcp" | "udp" | "sctp" => line.port = fields.u16(4).filter(|low| fields.u16(6) == Some(*low)),
                 _ => {}
             }
@@ -159,35 +163,33 @@ impl Table<'_> {
 
 pub(crate) fn run(ctx: &mut Ctx, request: &Request, text: &str) -> Result<Exit, Error> {
     let wanted = Wanted::of(text);
-    let family = match wanted {
-        Wanted::At(IpAddr::V6(_), _) => Family::Ipv6,
-        Wanted::At(IpAddr::V4(_), _) => Family::Ipv4,
-        Wanted::Named(_) => request.family,
+    let families: &[Family] = match wanted {
+        Wanted::At(IpAddr::V6(_), _) => &[Family::Ipv6],
+        Wanted::At(IpAddr::V4(_), _) => &[Family::Ipv4],
+        Wanted::Named(_) => &[Family::Ipv4, Family::Ipv6],
     };
-    let mut notes = Vec::new();
-    let raws = views::raw_tables(request, family, &mut notes);
-    let rules = views::rules(request, family, &raws, notes, &views::native_text);
     let mut services = from_ipvs(&wanted);
-    if services.is_empty() && rules.legacy.is_empty() && rules.native.is_none() && !rules.notes.is_empty() {
-        let why = rules.notes.join("; ");
-        return Err(views::refused(ctx, &why));
-    }
-    let legacy =
-        |name: &str| rules.legacy.iter().find(|table| table.name == name).map(|table| Table::Legacy(&table.blob));
-    from_iptables("legacy", legacy("nat").as_ref(), legacy("filter").as_ref(), &rules, &wanted, &mut services);
-    if let Some(native) = &rules.native {
-        let own = all::number(family);
-        let (nat, filter) = (Table::Native(native, own, "nat"), Table::Native(native, own, "filter"));
-        from_iptables("nft", Some(&nat), Some(&filter), &rules, &wanted, &mut services);
-        for family in [own, nfproto::INET] {
-            svc_nft::collect(native, family, rules.family, &wanted, &mut services);
+    let mut notes: Vec<String> = Vec::new();
+    for family in families {
+        let mut unread = Vec::new();
+        let raws = views::raw_tables(request, *family, &mut unread);
+        let rules = views::rules(request, *family, &raws, unread, &views::native_text);
+        if services.is_empty() && rules.legacy.is_empty() && rules.native.is_none() && !rules.notes.is_empty() {
+            let why = rules.notes.join("; ");
+            return Err(views::refused(ctx, &why));
+        }
+        from_rules(&rules, &wanted, &mut services);
+        for note in rules.notes {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
     }
     if request.options.json {
         let value = Value::object()
             .with("schema", "iptables-svc/1")
             .with("services", services.iter().map(value).collect::<Vec<_>>())
-            .with("notes", rules.notes.clone());
+            .with("notes", notes);
         ctx.stdout.write_all(value.pretty().as_bytes())?;
     } else {
         let mut out = String::new();
@@ -201,6 +203,20 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request, text: &str) -> Result<Exit, 
     }
     let served = services.iter().any(|service| !service.endpoints.is_empty());
     Ok(if served { Exit::OK } else { Exit(1) })
+}
+
+fn from_rules(rules: &Rules<'_>, wanted: &Wanted, services: &mut Vec<Service>) {
+    let legacy = |name: &str| {
+        let table = rules.legacy.iter().find(|table| table.name == name);
+        table.map(|table| Table::Legacy(&table.blob))
+    };
+    from_iptables("legacy", legacy("nat").as_ref(), legacy("filter").as_ref(), rules, wanted, services);
+    if let Some(native) = &rules.native {
+        let own = all::number(rules.family);
+        let (nat, filter) = (Table::Native(native, own, "nat"), Table::Native(native, own, "filter"));
+        from_iptables("nft", Some(&nat), Some(&filter), rules, wanted, services);
+        svc_nft::collect(native, own, rules.family, wanted, services);
+    }
 }
 
 fn from_ipvs(wanted: &Wanted) -> Vec<Service> {
@@ -304,34 +320,26 @@ fn collect(nat: &Table<'_>, chain: &str, share: f64, depth: u8, rules: &Rules<'_
     const DEEPEST: u8 = 5;
     /// Endpoints shown of one service.
     const MOST: usize = 10_000;
-    let mut left = share;
-    for line in nat.lines(chain, rules) {
-        let part = line.share.map_or(left, |share| left * share);
-        if let Some(to) = line.to {
-            endpoints.push(Endpoint {
-                address: to,
-                share: Some(part),
-                counters: Some(line.counters),
-                via: chain.to_owned(),
-            });
-            continue;
-        }
-        let Some(next) = line.jump.filter(|next| next.starts_with("KUBE-S") || next.starts_with("KUBE-E")) else {
-            continue;
-        };
-        if depth < DEEPEST && endpoints.len() < MOST {
-            let known = endpoints.len();
-            collect(nat, &next, part, depth + 1, rules, endpoints);
-            // Clients that stick to an endpoint come by another rule of the same chain.
-            let repeats = endpoints.get(known..).unwrap_or_default().iter().all(|endpoint| {
-                endpoints.get(..known).unwrap_or_default().iter().any(|other| other.via == endpoint.via)
-            });
-            if repeats {
-                endpoints.truncate(known);
+    let known = endpoints.len();
+    let lines = nat.lines(chain, rules);
+    // Rules for some packets only count where there are no others.
+    for partial in [false, true] {
+        let mut left = share;
+        for line in lines.iter().filter(|line| line.to.is_some() || line.partial == partial) {
+            let part = line.share.map_or(left, |share| left * share);
+            if let Some(to) = &line.to {
+                let (address, via) = (to.clone(), chain.to_owned());
+                endpoints.push(Endpoint { address, share: Some(part), counters: Some(line.counters), via });
+                continue;
+            }
+            let next = line.jump.as_ref().filter(|next| next.starts_with("KUBE-S") || next.starts_with("KUBE-E"));
+            if let Some(next) = next.filter(|_| depth < DEEPEST && endpoints.len() < MOST) {
+                collect(nat, next, part, depth + 1, rules, endpoints);
+                left -= part;
             }
         }
-        if !line.comment.contains("clientIP") {
-            left -= part;
+        if endpoints.len() > known {
+            return;
         }
     }
 }

@@ -96,6 +96,13 @@ fn endpoints(native: &Native, table: u8, chain: &str, share: f64, depth: u8, fou
         let mut counters: Option<Counters> = None;
         let mut constants: Vec<(u32, &[u8])> = Vec::new();
         let mut drawn = None;
+        // For some packets only: those of a source, or of clients that stick to an endpoint.
+        let source = if table == nfproto::IPV6 { 8 } else { 12 };
+        let partial = rule.expressions.iter().any(|expression| match expression {
+            Expression::Payload { base: 1, offset, .. } => *offset == source,
+            Expression::Lookup { to: None, .. } | Expression::Fib { .. } => true,
+            _ => false,
+        });
         for expression in &rule.expressions {
             match expression {
                 Expression::Counter(counted) => counters = Some(*counted),
@@ -131,10 +138,7 @@ fn endpoints(native: &Native, table: u8, chain: &str, share: f64, depth: u8, fou
                         endpoints(native, table, &chain, share / f64::from(all), depth + 1, found);
                     }
                 }
-                // Clients that stick to an endpoint come by another rule of the same chain.
-                Expression::Verdict { code: -3 | -4, chain: Some(chain) }
-                    if !chain.starts_with("mark") && found.iter().all(|known| known.via != *chain) =>
-                {
+                Expression::Verdict { code: -3 | -4, chain: Some(chain) } if !chain.starts_with("mark") && !partial => {
                     endpoints(native, table, chain, share, depth + 1, found);
                 }
                 _ => {}

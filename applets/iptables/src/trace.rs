@@ -8,8 +8,8 @@ use netkit_core::{Ctx, Error, Exit};
 use netkit_nf::walk::packet::Packet;
 use netkit_nf::walk::{self, Alternative, From, Netlink, Outcome, Question, Report, State, Step, StepKind, Verdict};
 
-use crate::args::Request;
-use crate::views;
+use crate::args::{Backend, Request};
+use crate::{ipvs, views};
 
 /// The packet does not get through.
 const STOPPED: Exit = Exit(1);
@@ -45,8 +45,9 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request, text: &str) -> Result<Exit, 
         return Err(views::refused(ctx, &why));
     }
     let question = Question { packet, from, input: options.input.clone(), state };
-    let report = walk::walk(&rules, &Netlink::new(), &question)
+    let mut report = walk::walk(&rules, &Netlink::new(), &question)
         .map_err(|why| Error::new(Exit::USAGE, format!("--trace: {why}")))?;
+    beyond(request, &mut report);
     if options.json {
         ctx.stdout.write_all(json(&question, &report).pretty().as_bytes())?;
     } else {
@@ -58,6 +59,28 @@ pub(crate) fn run(ctx: &mut Ctx, request: &Request, text: &str) -> Result<Exit, 
         (false, true) => Exit::OK,
         (false, false) => STOPPED,
     })
+}
+
+/// What the walk does not see.
+fn beyond(request: &Request, report: &mut Report) {
+    let only = match request.backend {
+        Backend::Legacy => "legacy",
+        Backend::Nft => "nf_tables",
+        Backend::Auto | Backend::All => "",
+    };
+    if !only.is_empty() {
+        report.notes.push(format!("only {only} was walked, as --backend says"));
+    }
+    let taken = |outcome: &Outcome| {
+        let (address, port) = (outcome.packet.destination, outcome.packet.dport);
+        let delivered = outcome.verdict == Verdict::Accept && outcome.output.is_none();
+        let is = |service: &ipvs::Service| service.address == Some(address) && Some(service.port) == port;
+        delivered && ipvs::services().is_some_and(|services| services.iter().any(is))
+    };
+    if report.outcomes.iter().any(taken) {
+        report.notes.push("IPVS takes the packet in INPUT and sends it to a real server: --svc shows them".to_owned());
+        report.truncated = true;
+    }
 }
 
 /// Whether the verdict could be another one.
@@ -132,7 +155,7 @@ fn words(question: &Question, report: &Report) -> String {
         );
     }
     if report.truncated {
-        out.push_str("undecided: there are more ways than were played\n");
+        out.push_str("undecided: not everything could be read or played, see the notes\n");
     }
     out
 }

@@ -6,15 +6,12 @@ use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
 use netkit_nf::Family;
 use netkit_nf::legacy::{Blob, Info};
-use netkit_nf::nft::build;
-use netkit_nf::nft::datatype::Style;
-use netkit_nf::nft::{NftRule, ruleset};
-use netkit_nf::walk::{LegacyTable, Native, Rules};
+use netkit_nf::nft::{NftRule, Userdata};
+use netkit_nf::walk::{self, LegacyTable, Rules};
 use netkit_sys::xtables;
 
 use crate::args::{Backend, Request};
-use crate::nft::kernel::Sets;
-use crate::nft::names::Known;
+use crate::nft::Native;
 use crate::{diff, drops, hits, json, owners, svc, trace};
 
 /// A view and what it needs.
@@ -44,6 +41,10 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
+/// Their long names.
+pub(crate) const NAMES: [&str; 9] =
+    ["--trace", "--from", "--state", "--svc", "--drops", "--hits", "--diff", "--owners", "--json"];
+
 /// Longest time that `--hits` counts.
 const LONGEST_HITS: f64 = 86_400.0;
 
@@ -52,14 +53,14 @@ impl Options {
     pub(crate) fn take(
         &mut self,
         option: &str,
-        mut value: impl FnMut() -> Result<String, Error>,
+        value: &mut dyn FnMut() -> Result<String, Error>,
     ) -> Option<Result<(), Error>> {
         let view = match option {
             "--json" => {
                 self.json = true;
                 return Some(Ok(()));
             }
-            "-i" | "--in-interface" => {
+            "-i" => {
                 let place = &mut self.input;
                 return Some(value().map(|text| *place = Some(text)));
             }
@@ -83,11 +84,6 @@ impl Options {
             None => Ok(()),
             Some(_) => Err(Error::usage(format!("{option}: one of --trace, --svc, --drops, --hits, --diff, --owners"))),
         }))
-    }
-
-    /// Whether a view of ours was asked for, which is a command like `-L`.
-    pub(crate) fn has_view(&self) -> bool {
-        self.view.is_some()
     }
 
     /// What belongs to `--trace` alone.
@@ -159,7 +155,7 @@ pub(crate) fn rules<'a>(
     }
     let native = match request.backend {
         Backend::Legacy => None,
-        _ => match Native::open() {
+        _ => match walk::Native::open() {
             Ok(native) => Some(native),
             // A kernel without nf_tables has no such rules.
             Err(error) if error.is_unsupported() => None,
@@ -173,33 +169,29 @@ pub(crate) fn rules<'a>(
 }
 
 thread_local! {
-    /// What the text of native rules needs, opened with the first of them.
-    static NATIVE: RefCell<Option<(Sets, Known)>> = const { RefCell::new(None) };
+    /// Opened with the first native rule.
+    static NATIVE: RefCell<Native> = RefCell::default();
 }
 
-/// Text of a rule that iptables has no words for, as nft writes it without counters.
+/// Text of a rule that iptables has no words for, as nft writes it, without what it has counted.
 pub(crate) fn native_text(rule: &NftRule<'_>) -> String {
-    NATIVE.with_borrow_mut(|kept| {
-        if kept.is_none() {
-            *kept = Sets::open().ok().map(|sets| (sets, Known::new(false, false)));
+    let counted = NATIVE.with_borrow_mut(|native| native.text(rule));
+    let mut words = counted.split(' ').peekable();
+    let mut out = String::new();
+    while let Some(word) = words.next() {
+        if !out.is_empty() {
+            out.push(' ');
         }
-        let Some((sets, known)) = kept else { return format!("[handle {}]", rule.handle) };
-        let statements = build::statements(rule, sets);
-        let names = |name, number| known.find(name, number);
-        let style = Style {
-            numeric_symbol: false,
-            numeric_priority: false,
-            numeric_protocol: false,
-            numeric_time: false,
-            stateless: true,
-            terse: false,
-            handles: false,
-            names: &names,
-        };
-        let mut out = String::new();
-        ruleset::rule(&mut out, &statements, rule.handle, rule.userdata, &style);
-        out.trim().to_owned()
-    })
+        out.push_str(word);
+        if word == "counter" && words.peek() == Some(&"packets") {
+            // packets N bytes M
+            words.nth(3);
+        }
+    }
+    if let Some(comment) = Userdata(rule.userdata).text(0) {
+        out.push_str(&format!(" comment \"{comment}\""));
+    }
+    out
 }
 
 /// Shows a view.

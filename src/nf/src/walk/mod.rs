@@ -227,7 +227,7 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     /// Ends that are possible besides, if undecided rules match.
     pub alternatives: Vec<Alternative>,
-    /// There are more ways than were played.
+    /// There are more ways than were played, or rules that could not be read.
     pub truncated: bool,
     /// What should be known of the answer.
     pub notes: Vec<String>,
@@ -261,7 +261,8 @@ pub fn walk(rules: &Rules<'_>, kernel: &dyn Kernel, question: &Question) -> Resu
     let mut report = Report {
         outcomes: Vec::new(),
         alternatives: Vec::new(),
-        truncated: false,
+        // What could not be read may decide.
+        truncated: !rules.notes.is_empty(),
         notes: rules.notes.clone(),
         state: start.state(),
         input: start.input_name(),

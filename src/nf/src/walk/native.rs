@@ -161,19 +161,26 @@ impl Walk<'_> {
     fn native_rule(&mut self, rule: &NftRule<'_>, at: &At) -> After {
         let mut pass = Pass { registers: Registers::new(), drawn: Vec::new(), next: 0, step: None };
         let mut truth = Truth::Yes;
+        // A condition may ask for a mark that the same rule has just set.
+        let marks = (self.packet.mark, self.connection.mark);
+        // What stands behind a verdict is not reached, a counter as little as anything else.
+        let mut counters = None;
         for expression in &rule.expressions {
+            if let Expression::Counter(counted) = expression {
+                counters = Some(*counted);
+            }
             match self.express(expression, &mut pass, rule, at) {
                 Next::Go(more) => truth = truth.and(more),
                 Next::Verdict(..) | Next::Fate(_) => break,
             }
             if truth == Truth::No {
-                return After::NextRule;
+                break;
             }
         }
-        let counters = rule.expressions.iter().find_map(|expression| match expression {
-            Expression::Counter(counters) => Some(*counters),
-            _ => None,
-        });
+        (self.packet.mark, self.connection.mark) = marks;
+        if truth == Truth::No {
+            return After::NextRule;
+        }
         let (own, rules) = (self.rules.family, self.rules);
         let text = || {
             let built_in = matches!(rule.family, family::IPV4 | family::IPV6)
@@ -336,9 +343,20 @@ impl Walk<'_> {
 
     /// What an expression does besides deciding.
     fn act(&mut self, expression: &Expression<'_>, pass: &mut Pass, at: &At) -> Next {
-        let Some(step) = pass.step else { return GO };
         let registers = &pass.registers;
         let number = |register: u32| registers.certain(register, 4).and_then(|bytes| bytes.first_chunk::<4>().copied());
+        let Some(step) = pass.step else {
+            match expression {
+                Expression::MetaSet { from, key: 3 } => {
+                    self.packet.mark = number(*from).map_or(self.packet.mark, u32::from_ne_bytes);
+                }
+                Expression::CtSet { from, key: 3, .. } => {
+                    self.connection.mark = number(*from).map_or(self.connection.mark, u32::from_ne_bytes);
+                }
+                _ => {}
+            }
+            return GO;
+        };
         match expression {
             Expression::MetaSet { from, key: 3 } => match number(*from) {
                 Some(bytes) => self.set_mark(u32::from_ne_bytes(bytes), step),
@@ -378,14 +396,11 @@ impl Walk<'_> {
             }
             Expression::Masquerade { port, .. } => {
                 let ports = read_port(registers, *port).ok().flatten();
-                let effect = self.masquerade(ports.map(|port| (port, port)));
-                self.add_effect(step, &effect);
-                return Next::Fate(Fate::Accept(Some(step)));
+                return Next::Fate(self.masquerade(ports.map(|port| (port, port)), step));
             }
             Expression::Redirect { port, .. } => {
-                let effect = self.redirect(read_port(registers, *port).ok().flatten());
-                self.add_effect(step, &effect);
-                return Next::Fate(Fate::Accept(Some(step)));
+                let port = read_port(registers, *port).ok().flatten();
+                return Next::Fate(self.redirect(port, step));
             }
             Expression::Tproxy { address, port, .. } => {
                 let to = self.read_address(registers, [*address, None]).ok().flatten();

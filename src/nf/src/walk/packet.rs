@@ -141,13 +141,14 @@ impl Packet {
     /// A line that names the word at fault.
     pub fn parse(text: &str, state: Option<State>) -> Result<Packet, String> {
         let spaced = text.replace("->", " -> ");
-        let words: Vec<&str> = spaced.split_whitespace().collect();
-        let [kind, source, arrow, destination, rest @ ..] = words.as_slice() else {
+        let mut words: Vec<&str> = spaced.split_whitespace().collect();
+        // A shell would take an arrow without quotes for a redirection, so it may be left out.
+        if words.get(2) == Some(&"->") {
+            words.remove(2);
+        }
+        let [kind, source, destination, rest @ ..] = words.as_slice() else {
             return Err(format!("'{}' is not of the form PROTOCOL SOURCE[:PORT] -> DESTINATION[:PORT]", shown(text)));
         };
-        if *arrow != "->" {
-            return Err(format!("'{}' stands where -> was expected", shown(arrow)));
-        }
         let (source, sport) = split_endpoint(source)?;
         let (destination, dport) = split_endpoint(destination)?;
         if source.is_ipv4() != destination.is_ipv4() {
@@ -307,6 +308,10 @@ mod tests {
         let packet = Packet::parse("UDP [fd00::1]:53->[fd00::2]:4000 mark 0x10 ttl 3", None).unwrap();
         assert_eq!((packet.source_port(), packet.mark, packet.ttl), (Some(53), 16, Some(3)));
         assert_eq!(packet.ends(), "udp [fd00::1]:53 -> [fd00::2]:4000");
+        assert_eq!(
+            Packet::parse("tcp 10.0.0.5 10.96.0.1:443", None),
+            Packet::parse("tcp 10.0.0.5->10.96.0.1:443", None)
+        );
         let packet = Packet::parse("icmp/3/1 fd00::1 -> fd00::2", None).unwrap();
         assert_eq!((packet.protocol, packet.icmp), (58, (3, 1)));
         assert_eq!(Packet::parse("47 10.0.0.1 -> 10.0.0.2", None).unwrap().protocol, 47);
@@ -318,7 +323,8 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, part) in [
             ("", "form"),
-            ("tcp 10.0.0.1 10.0.0.2:1 x", "->"),
+            ("tcp 10.0.0.1 10.0.0.2:1 x", "'x'"),
+            ("tcp 10.0.0.1", "form"),
             ("tcp 10.0.0.1 -> 10.0.0.2", "port"),
             ("icmp 10.0.0.1 -> 10.0.0.2:1", "no ports"),
             ("tcp 10.0.0.1 -> [fd00::1]:1", "families"),

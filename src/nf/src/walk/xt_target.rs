@@ -21,10 +21,6 @@ const GOES_ON: &[&str] = &[
     "TCPMSS",
     "TCPOPTSTRIP",
     "CLASSIFY",
-    "DSCP",
-    "TOS",
-    "TTL",
-    "HL",
     "ECN",
     "SET",
     "AUDIT",
@@ -68,7 +64,15 @@ impl Walk<'_> {
         let outcome = match &*found.name {
             "MARK" if found.revision == 2 => self.mark_target(fields, step),
             "CONNMARK" => self.connmark_target(fields, found.revision, step),
-            "DNAT" | "SNAT" | "REDIRECT" | "MASQUERADE" | "NETMAP" => {
+            "MASQUERADE" => {
+                let ports = range(fields, self.rules.family).and_then(|found| found.ports);
+                return Some(self.masquerade(ports, step));
+            }
+            "REDIRECT" => {
+                let port = range(fields, self.rules.family).and_then(|found| self.pick_port(&found));
+                return Some(self.redirect(port, step));
+            }
+            "DNAT" | "SNAT" | "NETMAP" => {
                 let effect = self.nat_target(&found.name, fields);
                 self.add_effect(step, effect.as_deref().unwrap_or("its structure cannot be read"));
                 return Some(Fate::Accept(Some(step)));
@@ -117,6 +121,7 @@ impl Walk<'_> {
                     .push(format!("{} {} {}: HMARK sets a mark that is not known", at.table, at.chain, at.number));
                 Some(())
             }
+            "TOS" | "DSCP" | "TTL" | "HL" => self.header_target(&found.name, fields, step),
             name if GOES_ON.contains(&name) => Some(()),
             name => {
                 // Whether an unknown target ends the table is not known: both are played.
@@ -132,6 +137,26 @@ impl Walk<'_> {
             self.add_effect(step, "its structure cannot be read");
         }
         None
+    }
+
+    /// struct xt_tos_target_info, xt_DSCP_info, ipt_TTL_info and ip6t_HL_info: fields that later rules may ask for.
+    fn header_target(&mut self, name: &str, fields: Fields<'_>, step: usize) -> Option<()> {
+        let (first, second) = (fields.u8(0)?, fields.u8(1).unwrap_or(0));
+        match name {
+            "TOS" => self.packet.tos = self.packet.tos & !second ^ first,
+            "DSCP" => self.packet.tos = self.packet.tos & 3 | first << 2,
+            // Set, increase, decrease.
+            _ => {
+                self.packet.ttl = match first {
+                    0 => Some(second),
+                    1 => self.packet.ttl.map(|ttl| ttl.saturating_add(second)),
+                    _ => self.packet.ttl.map(|ttl| ttl.saturating_sub(second)),
+                };
+                return Some(());
+            }
+        }
+        self.add_effect(step, &format!("tos 0x{:02x}", self.packet.tos));
+        Some(())
     }
 
     /// Changes the packet's mark.
@@ -205,11 +230,6 @@ impl Walk<'_> {
         let found = range(fields, self.rules.family)?;
         let destination = matches!(self.hook, PREROUTING | OUTPUT);
         match name {
-            "MASQUERADE" => Some(self.masquerade(found.ports)),
-            "REDIRECT" => {
-                let port = self.pick_port(&found);
-                Some(self.redirect(port))
-            }
             "NETMAP" => {
                 let (low, high) = found.addresses?;
                 let old = if destination { self.packet.destination } else { self.packet.source };
@@ -255,20 +275,24 @@ impl Walk<'_> {
         }
     }
 
-    /// MASQUERADE
-    pub(super) fn masquerade(&mut self, ports: Option<(u16, u16)>) -> String {
-        match self.masquerade_address() {
-            Some(address) => self.set_source(Some(address), ports),
-            None => "no address to masquerade with: dropped".to_owned(),
-        }
+    /// MASQUERADE; without an address to take the packet is lost.
+    pub(super) fn masquerade(&mut self, ports: Option<(u16, u16)>, step: usize) -> Fate {
+        let Some(address) = self.masquerade_address() else {
+            return self.end(Verdict::Drop, "no address to masquerade with".to_owned(), step);
+        };
+        let effect = self.set_source(Some(address), ports);
+        self.add_effect(step, &effect);
+        Fate::Accept(Some(step))
     }
 
-    /// REDIRECT
-    pub(super) fn redirect(&mut self, port: Option<u16>) -> String {
-        match self.own_address() {
-            Some(address) => self.set_destination(Some(address), port),
-            None => "no address here to redirect to: dropped".to_owned(),
-        }
+    /// REDIRECT; without an address to send to the packet is lost.
+    pub(super) fn redirect(&mut self, port: Option<u16>, step: usize) -> Fate {
+        let Some(address) = self.own_address() else {
+            return self.end(Verdict::Drop, "no address here to redirect to".to_owned(), step);
+        };
+        let effect = self.set_destination(Some(address), port);
+        self.add_effect(step, &effect);
+        Fate::Accept(Some(step))
     }
 
     /// struct xt_tproxy_target_info_v1. Whether somebody listens transparently there is not visible.
