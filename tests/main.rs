@@ -26,6 +26,7 @@ mod nc_diff;
 mod nc_extras;
 mod nc_own;
 mod nc_stress;
+mod ping;
 mod readme;
 mod resolvers;
 mod ss_diff;
@@ -61,6 +62,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_own::trials());
     trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
+    trials.extend(ping::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
