@@ -27,6 +27,7 @@ mod nc_extras;
 mod nc_own;
 mod nc_stress;
 mod ping;
+mod portscan;
 mod readme;
 mod resolvers;
 mod ss_diff;
@@ -53,6 +54,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
+    trials.extend(portscan::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(resolvers::trials());

@@ -195,6 +195,11 @@ pub(crate) fn done(frame: &Frame) -> String {
 }
 
 pub(crate) fn host(format: Format, report: &Report, opts: &Opts, services: &Services, first: bool) -> String {
+    // With `--open`, a host without any is not worth a line.
+    let none = || !report.ports.values().any(|verdict| matches!(verdict.state, State::Open | State::OpenFiltered));
+    if opts.open && !opts.hosts_only && none() {
+        return String::new();
+    }
     match format {
         Format::Normal => normal(report, opts, services),
         Format::Grepable => grepable(report, opts, services),
@@ -327,8 +332,7 @@ fn grepable(report: &Report, opts: &Opts, services: &Services) -> String {
         let _ = write!(text, "Ports: {}", cells.join(", "));
     }
     if let Some(one) = ignored.first() {
-        let tab = if cells.is_empty() { "" } else { "\t" };
-        let _ = write!(text, "{tab}Ignored State: {} ({})", one.state.name(), one.ports.len());
+        let _ = write!(text, "\tIgnored State: {} ({})", one.state.name(), one.ports.len());
     }
     text.push('\n');
     text

@@ -409,7 +409,8 @@ fn conclude(socket: &Socket, task: Task, errno: i32, rtt: Option<Duration>) -> V
         }
     }
     match (task.protocol, errno) {
-        (Protocol::Tcp, 0) => verdict(State::Open, "syn-ack", None),
+        // A reset that came after the handshake: somebody took the connection.
+        (Protocol::Tcp, 0 | libc::ECONNRESET | libc::EPIPE) => verdict(State::Open, "syn-ack", None),
         (Protocol::Udp, 0) => verdict(State::Open, "udp-response", None),
         (Protocol::Tcp, libc::ECONNREFUSED) => verdict(State::Closed, "conn-refused", None),
         (Protocol::Udp, libc::ECONNREFUSED) => verdict(State::Closed, "port-unreach", None),
