@@ -290,4 +290,16 @@ mod tests {
         }
         assert!(matches!(read("--foo h"), Err(Wrong(255, _))));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words(words in proptest::collection::vec("-{0,2}[a-zA-Z0-9.=]{0,12}|.{0,12}", 0..6)) {
+            let _ = parse(&words);
+        }
+
+        #[test]
+        fn any_time(text in "[0-9.]{0,30}(ms|s|m|h)?|.{0,12}") {
+            let _ = duration(&text);
+        }
+    }
 }

@@ -218,4 +218,16 @@ mod tests {
         assert_eq!(top(100, Protocol::Tcp).len(), 100);
         assert_eq!(top(1000, Protocol::Udp).len(), 1000);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text(text in "[-0-9,:TUa-z*]{0,24}|.{0,24}") {
+            if let Ok([tcp, udp]) = parse(&text, &Services::embedded()) {
+                let again = parse(&format!("T:{},U:{}", ranges(tcp.clone()), ranges(udp.clone())), &Services::embedded());
+                if !tcp.is_empty() && !udp.is_empty() {
+                    proptest::prop_assert_eq!(again, Ok([tcp, udp]));
+                }
+            }
+        }
+    }
 }

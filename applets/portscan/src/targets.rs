@@ -194,4 +194,15 @@ mod tests {
             assert!(read(bad).is_err(), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text(text in "[-0-9.,*/:]{0,24}|.{0,24}", index in 0u128..70_000) {
+            if let Ok(targets) = read(&text) {
+                let host = targets.nth(index);
+                proptest::prop_assert_eq!(host.is_some(), index < targets.count());
+                proptest::prop_assert!(host.is_none_or(|host| targets.holds(host.address)));
+            }
+        }
+    }
 }

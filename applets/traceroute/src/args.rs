@@ -401,4 +401,13 @@ mod tests {
             assert!(read(line).unwrap_err().contains("not offered"), "{line}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words(words in proptest::collection::vec("-{0,2}[a-zA-Z0-9.,=]{0,12}|.{0,12}", 0..6)) {
+            if let Ok(mut opts) = parse(&words, &Lookup { numeric: true, ..Lookup::default() }) {
+                let _ = check(&mut opts);
+            }
+        }
+    }
 }
