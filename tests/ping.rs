@@ -2,6 +2,8 @@
 //! must be equal after masking times, and so must the status. Ours runs as nobody without any capability, the peers as
 //! root. What differs on purpose stands in tests/golden/ping/known_differences.txt.
 
+#![allow(clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! `portscan` as nobody without any capability: the whole table of what a firewall can do, every port of a host, the
 //! formats of nmap and masscan, and Debian's nmap over the same targets.
 
+#![allow(clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
