@@ -324,7 +324,7 @@ fn formats() -> Result<(), Stop> {
             return Err(Stop::Fail(format!("no `{row}` in {shown}")));
         }
     }
-    let open = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let open: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&stage.dir.0, open)?;
     let base = stage.dir.0.join("out");
     let output = stage.run(&format!("-n -p 8000 -oA {} 10.2.0.2", base.display()))?;
