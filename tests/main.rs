@@ -32,6 +32,8 @@ mod nc_own;
 mod nc_stress;
 mod nft;
 mod nc_tls;
+mod ping;
+mod portscan;
 mod readme;
 mod resolvers;
 mod sh;
@@ -64,6 +66,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
+    trials.extend(portscan::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(dig_tls::trials());
@@ -76,6 +79,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_stress::trials());
     trials.extend(sh::trials());
     trials.extend(nft::trials());
+    trials.extend(ping::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
     trials.extend(tcpdump_filter::trials());

@@ -410,4 +410,11 @@ mod tests {
         let opts = parse(&words("-i 1.5.2 h")).unwrap();
         assert_eq!((opts.interval_ms, opts.warnings[0].as_str()), (1500, "option argument contains garbage: .2"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words(words in proptest::collection::vec("-{0,2}[a-zA-Z0-9.=]{0,12}|.{0,12}", 0..6)) {
+            let _ = parse(&words);
+        }
+    }
 }

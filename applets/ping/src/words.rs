@@ -102,4 +102,13 @@ mod tests {
         assert_eq!(icmp6(2, 0, 1280), "Packet too big: mtu=1280");
         assert_eq!(icmp6(4, 1, 6), "Parameter problem: Unknown header at 6");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_message(kind: u8, code: u8, info: u32) {
+            for text in [icmp(kind, code, info), icmp6(kind, code, info)] {
+                proptest::prop_assert!(!text.is_empty() && !text.contains(char::is_control));
+            }
+        }
+    }
 }

@@ -244,13 +244,18 @@ pub(crate) fn parse(words: &[String], lookup: &Lookup) -> Result<Opts, String> {
             only_operands = true;
             continue;
         }
+        // In a bundle, an option after the first has no value.
+        let bundled = std::cell::Cell::new(false);
         let mut take = |letter: char, shown: &str, placeholder: &str, inline: Option<&str>, at: &mut usize| {
             let (value, index) = match (placeholder, inline) {
                 ("", _) => (String::new(), index),
                 (_, Some(value)) => (value.to_owned(), index),
                 (placeholder, None) => {
-                    let next = words.get(*at).cloned().ok_or_else(|| {
-                        format!("Option `{shown}' (argc {index}) requires an argument: `{shown} {placeholder}'")
+                    // A long option has its value after `=`; ours take it either way.
+                    let long = shown.starts_with("--") && !matches!(letter, '\u{7}');
+                    let between = if long { "=" } else { " " };
+                    let next = words.get(*at).cloned().filter(|_| !long && !bundled.get()).ok_or_else(|| {
+                        format!("Option `{shown}' (argc {index}) requires an argument: `{shown}{between}{placeholder}'")
                     })?;
                     *at += 1;
                     (next, *at)
@@ -285,11 +290,12 @@ pub(crate) fn parse(words: &[String], lookup: &Lookup) -> Result<Opts, String> {
                 2 => bad(),
                 _ => format!("Bad option `-{}' (argc {index})", printable(&letter.to_string())),
             })?;
-            let inline = Some(rest).filter(|rest| !rest.is_empty());
+            let inline = Some(rest).filter(|rest| !rest.is_empty() && !bundled.get());
             take(*letter, &format!("-{letter}"), placeholder, inline, &mut at)?;
             if !placeholder.is_empty() {
                 break;
             }
+            bundled.set(true);
         }
     }
     operand(&mut opts, operands)?;
@@ -362,7 +368,7 @@ mod tests {
 
     #[test]
     fn options_anywhere() {
-        let opts = read("-nI h -q1 -m 5 100 --first=2 --sendwait 500 -w 1,2.5").unwrap();
+        let opts = read("-nI h -q1 -m 5 100 --first=2 --sendwait=500 -w 1,2.5").unwrap();
         assert_eq!((opts.numeric, opts.method, opts.queries, opts.most, opts.first), (true, Method::Icmp, 1, 5, 2));
         assert_eq!((opts.length, opts.pause, opts.wait), (Some(100), 0.5, [1.0, 2.5, 0.0]));
         assert_eq!(read("--mtu h").unwrap().at_once, 1);
@@ -375,6 +381,8 @@ mod tests {
             ("-x h", "Bad option `-x' (argc 1)"),
             ("--foo h", "Bad option `--foo' (argc 1)"),
             ("-q", "Option `-q' (argc 1) requires an argument: `-q nqueries'"),
+            ("-nq2 h", "Option `-q' (argc 1) requires an argument: `-q nqueries'"),
+            ("--queries 2 h", "Option `--queries' (argc 1) requires an argument: `--queries=nqueries'"),
             ("h -q x", "Cannot handle `-q' option with arg `x' (argc 3)"),
             ("-qx h", "Cannot handle `-q' option with arg `x' (argc 1)"),
             ("-s x h", "x: Name or service not known\nCannot handle `-s' option with arg `x' (argc 2)"),
@@ -391,6 +399,15 @@ mod tests {
         }
         for line in ["-g 1.2.3.4 h", "-e h", "-A h", "-D h", "-UL h", "-P 1 h", "-O info h", "-l 5 h"] {
             assert!(read(line).unwrap_err().contains("not offered"), "{line}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words(words in proptest::collection::vec("-{0,2}[a-zA-Z0-9.,=]{0,12}|.{0,12}", 0..6)) {
+            if let Ok(mut opts) = parse(&words, &Lookup { numeric: true, ..Lookup::default() }) {
+                let _ = check(&mut opts);
+            }
         }
     }
 }

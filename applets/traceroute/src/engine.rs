@@ -28,6 +28,9 @@ pub(crate) fn overhead(v6: bool) -> usize {
     if v6 { 48 } else { 28 }
 }
 
+/// How often one echo is tried while the kernel tells of earlier ones.
+const MOST_SENDS: u32 = 64;
+
 /// One probe and what came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
@@ -92,6 +95,23 @@ impl<'a> Trace<'a> {
         }
     }
 
+    /// What fails before the first line: the one socket of ICMP, or that there is no way at all for TCP.
+    pub(crate) fn prepare(&mut self) -> Result<(), Failure> {
+        match self.opts.method {
+            Method::Icmp => self.echo = Some(self.open_echo()?),
+            Method::Tcp => {
+                let domain = if self.v6() { Domain::IPV6 } else { Domain::IPV4 };
+                let socket = Socket::new(domain, Type::DGRAM, None).map_err(failed("socket"))?;
+                self.tune(&socket)?;
+                let mut to = self.to;
+                to.set_port(self.port);
+                socket.connect(&to.into()).map_err(failed("connect"))?;
+            }
+            Method::Udp | Method::UdpPort => {}
+        }
+        Ok(())
+    }
+
     fn v6(&self) -> bool {
         self.to.is_ipv6()
     }
@@ -106,9 +126,6 @@ impl<'a> Trace<'a> {
         let mut end = self.probes.len();
         let mut last_sent: Option<Instant> = None;
         let pause = Duration::from_secs_f64(self.opts.pause);
-        if self.opts.method == Method::Icmp {
-            self.echo = Some(self.open_echo()?);
-        }
         while start < end {
             let mut in_flight = 0;
             let mut next: Option<Instant> = None;
@@ -315,28 +332,55 @@ impl<'a> Trace<'a> {
     }
 
     fn send_echo(&mut self, at: usize, ttl: u32) -> Result<(), Failure> {
-        loop {
-            let seq = self.seq;
-            self.seq = self.seq.wrapping_add(1);
+        let seq = self.seq;
+        self.seq = self.seq.wrapping_add(1);
+        let mut outcome = Ok(());
+        for _ in 0..MOST_SENDS {
             let Some(echo) = self.echo.take() else { return Ok(()) };
             let set = self.set_ttl(echo.socket(), ttl);
             let began = Instant::now();
             let result = echo.send(self.to, seq, &self.data);
+            let mut payload = [0u8; 256];
+            let entry = if result.is_err() { take_entry(&echo, &mut payload) } else { None };
             self.echo = Some(echo);
             set?;
             if let Some(probe) = self.probes.get_mut(at) {
-                probe.sent = Some(began);
-                probe.seq = seq;
+                (probe.sent, probe.seq) = (Some(began), seq);
             }
             let Err(error) = result else { return Ok(()) };
-            // An error of an earlier probe shows at the next call, and is not about this one.
-            if matches!(error.raw_os_error(), Some(libc::EMSGSIZE)) {
-                if !self.refused(at, &error)? {
-                    return Ok(());
+            match entry {
+                Some(Entry { found: Found::Local { mtu, .. }, .. }) if mtu > 0 => {
+                    let smaller = self.opts.mtu && self.shrink(mtu);
+                    if !smaller {
+                        self.too_big(at, mtu);
+                        return Ok(());
+                    }
                 }
-            } else if !self.collect_echo() {
-                return Err(failed("send")(error));
+                // An error that an earlier probe met shows at the next call, and is not about this one.
+                Some(entry) => {
+                    self.echo_entry(&entry, &payload);
+                }
+                None if self.beyond_any(&error) => {
+                    self.shrink(65_535);
+                }
+                None => {}
             }
+            outcome = Err(failed("send")(error));
+        }
+        outcome
+    }
+
+    /// Whether the packet is larger than any can be, of which the kernel says no more than that.
+    fn beyond_any(&self, error: &io::Error) -> bool {
+        let most = 65_535 - overhead(self.v6());
+        self.opts.mtu && error.raw_os_error() == Some(libc::EMSGSIZE) && self.data.len() > most
+    }
+
+    fn too_big(&mut self, at: usize, mtu: u32) {
+        if let Some(probe) = self.probes.get_mut(at) {
+            finish(probe);
+            probe.mark = format!("!F-{mtu}");
+            (probe.mtu, probe.last) = (Some(mtu), true);
         }
     }
 
@@ -351,28 +395,17 @@ impl<'a> Trace<'a> {
             return if pending { Ok(false) } else { Err(Failure(format!("send: {}", reason(error)))) };
         }
         let mut payload = [0u8; 64];
-        let entry = match self.opts.method {
-            Method::Icmp => self.echo.as_ref().and_then(|echo| take_entry(echo, &mut payload)),
-            _ => self
-                .probes
-                .get(at)
-                .and_then(|probe| probe.socket.as_ref())
-                .and_then(|socket| take_entry(socket, &mut payload)),
-        };
+        let socket = self.probes.get(at).and_then(|probe| probe.socket.as_ref());
+        let entry = socket.and_then(|socket| take_entry(socket, &mut payload));
         let mtu = match entry.map(|entry| entry.found) {
             Some(Found::Local { mtu, .. }) if mtu > 0 => mtu,
-            // More than any packet holds: the kernel says no more than that.
-            _ if self.opts.mtu && self.data.len() > 65_535 - overhead(self.v6()) => 65_535,
+            _ if self.beyond_any(error) => 65_535,
             _ => return Err(Failure(format!("send: {}", reason(error)))),
         };
         if self.opts.mtu {
             return Ok(self.shrink(mtu));
         }
-        if let Some(probe) = self.probes.get_mut(at) {
-            finish(probe);
-            probe.mark = format!("!F-{mtu}");
-            (probe.mtu, probe.last) = (Some(mtu), true);
-        }
+        self.too_big(at, mtu);
         Ok(false)
     }
 
@@ -459,20 +492,13 @@ impl<'a> Trace<'a> {
         let mut buffer = vec![0u8; 65_600];
         let reply = if entry.is_none() { echo.receive(&mut buffer) } else { Ok(None) };
         self.echo = Some(echo);
-        let find = |probes: &[Probe], seq: u16| {
-            probes.iter().position(|probe| probe.sent.is_some() && !probe.done && probe.seq == seq)
-        };
         if let Some(entry) = entry {
-            let seq = payload.first_chunk::<HEADER>().map(|[.., s0, s1]| u16::from_be_bytes([*s0, *s1]));
-            let found = seq.filter(|_| entry.length >= HEADER).and_then(|seq| find(&self.probes, seq));
-            if let Some(at) = found {
-                self.answered(at, &entry);
-            }
+            self.echo_entry(&entry, &payload);
             return true;
         }
         match reply {
             Ok(Some(reply)) => {
-                let found = find(&self.probes, reply.seq).filter(|_| matches!(reply.kind, 0 | 129));
+                let found = self.waiting(reply.seq).filter(|_| matches!(reply.kind, 0 | 129));
                 if let Some(at) = found {
                     self.reached(at, reply.from.ip());
                     if let Some(probe) = self.probes.get_mut(at) {
@@ -484,6 +510,20 @@ impl<'a> Trace<'a> {
             Ok(None) => true,
             // An error that came from the queue shows once more.
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// The probe that waits under this number.
+    fn waiting(&self, seq: u16) -> Option<usize> {
+        self.probes.iter().position(|probe| probe.sent.is_some() && !probe.done && probe.seq == seq)
+    }
+
+    /// An entry of the queue of the echo socket, with the request that caused it.
+    fn echo_entry(&mut self, entry: &Entry, payload: &[u8]) {
+        let header = payload.first_chunk::<HEADER>().filter(|_| entry.length >= HEADER);
+        let seq = header.map(|[.., s0, s1]| u16::from_be_bytes([*s0, *s1]));
+        if let Some(at) = seq.and_then(|seq| self.waiting(seq)) {
+            self.answered(at, entry);
         }
     }
 

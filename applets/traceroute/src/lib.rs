@@ -124,13 +124,9 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         ctx.say("Specify \"host\" missing argument.");
         return Err(said(USAGE));
     };
-    let family = match opts.source {
-        Some(IpAddr::V4(_)) if opts.family == Family::Unspecified => Family::Inet,
-        Some(IpAddr::V6(_)) if opts.family == Family::Unspecified => Family::Inet6,
-        _ => opts.family,
-    };
-    let to = match resolve(&host, 0, family, &lookup) {
-        Ok(found) => found.first().copied(),
+    let to = match resolve(&host, 0, opts.family, &lookup) {
+        // IPv4 comes first where the name has both.
+        Ok(found) => found.iter().find(|address| address.is_ipv4()).or(found.first()).copied(),
         Err(error) => {
             let host = printable(&host);
             ctx.say(&format!(
@@ -176,11 +172,15 @@ impl From<Failure> for Stop {
 
 fn trace(ctx: &mut Ctx, opts: &Opts, host: &str, to: SocketAddr) -> Result<Exit, Error> {
     let length = length(opts, to.is_ipv6());
+    let mut trace = Trace::new(opts, to, length);
+    if let Err(Failure(message)) = trace.prepare() {
+        ctx.say(&format!("\n{message}"));
+        return Err(said(FAILED));
+    }
     if !opts.json {
         write!(ctx.stdout, "traceroute to {host} ({}), {} hops max, {length} byte packets", to.ip(), opts.most)?;
         ctx.stdout.flush()?;
     }
-    let mut trace = Trace::new(opts, to, length);
     let mut hops: Vec<Value> = Vec::new();
     let mut names = Names { numeric: opts.numeric, known: Vec::new() };
     let outcome = trace.run(|at, probes| {

@@ -71,6 +71,8 @@ enum Early {
     /// Nothing, or this, and the synopsis.
     Usage(String),
     Failed(String),
+    /// `-4` and `-6`.
+    Families,
     Version,
     Help,
 }
@@ -120,7 +122,7 @@ fn parse(words: &[String]) -> Result<Opts, Early> {
                         '4' | '6' => {
                             let family = if letter == '4' { Family::Inet } else { Family::Inet6 };
                             if opts.family != Family::Unspecified && opts.family != family {
-                                return Err(Early::Failed("Only one -4 or -6 option may be specified".to_owned()));
+                                return Err(Early::Families);
                             }
                             opts.family = family;
                         }
@@ -150,14 +152,14 @@ fn parse(words: &[String]) -> Result<Opts, Early> {
         }
     }
     let [host] = hosts.as_slice() else { return Err(Early::Usage(String::new())) };
-    // The port may follow the host, which only counts where -p does not say it.
+    // The port may follow the host where -p does not say it.
+    opts.port = opts.port.filter(|port| *port != 0);
     opts.host = match host.split_once('/') {
-        Some((name, port)) => {
-            let written = port.parse().ok();
-            opts.port = opts.port.filter(|port| *port != 0).or(written);
+        Some((name, port)) if opts.port.is_none() => {
+            opts.port = port.parse().ok();
             name.to_owned()
         }
-        None => host.clone(),
+        _ => host.clone(),
     };
     Ok(opts)
 }
@@ -173,6 +175,9 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         Err(Early::Help) => {
             ctx.stdout.write_all(front::help_page(&APPLET).as_bytes())?;
             return Ok(Exit::OK);
+        }
+        Err(Early::Families) => {
+            return Err(Error::new(Exit(2), "Only one -4 or -6 option may be specified"));
         }
         Err(Early::Failed(message)) => return Err(Error::new(FAILED, message)),
         Err(Early::Usage(message)) => {
@@ -344,7 +349,9 @@ impl<'a> Path<'a> {
 
     fn probe(&mut self, ttl: u8) -> Result<Progress, Error> {
         let mut sent = false;
-        for _ in 0..SENDS {
+        let (mut tries, mut changes) = (0, 0);
+        while tries < SENDS {
+            tries += 1;
             let size = usize::try_from(self.mtu.saturating_sub(self.overhead)).unwrap_or(0);
             let data = vec![0u8; size];
             let mut to = self.to;
@@ -362,7 +369,8 @@ impl<'a> Path<'a> {
             }
             match progress {
                 Progress::End => return Ok(Progress::End),
-                // The size has changed, most likely: the caller begins anew.
+                // The size has changed, most likely.
+                Progress::Further if changes < MOST_CHANGES => (tries, changes) = (0, changes + 1),
                 Progress::Further => return Ok(Progress::Further),
                 Progress::Nothing => {}
             }
@@ -518,11 +526,12 @@ mod tests {
             (opts.numeric, opts.length, opts.most, opts.port, opts.host.as_str()),
             (true, Some(1000), 3, Some(80), "h")
         );
-        assert_eq!(read("-p 99 h/80").ok().unwrap().port, Some(99));
+        let opts = read("-p 99 h/80").ok().unwrap();
+        assert_eq!((opts.port, opts.host.as_str()), (Some(99), "h/80"));
+        assert!(matches!(read("-4 -6 h"), Err(Early::Families)));
         for (line, text) in [
             ("-l x h", "invalid argument: 'x'"),
             ("-m 256 h", "invalid argument: '256': out of range: 0 <= value <= 255"),
-            ("-4 -6 h", "Only one -4 or -6 option may be specified"),
         ] {
             assert!(matches!(read(line), Err(Early::Failed(said)) if said == text), "{line}");
         }

@@ -14,6 +14,7 @@ mod options;
 pub mod proxy;
 pub mod proxy_protocol;
 mod resolve;
+pub mod scan;
 pub mod services;
 mod tcp_info;
 pub mod udp;
