@@ -32,6 +32,7 @@ mod readme;
 mod resolvers;
 mod ss_diff;
 mod ss_modes;
+mod tls_probe;
 mod wget_diff;
 
 fn main() -> std::process::ExitCode {
@@ -68,6 +69,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_tls::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

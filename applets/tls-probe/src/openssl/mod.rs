@@ -1,6 +1,5 @@
-//! The command lines of openssl that people paste: `x509`, `s_client` and `version`. Everything else is refused by name.
+//! The command lines of openssl that people paste: `x509` and `version`. Everything else is refused by name.
 
-mod s_client;
 mod x509;
 
 use netkit_core::text::printable;
@@ -14,9 +13,8 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
 pub(crate) const APPLET: Applet = Applet {
     name: "openssl",
     aliases: &[],
-    purpose: "openssl's x509 and s_client",
-    usage: "x509 [-in FILE] [-noout] [-text] [-dates] [-subject] [-issuer] [-ext LIST] [-checkend SECONDS] ...\n\
-s_client -connect HOST:PORT [-servername NAME] [-showcerts] [-brief] ...\nversion",
+    purpose: "openssl's x509",
+    usage: "x509 [-in FILE] [-noout] [-text] [-dates] [-subject] [-issuer] [-ext LIST] [-checkend SECONDS] ...\nversion",
     group: Group::Connect,
     flags: FLAGS,
     capability: None,
@@ -37,16 +35,6 @@ const FLAGS: &[Flag] = &[
     flag("-checkhost, -checkip", "NAME", "x509: whether it is for this name"),
     flag("-pubkey, -modulus", "", "x509: the key"),
     flag("-outform, -out", "PEM|DER, FILE", "x509: how and where the certificate is written"),
-    flag("-connect", "HOST:PORT", "s_client: where to"),
-    flag("-servername, -noservername", "NAME", "s_client: the name asked for"),
-    flag("-showcerts", "", "s_client: the whole chain"),
-    flag("-CAfile, -CApath", "FILE", "s_client: trust these"),
-    flag("-verify_hostname, -verify_return_error", "", "s_client: check the name; fail on a bad chain"),
-    flag("-cert, -key", "FILE", "s_client: show this certificate"),
-    flag("-alpn", "LIST", "s_client: protocols offered"),
-    flag("-starttls", "PROTOCOL", "s_client: smtp imap pop3 ftp postgres mysql ldap"),
-    flag("-tls1_2, -tls1_3", "", "s_client: this version only"),
-    flag("-brief, -quiet", "", "s_client: say less"),
 ];
 
 fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
@@ -57,9 +45,11 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     };
     match command {
         "x509" => x509::run(ctx, rest),
-        "s_client" => s_client::run(ctx, rest),
+        "s_client" => {
+            Err(Error::usage("s_client is not offered: use tls-probe HOST:PORT [--servername NAME] [--showcerts]"))
+        }
         "version" => {
-            let text = format!("netkit {} in the manner of OpenSSL 3.0 (x509, s_client)\n", ctx.build.version);
+            let text = format!("netkit {} in the manner of OpenSSL 3.0 (x509)\n", ctx.build.version);
             ctx.stdout.write_all(text.as_bytes())?;
             Ok(Exit::OK)
         }
@@ -69,7 +59,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
             Ok(Exit::OK)
         }
         other => Err(Error::usage(format!(
-            "{} is not offered: x509, s_client and version are; for connections and chains see tls-probe",
+            "{} is not offered: x509 and version are; for connections and chains see tls-probe",
             printable(other)
         ))),
     }

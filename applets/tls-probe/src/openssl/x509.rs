@@ -240,7 +240,7 @@ fn one(out: &mut String, show: &Show, certificate: &Certificate<'_>, options: &O
         }
         Show::PublicKey => out.push_str(&pem::encode("PUBLIC KEY", certificate.spki.whole)),
         Show::Modulus => {
-            let rsa = KeyShown::of(&certificate.spki).algorithm == "rsaEncryption";
+            let rsa = KeyShown::of(&certificate.spki).algorithm.starts_with("rsa");
             let modulus = netkit_wire::x509::modulus(&certificate.spki).filter(|_| rsa);
             match modulus {
                 Some(modulus) => {
