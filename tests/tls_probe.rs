@@ -144,8 +144,10 @@ fn shown() -> Result<(), Stop> {
     let mut wrong = String::new();
     for number in &made {
         let words = "-noout -text -dates -subject -issuer -serial -fingerprint -email -ocsp_uri -pubkey -modulus";
-        for words in [words, "-noout -fingerprint -sha256 -subject -nameopt RFC2253", "-noout -checkend 864000000", ""]
-        {
+        let rare = ["-noout -fingerprint -sha256 -subject -issuer -nameopt RFC2253", "-noout -checkend 864000000", ""];
+        // Each run of a program costs; what does not depend on the extensions is tried on some.
+        let rare = rare.iter().filter(|_| number % 8 == 0);
+        for words in std::iter::once(words).chain(rare.copied()) {
             let show = |program: &Path, first: &[&str]| -> Result<String, Stop> {
                 let mut command = Command::new(program);
                 command.args(first).args(["x509", "-in", &format!("{number}.pem")]);
