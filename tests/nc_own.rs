@@ -304,7 +304,7 @@ fn proxy_listener() -> Result<(), Stop> {
 
 fn refused() -> Result<(), Stop> {
     for (program, words, name) in [
-        ("nc", &["--tls", "h", "1"][..], "--tls"),
+        ("nc", &["--tls", "-u", "h", "1"][..], "DTLS"),
         ("nc", &["-e", "sh", "h", "1"], "-e"),
         ("nc", &["--sh-exec", "sh", "h", "1"], "--sh-exec"),
         ("nc", &["-S", "h", "1"], "-S"),
