@@ -40,6 +40,7 @@ mod sh;
 mod ss_diff;
 mod ss_modes;
 mod tcpdump_filter;
+mod tls_probe;
 mod wget_diff;
 
 fn main() -> std::process::ExitCode {
@@ -86,6 +87,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_tls::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

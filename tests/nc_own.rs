@@ -304,16 +304,16 @@ fn proxy_listener() -> Result<(), Stop> {
 
 fn refused() -> Result<(), Stop> {
     for (program, words, name) in [
-        ("nc", &["--tls", "h", "1"][..], "--tls"),
+        ("nc", &["--tls", "-u", "h", "1"][..], "DTLS"),
         ("nc", &["-e", "sh", "h", "1"], "-e"),
         ("nc", &["--sh-exec", "sh", "h", "1"], "--sh-exec"),
         ("nc", &["-S", "h", "1"], "-S"),
         ("nc", &["-Z", "h", "1"], "-Z"),
-        ("nc", &["--relay", "tls:h:1", "tcp:h:1"], "TLS"),
+        ("nc", &["--relay", "tls-l:1,verify", "tcp:h:1"], "for the side that connects"),
         ("nc", &["--relay", "tcp:h:1"], "--relay"),
         ("nc", &["--wait", "soon", "h", "1"], "--wait"),
-        ("ncat", &["--ssl", "h", "1"], "--ssl"),
-        ("ncat", &["--ssl-verify", "h", "1"], "--ssl-verify"),
+        ("ncat", &["--ssl-ciphers", "HIGH", "h", "1"], "--ssl-ciphers"),
+        ("ncat", &["-l", "--ssl-verify", "1"], "--ssl-verify"),
         ("ncat", &["-g", "h", "h", "1"], "-g"),
         ("ncat", &["-l", "--broker"], "--broker"),
         ("ncat", &["--vsock", "1", "1"], "--vsock"),

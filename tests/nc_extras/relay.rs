@@ -379,7 +379,7 @@ fn malformed() -> Result<(), Stop> {
         ("unix:", "path"),
         ("unix-l:", "path"),
         ("exec:/bin/sh", "tcp, tcp-l"),
-        ("tls:127.0.0.1:9001", "TLS"),
+        ("tls:127.0.0.1:9001,cert", "no option `cert`"),
         ("tcp:127.0.0.1:9001,fork", "fork"),
         ("udp-l:9000,fork", "fork"),
         ("tcp-l:9000,reuseaddr", "reuseaddr"),

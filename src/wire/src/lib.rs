@@ -1,6 +1,9 @@
 //! Bytes to values and back for every protocol netkit shows. No input or output, no clock.
 
 pub mod cursor;
+pub mod der;
 pub mod dns;
 pub mod filter;
 pub mod pcap;
+pub mod pem;
+pub mod x509;

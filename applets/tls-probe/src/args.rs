@@ -1,0 +1,264 @@
+//! tls-probe's command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use netkit_core::text::{nearest, printable};
+use netkit_core::{Error, Flag};
+
+use crate::starttls::Protocol;
+
+const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { spelling, value, help }
+}
+
+pub(crate) const FLAGS: &[Flag] = &[
+    flag("--connect", "IP[:PORT]", "connect there instead of to what the name resolves to"),
+    flag("--servername", "NAME", "ask for and check this name instead of HOST"),
+    flag("--alpn", "NAME[,NAME]", "protocols offered (h2,http/1.1)"),
+    flag("--starttls", "PROTOCOL", "smtp, imap, pop3, ftp, postgres, mysql or ldap before TLS"),
+    flag("--cacert", "FILE", "trust these certificates alone"),
+    flag("--capath", "DIR", "trust the certificates of this directory alone"),
+    flag("--cert", "FILE", "show this certificate"),
+    flag("--key", "FILE", "its key"),
+    flag("--tls12, --tls13", "", "this version only"),
+    flag("--showcerts", "", "everything about each certificate, as openssl x509 -text has it"),
+    flag("--pem", "", "the chain as sent in PEM, nothing else"),
+    flag("--timeout", "SECONDS", "limit of connecting and of the handshake (10)"),
+    flag("--json", "", "one object with everything"),
+    flag("--from-pid", "PID", "names as that process finds them"),
+    flag("--netns", "PID|PATH", "in that network namespace"),
+    flag("--explain", "", "hints even when stderr is no terminal"),
+    flag("-4, -6", "", "IPv4 or IPv6 only"),
+];
+
+const NAMES: &[&str] = &[
+    "alpn",
+    "cacert",
+    "capath",
+    "cert",
+    "connect",
+    "explain",
+    "from-pid",
+    "help",
+    "json",
+    "key",
+    "netns",
+    "pem",
+    "servername",
+    "showcerts",
+    "starttls",
+    "timeout",
+    "tls12",
+    "tls13",
+];
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) connect: Option<(IpAddr, Option<u16>)>,
+    pub(crate) servername: Option<String>,
+    pub(crate) alpn: Vec<String>,
+    pub(crate) starttls: Option<Protocol>,
+    pub(crate) cacert: Option<PathBuf>,
+    pub(crate) capath: Option<PathBuf>,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) versions: (u8, u8),
+    pub(crate) showcerts: bool,
+    pub(crate) pem: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) json: bool,
+    pub(crate) from_pid: Option<u32>,
+    pub(crate) netns: Option<String>,
+    pub(crate) explain: bool,
+    pub(crate) family: netkit_probe::Family,
+    pub(crate) help: bool,
+}
+
+impl Options {
+    /// The name that is asked for and checked.
+    pub(crate) fn name(&self) -> &str {
+        self.servername.as_deref().unwrap_or(&self.host)
+    }
+}
+
+/// `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT`, `v6`, and the same behind `https://`.
+fn place(text: &str) -> Result<(String, Option<u16>), Error> {
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let bare = bare.split('/').next().unwrap_or(bare);
+    let bad = || Error::usage(format!("`{}` is no HOST[:PORT]", printable(text)));
+    let port = |digits: &str| digits.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad);
+    let (host, port) = if let Some(rest) = bare.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or_else(bad)?;
+        let port = rest.strip_prefix(':').map(port).transpose()?;
+        (host.to_owned(), port)
+    } else {
+        match bare.rsplit_once(':') {
+            Some((host, digits)) if !host.contains(':') => (host.to_owned(), Some(port(digits)?)),
+            _ => (bare.to_owned(), None),
+        }
+    };
+    if host.is_empty() { Err(bad()) } else { Ok((host, port)) }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// Status 2, naming the word.
+pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
+    let mut options = Options {
+        host: String::new(),
+        port: 443,
+        connect: None,
+        servername: None,
+        alpn: vec!["h2".to_owned(), "http/1.1".to_owned()],
+        starttls: None,
+        cacert: None,
+        capath: None,
+        cert: None,
+        key: None,
+        versions: (2, 3),
+        showcerts: false,
+        pem: false,
+        timeout: Duration::from_secs(10),
+        json: false,
+        from_pid: None,
+        netns: None,
+        explain: false,
+        family: netkit_probe::Family::Unspecified,
+        help: false,
+    };
+    let mut place_given: Option<(String, Option<u16>)> = None;
+    let mut alpn_given = false;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-4" => options.family = netkit_probe::Family::Inet,
+            "-6" => options.family = netkit_probe::Family::Inet6,
+            "-h" => options.help = true,
+            _ if word.starts_with("--") => {
+                let (name, inline) = match word.split_once('=') {
+                    Some((name, value)) => (name, Some(value.to_owned())),
+                    None => (word.as_str(), None),
+                };
+                let mut value = || {
+                    let given = inline.clone().or_else(|| words.next().cloned()).filter(|given| !given.is_empty());
+                    given.ok_or_else(|| Error::usage(format!("{name} needs a value")))
+                };
+                match name {
+                    "--help" => options.help = true,
+                    "--json" => options.json = true,
+                    "--explain" => options.explain = true,
+                    "--showcerts" => options.showcerts = true,
+                    "--pem" => options.pem = true,
+                    "--tls12" => options.versions = (2, 2),
+                    "--tls13" => options.versions = (3, 3),
+                    "--connect" => {
+                        let given = value()?;
+                        let (host, port) = place(&given)?;
+                        let address = host
+                            .parse()
+                            .map_err(|_| Error::usage(format!("--connect: `{}` is no address", printable(&host))))?;
+                        options.connect = Some((address, port));
+                    }
+                    "--servername" => options.servername = Some(value()?),
+                    "--alpn" => {
+                        alpn_given = true;
+                        options.alpn = value()?.split(',').map(str::to_owned).filter(|one| !one.is_empty()).collect();
+                    }
+                    "--starttls" => {
+                        let given = value()?;
+                        options.starttls = Some(Protocol::parse(&given).ok_or_else(|| {
+                            let given = printable(&given);
+                            Error::usage(format!(
+                                "--starttls: `{given}`: smtp, imap, pop3, ftp, postgres, mysql and ldap are known"
+                            ))
+                        })?);
+                    }
+                    "--cacert" => options.cacert = Some(value()?.into()),
+                    "--capath" => options.capath = Some(value()?.into()),
+                    "--cert" => options.cert = Some(value()?.into()),
+                    "--key" => options.key = Some(value()?.into()),
+                    "--timeout" => {
+                        let given = value()?;
+                        let seconds =
+                            given.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                        options.timeout = seconds.filter(|limit| !limit.is_zero()).ok_or_else(|| {
+                            Error::usage(format!("--timeout: `{}` is no number of seconds", printable(&given)))
+                        })?;
+                    }
+                    "--from-pid" => {
+                        let given = value()?;
+                        let pid = given.parse().ok().filter(|pid| *pid > 0);
+                        options.from_pid = Some(pid.ok_or_else(|| {
+                            Error::usage(format!("--from-pid: `{}` is no process id", printable(&given)))
+                        })?);
+                    }
+                    "--netns" => options.netns = Some(value()?),
+                    "--enumerate" | "--hello-test" | "--trust-of" | "--resume" => {
+                        return Err(Error::usage(format!("{name} is not offered yet")));
+                    }
+                    _ => {
+                        let bare = name.trim_start_matches('-');
+                        let error = Error::usage(format!("unrecognized option '{}'", printable(name)));
+                        return Err(match nearest(bare, NAMES.iter().copied()) {
+                            Some(near) => error.hint(format!("did you mean --{near}?")),
+                            None => error,
+                        });
+                    }
+                }
+            }
+            _ if word.len() > 1 && word.starts_with('-') => {
+                return Err(Error::usage(format!("unrecognized option '{}'", printable(word))));
+            }
+            _ if place_given.is_some() => {
+                return Err(Error::usage(format!("one HOST[:PORT] is wanted, and `{}` is another", printable(word))));
+            }
+            _ => place_given = Some(place(word)?),
+        }
+    }
+    if options.help {
+        return Ok(options);
+    }
+    let (host, port) = place_given.ok_or_else(|| Error::usage("a HOST[:PORT] is wanted"))?;
+    let usual = options.starttls.map_or(443, Protocol::port);
+    if options.starttls.is_some() && !alpn_given {
+        options.alpn.clear();
+    }
+    if options.key.is_some() && options.cert.is_none() {
+        return Err(Error::usage("--key wants --cert"));
+    }
+    Ok(Options { host, port: port.unwrap_or(usual), ..options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Options, String> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        parse(&words).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn places() {
+        for (text, host, port) in [
+            ("h", "h", 443),
+            ("h:1", "h", 1),
+            ("[::1]:5", "::1", 5),
+            ("::1", "::1", 443),
+            ("https://h:8443/x", "h", 8443),
+        ] {
+            let options = read(text).unwrap();
+            assert_eq!((options.host.as_str(), options.port), (host, port), "{text}");
+        }
+        for bad in ["h:", "h:0", "h:x", "[::1", "", "--bogus h", "a b", "--connect x h", "--timeout 0 h", "--key k h"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(read("--starttls smtp h").unwrap().port, 25);
+    }
+}
