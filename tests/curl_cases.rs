@@ -131,7 +131,8 @@ fn parse(text: &str) -> Result<Vec<Case>, Stop> {
         match mark {
             "$ " => case.commands.push(rest.to_owned()),
             "@ " => {
-                if block.last().is_some_and(|last| last.is_empty()) && block.iter().filter(|l| l.is_empty()).count() > 1 {
+                if block.last().is_some_and(|last| last.is_empty()) && block.iter().filter(|l| l.is_empty()).count() > 1
+                {
                     block.pop();
                 }
                 let (key, close) = match rest.strip_suffix(" close") {
@@ -209,7 +210,9 @@ fn answer(case: &Case, head: &str, served: &Mutex<HashMap<String, usize>>) -> (V
 /// Names of the origin in a reply.
 fn substituted(bytes: Vec<u8>, address: &str) -> Vec<u8> {
     match String::from_utf8(bytes) {
-        Ok(text) => text.replace("DADDR", address).replace("PORT", address.rsplit(':').next().unwrap_or("")).into_bytes(),
+        Ok(text) => {
+            text.replace("DADDR", address).replace("PORT", address.rsplit(':').next().unwrap_or("")).into_bytes()
+        }
         Err(error) => error.into_bytes(),
     }
 }
@@ -261,7 +264,12 @@ fn outcome(binary: &Path, case: &Case) -> Result<Outcome, Stop> {
             command.arg("-s");
         }
         command.args(words(line, &origin, &dir.0)).current_dir(&dir.0);
-        command.env_clear().env("HOME", &dir.0).env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("NETKIT_HINTS", "0");
+        command
+            .env_clear()
+            .env("HOME", &dir.0)
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .env("NETKIT_HINTS", "0");
         for (name, value) in &case.env {
             command.env(name, expand(value));
         }
@@ -367,10 +375,9 @@ fn compare(peer: &Path, case: &Case) -> Result<(), String> {
         (Some(reason), false) if reason.is_empty() || case.has.is_empty() => {
             Err("a known difference states its reason, and what netkit gives instead".to_owned())
         }
-        (None, false) => Err(format!(
-            "--- curl\n{}\n({})\n--- netkit\n{}\n({})",
-            theirs.text, theirs.said, ours.text, ours.said
-        )),
+        (None, false) => {
+            Err(format!("--- curl\n{}\n({})\n--- netkit\n{}\n({})", theirs.text, theirs.said, ours.text, ours.said))
+        }
         _ => Ok(()),
     }
 }

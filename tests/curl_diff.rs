@@ -676,18 +676,18 @@ pub fn masked(text: &str, address: &str, port: &str, base: &str) -> String {
         out = format!("PROXY X{}", &rest[end..]);
     }
     if out.contains("BOUNDARY") {
-        let kept: Vec<String> =
-            out.split('\n')
-                .map(|line| {
-                    let chunk = line.ends_with('\r') && (2..6).contains(&line.len());
-                    let chunk = chunk && line.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit());
-                    match () {
-                        () if line.starts_with("Content-Length:") => "Content-Length: N\r".to_owned(),
-                        () if chunk && line != "0\r" => "SIZE\r".to_owned(),
-                        () => line.to_owned(),
-                    }
-                })
-                .collect();
+        let kept: Vec<String> = out
+            .split('\n')
+            .map(|line| {
+                let chunk = line.ends_with('\r') && (2..6).contains(&line.len());
+                let chunk = chunk && line.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit());
+                match () {
+                    () if line.starts_with("Content-Length:") => "Content-Length: N\r".to_owned(),
+                    () if chunk && line != "0\r" => "SIZE\r".to_owned(),
+                    () => line.to_owned(),
+                }
+            })
+            .collect();
         out = kept.join("\n");
     }
     out
@@ -731,7 +731,11 @@ fn differential(what: &str, cases: &[String]) -> Result<(), Stop> {
                         Ok(outcome) => outcome.text(),
                         Err(stop) => format!("{stop:?}"),
                     };
+                    let began = std::time::Instant::now();
                     let both = (case.clone(), text(&peer), text(&netkit()));
+                    if show.is_some() && began.elapsed() > Duration::from_secs(1) {
+                        eprintln!("{case}: {:?}", began.elapsed());
+                    }
                     results.lock().unwrap_or_else(PoisonError::into_inner).push(both);
                 }
             });

@@ -11,7 +11,7 @@ use netkit_tls::{Session, Settings, Sources, Transport};
 
 use crate::config::{Config, Version};
 use crate::pool::Conn;
-use crate::proxy::{self, Proxy};
+use crate::proxy::{self, Proxy, Tunnel};
 use crate::transfer::Transfer;
 
 /// How long libcurl tries to connect when nothing else is said.
@@ -214,8 +214,24 @@ impl Transfer<'_> {
             return Ok(conn);
         }
         let deadline = self.connect_deadline();
-        let began = Instant::now();
-        let opened = self.open(url, route, deadline, began);
+        // A proxy that asks for credentials and closes is tried again; it settles or refuses after a few rounds.
+        for _ in 0..10 {
+            if let Some(conn) = self.establish(url, route, &key, deadline)? {
+                return Ok(conn);
+            }
+        }
+        Err(Failure::new(Code::Recv, "the proxy does not stop asking for credentials"))
+    }
+
+    /// One new connection; `None` when the proxy wants to be asked again on another.
+    fn establish(
+        &mut self,
+        url: &Url,
+        route: &Route,
+        key: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Conn>, Failure> {
+        let opened = self.open(url, route, deadline, Instant::now());
         let (mut stream, peer, local) = opened?;
         self.facts.connects += 1;
         if self.config.haproxy {
@@ -233,7 +249,10 @@ impl Transfer<'_> {
             }
             if proxy.is_http() {
                 if route.tunnel {
-                    stream = self.tunnel(stream, route, &proxy, deadline)?;
+                    stream = match self.tunnel(stream, route, deadline)? {
+                        Tunnel::Open(stream) => stream,
+                        Tunnel::Again => return Ok(None),
+                    };
                 }
             } else {
                 proxy::socks(self, &mut *stream, &proxy, route, deadline)?;
@@ -259,9 +278,9 @@ impl Transfer<'_> {
             Some(proxy) if route.absolute() => proxy.host.clone(),
             _ => url.host.clone(),
         };
-        Ok(Conn {
+        Ok(Some(Conn {
             id,
-            key,
+            key: key.to_owned(),
             stream,
             input: Vec::new(),
             at: 0,
@@ -274,7 +293,7 @@ impl Transfer<'_> {
             uses: 0,
             version: 0,
             idle_since: Instant::now(),
-        })
+        }))
     }
 
     /// The bare connection: a unix socket, the proxy or the origin.

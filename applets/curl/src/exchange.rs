@@ -224,11 +224,7 @@ impl Transfer<'_> {
         let mut left = request.length;
         loop {
             let most = left.map_or(PIECE, |left| usize::try_from(left).unwrap_or(PIECE).min(PIECE));
-            let count = if most == 0 {
-                0
-            } else {
-                self.read_body(source, buffer.get_mut(..most).unwrap_or_default())?
-            };
+            let count = if most == 0 { 0 } else { self.read_body(source, buffer.get_mut(..most).unwrap_or_default())? };
             let data = buffer.get(..count).unwrap_or_default();
             if count == 0 && left.is_some_and(|left| left > 0) {
                 return Err(Failure::new(
@@ -384,11 +380,9 @@ impl Transfer<'_> {
                     .into());
                 }
                 if status < 100 {
-                    return Err(Failure::new(
-                        Code::UnsupportedProtocol,
-                        "Unsupported response code in HTTP response",
-                    )
-                    .into());
+                    return Err(
+                        Failure::new(Code::UnsupportedProtocol, "Unsupported response code in HTTP response").into()
+                    );
                 }
                 conn.version = version;
                 if version < 20 {
@@ -416,7 +410,7 @@ impl Transfer<'_> {
         let chunked = codings.last().is_some_and(|word| word == "chunked");
         let none = self.is_head || matches!(head.status, 204 | 304);
         // With a coding that is not chunks only the end of the connection ends the body.
-        let length = if !codings.is_empty() || self.config.ignore_length || none {
+        let length = if !codings.is_empty() || self.config.ignore_length || (none && !self.is_head) {
             None
         } else {
             self.told_length(&head)?
@@ -556,10 +550,9 @@ impl Transfer<'_> {
             result?;
             match piece {
                 Piece::Data(_) => {}
-                Piece::Trailer(line) => {
-                    let text = String::from_utf8_lossy(&line).into_owned();
-                    self.trailer(&line, text.trim_end())?;
-                }
+                // Where the coding is shown as it is, they are part of the body.
+                Piece::Trailer(_) if raw => {}
+                Piece::Trailer(line) => self.trailer(&line)?,
                 Piece::Done => return Ok(()),
                 Piece::More => match self.fill(conn) {
                     Ok(0) => {
@@ -693,7 +686,7 @@ impl Transfer<'_> {
                     ended |= end;
                     if final_head.is_some() {
                         for (name, value) in fields {
-                            self.trailer(format!("{name}: {value}\r\n").as_bytes(), &format!("{name}: {value}"))?;
+                            self.trailer(format!("{name}: {value}\r\n").as_bytes())?;
                         }
                         continue;
                     }

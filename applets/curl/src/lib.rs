@@ -145,6 +145,9 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
             let _ = ctx.stderr.write_all(wrapped("Warning: ", &warning).as_bytes());
         }
     }
+    for error in std::mem::take(&mut parser.errors) {
+        ctx.say(&format!("{}: {error}", ctx.name));
+    }
     let configs = match configs {
         Ok(configs) => configs,
         Err(Usage { text, status, help }) => {

@@ -71,7 +71,7 @@ pub(crate) fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
             None if wanted.spider => Target::File("/dev/null".to_owned()),
             None => Target::File(file_name(url)),
         };
-        config.nodes.push(Node { url: Some(url.clone()), target: Some(target), upload: None });
+        config.nodes.push(Node { url: Some(url.clone()), target: Some(target), claimed: true, upload: None });
     }
     let report = wanted.quiet;
     let status = crate::transfer(ctx, wanted.global, &[wanted.config])?;
