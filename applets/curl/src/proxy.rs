@@ -61,8 +61,8 @@ fn parse(text: &str, config: &Config) -> Result<Proxy, Failure> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" | "https" | "socks4a" | "socks5h" => scheme.to_ascii_lowercase(),
-        "socks4" => "socks4".to_owned(),
-        "socks5" | "socks" => "socks5".to_owned(),
+        "socks4" | "socks" => "socks4".to_owned(),
+        "socks5" => "socks5".to_owned(),
         _ => {
             return Err(Failure::new(Code::Connect, format!("Unsupported proxy scheme for '{text}'")));
         }
@@ -316,8 +316,7 @@ pub(crate) fn socks(
         None if remote => None,
         None => {
             let family = if four { netkit_dns::simulate::Family::Inet } else { transfer.config.family };
-            let lookup =
-                net::Lookup { from_pid: transfer.world.global.from_pid, servers: transfer.config.dns_servers.clone() };
+            let lookup = transfer.lookup();
             let found = net::resolve(&route.host, None, route.port, family, &lookup);
             // As curl, which gives a proxy IPv4 addresses before others.
             let v4 = found.addresses.iter().find(|address| address.is_ipv4());
