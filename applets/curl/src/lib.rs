@@ -18,6 +18,7 @@ mod connect;
 mod credentials;
 mod doh;
 mod exchange;
+mod exchange2;
 mod explain;
 mod file;
 mod form;
