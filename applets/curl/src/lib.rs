@@ -29,6 +29,7 @@ mod options;
 mod output;
 mod pool;
 mod progress;
+mod prompt;
 mod proxy;
 mod request;
 mod run;
@@ -150,7 +151,10 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         ctx.say(&format!("{}: {error}", ctx.name));
     }
     let configs = match configs {
-        Ok(configs) => configs,
+        Ok(mut configs) => {
+            prompt::complete(&mut configs, &mut *ctx.stderr);
+            configs
+        }
         Err(Usage { text, status, help }) => {
             ctx.say(&format!("{}: {text}", ctx.name));
             if help {
