@@ -208,7 +208,8 @@ impl Transfer<'_> {
 
     /// A connection that can carry requests for `url`, an idle one or a new one.
     pub(crate) fn connection(&mut self, url: &Url, route: &Route, fresh: bool) -> Result<Conn, Failure> {
-        let key = route.key(url, self.config);
+        // With `--all-ips` every address is to be asked itself.
+        let key = format!("{}|{:?}", route.key(url, self.config), self.only_address);
         if !fresh && let Some(conn) = self.shared.pool.take(&key) {
             let whom = if route.absolute() { "proxy" } else { "host" };
             self.tracer.ids.1 = Some(conn.id);
