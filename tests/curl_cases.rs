@@ -9,8 +9,11 @@
 //!   URL, `D` for its address and port, `PORT` for the port, `BASE` for the directory of the case.
 //! - `@ KEY [close]`: what the origin answers (`DADDR` its address) to the request whose target (or method and target) is KEY; several of the
 //!   same KEY are used one after the other, and the last one goes on. The head's lines end in CRLF, the body's in LF, the
-//!   last line's end is left out; `Content-Length: *` is filled in. With `close` the connection is closed afterwards.
+//!   last line's end is left out; `Content-Length: *` is filled in. With `close` the connection is
+//!   closed afterwards, with `raw` the bytes are sent as they are.
 //! - `< NAME`: a file of that name, its end of line at the end included; `< stdin` is standard input.
+//! - `% proxy [LOGIN]`: a proxy for SOCKS and CONNECT runs as well; `SADDR` is its address and port, and what it was asked
+//!   for is compared.
 //! - `% env NAME=VALUE`, `% loud` (without `-s`, standard error is compared as well), `% verbose` (the lines of `-v` that
 //!   show messages are compared), `% differs REASON` (known, and why), `% has TEXT` (stands in what netkit gave; it is what
 //!   is checked where the peer is of no use).
@@ -31,6 +34,7 @@ use libtest_mimic::Trial;
 
 use crate::curl_diff::{collect, masked, words};
 use crate::lab::origin::Origin;
+use crate::lab::proxy::Running;
 use crate::lab::{Stop, TempDir, netkit, run_with, tool, trial};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -63,6 +67,8 @@ struct Case {
     env: Vec<(String, String)>,
     loud: bool,
     verbose: bool,
+    /// A proxy beside the origin, and the login it wants.
+    proxy: Option<String>,
     differs: Option<String>,
     has: Vec<String>,
 }
@@ -131,8 +137,13 @@ fn parse(text: &str) -> Result<Vec<Case>, Stop> {
         match mark {
             "$ " => case.commands.push(rest.to_owned()),
             "@ " => {
-                if block.last().is_some_and(|last| last.is_empty()) && block.iter().filter(|l| l.is_empty()).count() > 1 {
+                if block.last().is_some_and(|last| last.is_empty()) && block.iter().filter(|l| l.is_empty()).count() > 1
+                {
                     block.pop();
+                }
+                if let Some(key) = rest.strip_suffix(" raw") {
+                    case.replies.push((key.to_owned(), unescaped(&block.concat()), false));
+                    continue;
                 }
                 let (key, close) = match rest.strip_suffix(" close") {
                     Some(key) => (key, true),
@@ -159,6 +170,7 @@ fn parse(text: &str) -> Result<Vec<Case>, Stop> {
                 match word {
                     "loud" => case.loud = true,
                     "verbose" => case.verbose = true,
+                    "proxy" => case.proxy = Some(value.to_owned()),
                     "differs" => case.differs = Some(value.to_owned()),
                     "has" => case.has.push(String::from_utf8_lossy(&unescaped(value)).into_owned()),
                     "env" => {
@@ -209,7 +221,9 @@ fn answer(case: &Case, head: &str, served: &Mutex<HashMap<String, usize>>) -> (V
 /// Names of the origin in a reply.
 fn substituted(bytes: Vec<u8>, address: &str) -> Vec<u8> {
     match String::from_utf8(bytes) {
-        Ok(text) => text.replace("DADDR", address).replace("PORT", address.rsplit(':').next().unwrap_or("")).into_bytes(),
+        Ok(text) => {
+            text.replace("DADDR", address).replace("PORT", address.rsplit(':').next().unwrap_or("")).into_bytes()
+        }
         Err(error) => error.into_bytes(),
     }
 }
@@ -234,6 +248,11 @@ fn outcome(binary: &Path, case: &Case) -> Result<Outcome, Stop> {
     let address = origin.address.to_string();
     let port = origin.address.port().to_string();
     let base = dir.0.to_string_lossy().into_owned();
+    let proxy = match &case.proxy {
+        Some(login) => Some(Running::start((!login.is_empty()).then(|| login.clone()))?),
+        None => None,
+    };
+    let beside = proxy.as_ref().map(|proxy| proxy.address.to_string()).unwrap_or_default();
     let expand = |text: &str| text.replace("DADDR", &address).replace("PORT", &port).replace("BASE", &base);
     for (name, content) in case.files.iter().filter(|(name, _)| name != "stdin") {
         let path = dir.0.join(name);
@@ -260,8 +279,14 @@ fn outcome(binary: &Path, case: &Case) -> Result<Outcome, Stop> {
         if !case.loud && !case.verbose {
             command.arg("-s");
         }
-        command.args(words(line, &origin, &dir.0)).current_dir(&dir.0);
-        command.env_clear().env("HOME", &dir.0).env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("NETKIT_HINTS", "0");
+        let words = words(line, &origin, &dir.0);
+        command.args(words.into_iter().map(|word| word.replace("SADDR", &beside))).current_dir(&dir.0);
+        command
+            .env_clear()
+            .env("HOME", &dir.0)
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .env("NETKIT_HINTS", "0");
         for (name, value) in &case.env {
             command.env(name, expand(value));
         }
@@ -288,8 +313,15 @@ fn outcome(binary: &Path, case: &Case) -> Result<Outcome, Stop> {
         said.push_str(&errors);
     }
     let _ = writeln!(text, "requests:");
-    for request in origin.take() {
-        let _ = writeln!(text, "{}\n----", mask(&request));
+    let mut requests: Vec<String> = origin.take().iter().map(|request| mask(request)).collect();
+    if case.commands.iter().any(|line| line.starts_with("-Z ")) {
+        requests.sort();
+    }
+    for request in requests {
+        let _ = writeln!(text, "{request}\n----");
+    }
+    for line in proxy.iter().flat_map(|proxy| proxy.asked.lines()) {
+        let _ = writeln!(text, "proxy: {}", mask(line.as_bytes()));
     }
     let mut files = BTreeMap::new();
     collect(&dir.0, &dir.0, &mut files)?;
@@ -367,10 +399,9 @@ fn compare(peer: &Path, case: &Case) -> Result<(), String> {
         (Some(reason), false) if reason.is_empty() || case.has.is_empty() => {
             Err("a known difference states its reason, and what netkit gives instead".to_owned())
         }
-        (None, false) => Err(format!(
-            "--- curl\n{}\n({})\n--- netkit\n{}\n({})",
-            theirs.text, theirs.said, ours.text, ours.said
-        )),
+        (None, false) => {
+            Err(format!("--- curl\n{}\n({})\n--- netkit\n{}\n({})", theirs.text, theirs.said, ours.text, ours.said))
+        }
         _ => Ok(()),
     }
 }

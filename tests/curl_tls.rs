@@ -1,13 +1,15 @@
 //! curl over TLS and HTTP/2 from nginx, and what every kind of bad certificate does.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
+use crate::lab::proxy::Running;
 use crate::lab::{Stop, TempDir, netkit, run, tool, trial};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -17,6 +19,8 @@ pub fn trials() -> Vec<Trial> {
         trial("curl_tls::trust", trust),
         trial("curl_tls::http2", http2),
         trial("curl_tls::same_as_the_peer", same_as_the_peer),
+        trial("curl_tls::proxy_over_tls", proxy_over_tls),
+        trial("curl_tls::names_over_https", names_over_https),
     ]
 }
 
@@ -270,4 +274,118 @@ fn same_as_the_peer() -> Result<(), Stop> {
         crate::lab::same(line, &text(&theirs), &text(&ours))?;
     }
     Ok(())
+}
+
+/// TLS in front of a plain port; it ends with the value.
+struct Wrapped {
+    child: Child,
+    port: u16,
+}
+
+impl Wrapped {
+    fn start(nginx: &Nginx, plain: SocketAddr) -> Result<Wrapped, Stop> {
+        let socat = tool("socat", "socat")?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let (cert, key) = (nginx.path("s.pem"), nginx.path("s.key"));
+        let listen = format!(
+            "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={},key={}",
+            cert.display(),
+            key.display()
+        );
+        let child = Command::new(socat)
+            .args([listen, format!("TCP:{plain}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let wrapped = Wrapped { child, port };
+        let until = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if Instant::now() > until {
+                return Err("socat did not start".into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(wrapped)
+    }
+}
+
+impl Drop for Wrapped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A proxy behind TLS, for tunnels with TLS inside, as the peer talks to it.
+fn proxy_over_tls() -> Result<(), Stop> {
+    let peer = tool("curl", "curl")?;
+    let nginx = Nginx::start()?;
+    let proxy = Running::start(Some("user:secret".to_owned()))?;
+    let wrapped = Wrapped::start(&nginx, proxy.address)?;
+    let at = format!("https://localhost:{}", wrapped.port);
+    for (line, status) in [
+        (format!("-x {at} -U user:secret --proxy-cacert +ca.pem --cacert +ca.pem https://@0/"), 0),
+        (format!("-x {at} -U user:secret --proxy-insecure -k https://@1/"), 0),
+        (format!("-x {at} -U user:secret --proxy-cacert +ca.pem -p http://@5/"), 0),
+        (format!("-x {at} -U user:wrong --proxy-insecure -k https://@0/"), 56),
+        (format!("-x {at} -U user:secret -k https://@0/"), 60),
+        (format!("-x https://localhost:{} -U user:secret --proxy-insecure -p http://@5/", nginx.ports[5]), 35),
+    ] {
+        let (theirs, ours) = (nginx.curl(&peer, &line)?, nginx.curl(&netkit(), &line)?);
+        let text = |output: &Output| format!("{:?} {}", output.status.code(), String::from_utf8_lossy(&output.stdout));
+        crate::lab::same(&line, &text(&theirs), &text(&ours))?;
+        if ours.status.code() != Some(status) {
+            return Err(format!("{line}: {ours:?}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A name server over HTTPS (RFC 8484) that knows one address.
+fn names_over_https() -> Result<(), Stop> {
+    let nginx = Nginx::start()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let wrapped = Wrapped::start(&nginx, listener.local_addr()?)?;
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            std::thread::spawn(move || answer_names(stream));
+        }
+    });
+    let doh = format!("--doh-url https://localhost:{}/dns-query", wrapped.port);
+    let plain = nginx.ports[5];
+    expect(&nginx, &format!("-k --doh-insecure {doh} http://pod.test:{plain}/"), 0, "index", "")?;
+    expect(&nginx, &format!("--cacert +ca.pem {doh} http://pod.test:{plain}/"), 0, "index", "")?;
+    expect(&nginx, &format!("{doh} http://pod.test:{plain}/"), 6, "", "local issuer certificate")?;
+    expect(&nginx, &format!("--doh-insecure {doh} http://absent.test:{plain}/"), 6, "", "absent.test")
+}
+
+/// One query, one answer: 127.0.0.1 for `pod.test`, nothing for anything else.
+fn answer_names(mut stream: std::net::TcpStream) -> Option<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).ok()?;
+            head.extend(byte);
+        }
+        let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
+        let mut query = vec![0; length];
+        stream.read_exact(&mut query).ok()?;
+        let known = query.windows(10).any(|bytes| bytes == b"\x03pod\x04test\0");
+        let address = known && query.ends_with(&[0, 1, 0, 1]);
+        let mut reply = query.clone();
+        reply[2..4].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
+        reply[7] = u8::from(address);
+        if address {
+            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+        }
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\nContent-Length: {}\r\n\r\n",
+            reply.len()
+        );
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&reply)).ok()?;
+    }
 }

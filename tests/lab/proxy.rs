@@ -4,7 +4,9 @@
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest request head that is read.
@@ -42,6 +44,51 @@ pub fn serve(address: SocketAddr, login: Option<String>) -> Result<Asked> {
         }
     });
     Ok(asked)
+}
+
+/// A proxy on an ephemeral port of loopback that takes no more connections once it is dropped.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it was asked for.
+    pub asked: Asked,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts one; with `login` (`user:password`) only those who know it are served.
+    pub fn start(login: Option<String>) -> Result<Running> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let (asked, stop) = (Asked::default(), Arc::new(AtomicBool::new(false)));
+        let (log, halt) = (asked.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            while !halt.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        let (log, login) = (log.clone(), login.clone());
+                        std::thread::spawn(move || {
+                            let _ =
+                                stream.set_nonblocking(false).and_then(|()| converse(stream, login.as_deref(), &log));
+                        });
+                    }
+                    Err(_) => std::thread::sleep(Duration::from_millis(2)),
+                }
+            }
+        });
+        Ok(Running { address, asked, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 fn converse(mut client: TcpStream, login: Option<&str>, log: &Asked) -> Result<()> {

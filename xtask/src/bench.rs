@@ -5,6 +5,7 @@
 //! which costs both the same. Nothing here fails because of a figure; only different answers do.
 
 mod iptables;
+mod curl;
 mod jq;
 mod nc;
 mod nft;
@@ -27,6 +28,7 @@ use crate::workspace::root;
 
 pub(crate) const USAGE: &str = "[dig|jq|nc|nft|ss] [--binary NETKIT]";
 pub(crate) const USAGE: &str = "[dig|iptables|jq|nc|ss] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[curl|dig|jq|nc|ss] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
@@ -35,6 +37,7 @@ type Measure = fn(&Path) -> Result<()>;
 const SUBJECTS: [(&str, Measure); 5] =
     [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("nft", nft::run), ("jq", jq::rows)];
     [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("iptables", iptables::run)];
+    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("curl", curl::run)];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;

@@ -159,16 +159,20 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "noproxy" => c.noproxy = Some(text()),
         "oauth2-bearer" => c.bearer = Some(text()),
         "output" => {
-            with_node(&mut c.nodes, |node| node.target.is_none(), |node| node.target = Some(Target::File(text())));
+            with_node(
+                &mut c.nodes,
+                |node| !node.claimed,
+                |node| (node.target, node.claimed) = (Some(Target::File(text())), true),
+            );
         }
         "remote-name" => {
-            if on {
-                with_node(&mut c.nodes, |node| node.target.is_none(), |node| node.target = Some(Target::Remote));
-            }
+            let target = on.then_some(Target::Remote);
+            with_node(&mut c.nodes, |node| !node.claimed, |node| (node.target, node.claimed) = (target, true));
         }
         "upload-file" => {
             with_node(&mut c.nodes, |node| node.upload.is_none(), |node| node.upload = Some(text()));
         }
+        "clobber" => c.clobber = Some(on),
         "remote-name-all" => c.remote_name_all = on,
         "remote-header-name" => c.content_disposition = on,
         "remote-time" => c.remote_time = on,
@@ -272,6 +276,7 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
             };
             match netkit_http::date::parse(word).or_else(file) {
                 Some(at) if sign == '-' => c.time_cond = Some(TimeCond::UnmodifiedSince(at)),
+                Some(at) if sign == '=' => c.time_cond = Some(TimeCond::LastModified(at)),
                 Some(at) => c.time_cond = Some(TimeCond::ModifiedSince(at)),
                 None => {
                     c.time_cond = None;

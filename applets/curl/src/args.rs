@@ -50,8 +50,8 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    fn usage(&self, option: &str) -> Usage {
-        let words = match self {
+    fn words(&self) -> String {
+        match self {
             Problem::Unknown => "is unknown".to_owned(),
             Problem::Missing => "requires parameter".to_owned(),
             Problem::Number => "expected a proper numerical parameter".to_owned(),
@@ -63,7 +63,11 @@ impl Problem {
             Problem::Read => "error encountered when reading a file".to_owned(),
             Problem::Refused(why) => format!("is not offered by netkit: {why}"),
             Problem::Other(text) => text.clone(),
-        };
+        }
+    }
+
+    fn usage(&self, option: &str) -> Usage {
+        let words = self.words();
         let status = match self {
             Problem::Read => 26,
             Problem::Unsupported => 1,
@@ -80,6 +84,8 @@ pub(crate) struct Parser {
     pub(crate) current: Config,
     /// Lines for stderr that begin with `Warning: `.
     pub(crate) warnings: Vec<String>,
+    /// Lines for stderr about configuration files.
+    pub(crate) errors: Vec<String>,
     pub(crate) request: Request,
     pub(crate) home: Option<PathBuf>,
     /// Seconds since the epoch, for `-z`.
@@ -94,6 +100,7 @@ impl Parser {
             done: Vec::new(),
             current: Config::default(),
             warnings: Vec::new(),
+            errors: Vec::new(),
             request: Request::Transfer,
             home,
             now,
@@ -135,15 +142,13 @@ impl Parser {
     pub(crate) fn finish(&mut self) -> Result<Vec<Config>, Usage> {
         let last = std::mem::take(&mut self.current);
         let mut all = std::mem::take(&mut self.done);
-        if !last.nodes.is_empty() || all.is_empty() {
-            all.push(last);
-        }
+        all.push(last);
         for config in &mut all {
-            if config.nodes.iter().all(|node| node.url.is_none()) {
-                let text = "(2) no URL specified".to_owned();
+            if config.content_disposition && (config.include || config.head) {
+                let text = "showing headers and --remote-header-name cannot be combined".to_owned();
                 return Err(Usage { text, status: 2, help: true });
             }
-            if config.nodes.iter().any(|node| node.url.is_none() && node.target.is_some()) {
+            if config.nodes.iter().any(|node| node.url.is_none() && node.claimed) {
                 self.warnings.push("Got more output options than URLs".to_owned());
             }
             config.nodes.retain(|node| node.url.is_some());
@@ -267,7 +272,7 @@ impl Parser {
         };
         if let Some(node) = nodes.get_mut(at) {
             node.url = Some(url.to_owned());
-            if remote && node.target.is_none() {
+            if remote && !node.claimed {
                 node.target = Some(crate::config::Target::Remote);
             }
         }
@@ -279,6 +284,7 @@ impl Parser {
             self.url(line);
             if let Some(node) = self.current.nodes.last_mut() {
                 node.target = Some(crate::config::Target::Remote);
+                node.claimed = true;
             }
         }
         Ok(())
@@ -290,7 +296,7 @@ impl Parser {
             return Err(Problem::Other("config files nest too deeply".to_owned()));
         }
         let bytes = apply::read_file(name).map_err(|_| Problem::Read)?;
-        self.config_text(&String::from_utf8_lossy(&bytes), name).map_err(|usage| Problem::Other(usage.text))
+        self.config_text(&String::from_utf8_lossy(&bytes), name).map_err(|_| Problem::Read)
     }
 
     fn config_text(&mut self, text: &str, name: &str) -> Result<(), Usage> {
@@ -299,12 +305,19 @@ impl Parser {
         }
         self.depth += 1;
         for (number, line) in (1..).zip(text.lines()) {
-            let Some((option, value)) = config_line(line) else { continue };
+            let Some(Line { option, value, loose }) = config_line(line) else { continue };
+            let shown = if name == "-" { "<stdin>" } else { name };
+            if loose {
+                self.warnings.push(format!(
+                    "{shown}:{number}: warning: '{}' uses unquoted whitespace in the option value that may cause \
+                     side-effects. Consider double-quotes.",
+                    printable(&option)
+                ));
+            }
             self.config_option(&option, value.as_deref()).map_err(|problem| {
-                let usage = problem.usage(&option);
-                let shown = if name == "-" { "<stdin>" } else { name };
-                self.warnings.push(format!("{shown}:{number}: warning: '{}' {}", printable(&option), usage.text));
-                usage
+                let why = problem.words();
+                self.errors.push(format!("{shown}:{number}: warning: '{}' {why}", printable(&option)));
+                problem.usage(&option)
             })?;
         }
         self.depth -= 1;
@@ -319,8 +332,8 @@ impl Parser {
         let name = option.trim_start_matches('-');
         let takes = options::long(name).map(|spec| spec.arg);
         let value = match (takes, value) {
-            (Some(Arg::Text), None) => Some(""),
-            (Some(Arg::Text), value) => value,
+            (Some(Arg::Text), value) => value.filter(|value| !value.is_empty()),
+            (None, _) => return self.long(name, None).map(|_| ()),
             (_, Some(value)) if !value.is_empty() => {
                 return Err(Problem::Other("had unsupported trailing garbage".to_owned()));
             }
@@ -359,8 +372,16 @@ fn shown(word: &str, problem: &Problem) -> String {
     }
 }
 
-/// Option and value of one line of a configuration file; `None` for a comment or nothing.
-fn config_line(line: &str) -> Option<(String, Option<String>)> {
+/// One line of a configuration file.
+struct Line {
+    option: String,
+    value: Option<String>,
+    /// Something stands behind a value without quotation marks.
+    loose: bool,
+}
+
+/// Reads a line; `None` for a comment or nothing.
+fn config_line(line: &str) -> Option<Line> {
     let line = line.trim_start();
     if line.is_empty() || line.starts_with('#') {
         return None;
@@ -370,6 +391,7 @@ fn config_line(line: &str) -> Option<(String, Option<String>)> {
     let end = line.find(separator).unwrap_or(line.len());
     let (option, rest) = line.split_at_checked(end)?;
     let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || (!dashed && matches!(c, '=' | ':')));
+    let mut loose = false;
     let value = match rest.strip_prefix('"') {
         Some(quoted) => {
             let mut value = String::new();
@@ -391,9 +413,14 @@ fn config_line(line: &str) -> Option<(String, Option<String>)> {
             Some(value)
         }
         None if rest.trim_end().is_empty() => None,
-        None => Some(rest.split(char::is_whitespace).next().unwrap_or("").to_owned()),
+        None => {
+            let (value, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let behind = behind.trim_start();
+            loose = !behind.is_empty() && !behind.starts_with('#');
+            Some(value.to_owned())
+        }
     };
-    Some((option.to_owned(), value))
+    Some(Line { option: option.to_owned(), value, loose })
 }
 
 /// `~/` at the start stands for the home directory.
@@ -435,14 +462,13 @@ mod tests {
         assert_eq!(error(&["-o"]).text, "option -o: requires parameter");
         assert!(error(&["--http3", "a"]).text.contains("use --http2"));
         assert_eq!(error(&["--no-url", "a"]).text, "option --no-url: used '--no-' for option that is not a boolean");
-        assert_eq!(error(&[]).status, 2);
         assert_eq!(error(&["-d", "@/nonexistent/file", "a"]).status, 26);
         assert_eq!(error(&["-m", "x", "a"]).text, "option -m: expected a proper numerical parameter");
     }
 
     #[test]
     fn lines_of_a_config_file() {
-        let line = |text: &str| config_line(text).map(|(option, value)| (option, value.unwrap_or_default()));
+        let line = |text: &str| config_line(text).map(|line| (line.option, line.value.unwrap_or_default()));
         assert_eq!(line("# c"), None);
         assert_eq!(line("url = \"a \\\"b\\t\"").unwrap(), ("url".to_owned(), "a \"b\t".to_owned()));
         assert_eq!(line("-o:x").unwrap().0, "-o:x");

@@ -124,7 +124,9 @@ impl Read for Source {
                 continue;
             }
             match self.waiting.pop_front() {
-                Some(Segment::Bytes(bytes) | Segment::Unsized(bytes)) => self.current = Some(Box::new(Cursor::new(bytes))),
+                Some(Segment::Bytes(bytes) | Segment::Unsized(bytes)) => {
+                    self.current = Some(Box::new(Cursor::new(bytes)))
+                }
                 Some(Segment::File(path)) => self.current = Some(Box::new(File::open(path)?)),
                 None => return Ok(at),
             }

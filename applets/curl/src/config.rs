@@ -18,6 +18,8 @@ pub(crate) enum Target {
 pub(crate) struct Node {
     pub(crate) url: Option<String>,
     pub(crate) target: Option<Target>,
+    /// An output option was given for it; what `--remote-name-all` does is none.
+    pub(crate) claimed: bool,
     pub(crate) upload: Option<String>,
 }
 
@@ -72,6 +74,8 @@ pub(crate) struct Schemes {
 pub(crate) enum TimeCond {
     ModifiedSince(i64),
     UnmodifiedSince(i64),
+    /// `=`: what is sent is called Last-Modified.
+    LastModified(i64),
 }
 
 /// `-C`.
@@ -146,6 +150,8 @@ pub(crate) struct Config {
     pub(crate) remove_on_error: bool,
     pub(crate) skip_existing: bool,
     pub(crate) create_dirs: bool,
+    /// `--clobber` or `--no-clobber`, where one was given.
+    pub(crate) clobber: Option<bool>,
     pub(crate) file_mode: u32,
     pub(crate) output_dir: Option<String>,
     pub(crate) write_out: Option<String>,
@@ -259,6 +265,7 @@ impl Default for Config {
             remove_on_error: false,
             skip_existing: false,
             create_dirs: false,
+            clobber: None,
             file_mode: 0o644,
             output_dir: None,
             write_out: None,

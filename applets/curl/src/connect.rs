@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::net::{self, Event, Lookup, Plain, Refusal};
+use crate::net::{self, Lookup, Outcome, Plain};
 use netkit_http::url::percent_decode;
 use netkit_http::{Code, Failure, Url};
+use netkit_probe::{Event, Plan, Protocol, connect_observed};
 use netkit_tls::{Session, Settings, Sources, Transport};
 
 use crate::config::{Config, Version};
 use crate::pool::Conn;
-use crate::proxy::{self, Proxy};
+use crate::proxy::{self, Proxy, Tunnel};
 use crate::transfer::Transfer;
+use crate::world::World;
 
 /// How long libcurl tries to connect when nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -154,6 +156,11 @@ impl Transfer<'_> {
         }
     }
 
+    /// How names are looked up here.
+    pub(crate) fn lookup(&self) -> Lookup {
+        lookup(self.world, self.config)
+    }
+
     /// The addresses of a host.
     fn addresses(
         &mut self,
@@ -171,7 +178,7 @@ impl Transfer<'_> {
             return Ok(addresses);
         }
         let literal = net::literal(host, zone, port).is_some();
-        let lookup = Lookup { from_pid: self.world.global.from_pid, servers: config.dns_servers.clone() };
+        let lookup = self.lookup();
         let found = match &config.doh_url {
             Some(doh) if !literal => crate::doh::resolve(self, doh, host, port)?,
             _ => net::resolve(host, zone, port, config.family, &lookup),
@@ -201,7 +208,8 @@ impl Transfer<'_> {
 
     /// A connection that can carry requests for `url`, an idle one or a new one.
     pub(crate) fn connection(&mut self, url: &Url, route: &Route, fresh: bool) -> Result<Conn, Failure> {
-        let key = route.key(url, self.config);
+        // With `--all-ips` every address is to be asked itself.
+        let key = format!("{}|{:?}", route.key(url, self.config), self.only_address);
         if !fresh && let Some(conn) = self.shared.pool.take(&key) {
             let whom = if route.absolute() { "proxy" } else { "host" };
             self.tracer.ids.1 = Some(conn.id);
@@ -214,8 +222,24 @@ impl Transfer<'_> {
             return Ok(conn);
         }
         let deadline = self.connect_deadline();
-        let began = Instant::now();
-        let opened = self.open(url, route, deadline, began);
+        // A proxy that asks for credentials and closes is tried again; it settles or refuses after a few rounds.
+        for _ in 0..10 {
+            if let Some(conn) = self.establish(url, route, &key, deadline)? {
+                return Ok(conn);
+            }
+        }
+        Err(Failure::new(Code::Recv, "the proxy does not stop asking for credentials"))
+    }
+
+    /// One new connection; `None` when the proxy wants to be asked again on another.
+    fn establish(
+        &mut self,
+        url: &Url,
+        route: &Route,
+        key: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Conn>, Failure> {
+        let opened = self.open(url, route, deadline, Instant::now());
         let (mut stream, peer, local) = opened?;
         self.facts.connects += 1;
         if self.config.haproxy {
@@ -233,7 +257,10 @@ impl Transfer<'_> {
             }
             if proxy.is_http() {
                 if route.tunnel {
-                    stream = self.tunnel(stream, route, &proxy, deadline)?;
+                    stream = match self.tunnel(stream, route, deadline)? {
+                        Tunnel::Open(stream) => stream,
+                        Tunnel::Again => return Ok(None),
+                    };
                 }
             } else {
                 proxy::socks(self, &mut *stream, &proxy, route, deadline)?;
@@ -259,9 +286,9 @@ impl Transfer<'_> {
             Some(proxy) if route.absolute() => proxy.host.clone(),
             _ => url.host.clone(),
         };
-        Ok(Conn {
+        Ok(Some(Conn {
             id,
-            key,
+            key: key.to_owned(),
             stream,
             input: Vec::new(),
             at: 0,
@@ -274,7 +301,7 @@ impl Transfer<'_> {
             uses: 0,
             version: 0,
             idle_since: Instant::now(),
-        })
+        }))
     }
 
     /// The bare connection: a unix socket, the proxy or the origin.
@@ -306,40 +333,51 @@ impl Transfer<'_> {
         let addresses = self.addresses(&host, zone.as_deref(), port, route.proxy.is_some())?;
         self.times.namelookup = self.times.now();
         self.hop.namelookup = self.times.namelookup;
-        let options = net::Options {
-            interface: self.config.interface.clone(),
-            local_port: self.config.local_port,
-            nodelay: self.config.nodelay,
-            keepalive: self.config.keepalive,
-            tos: self.config.tos,
-            stagger: self.config.happy_eyeballs,
+        let config = self.config;
+        let origin = match &config.interface {
+            Some(text) => net::origin(text).map_err(|text| Failure::new(Code::Interface, text))?,
+            None => net::Origin::default(),
         };
-        let mut attempts = Vec::new();
-        let tracer = &mut self.tracer;
-        let connected = net::connect(
-            &addresses,
-            &options,
+        let plan = Plan {
             deadline,
-            &mut |event| match event {
-                Event::Trying(address) => tracer.info(&format!("  Trying {address}...")),
-                Event::Failed(attempt, local) => {
-                    let address = attempt.address;
-                    let from =
-                        local.map(|local| format!(" from {} port {}", local.ip(), local.port())).unwrap_or_default();
-                    let why = refusal_text(attempt.error.as_ref());
-                    tracer.info(&format!("connect to {} port {}{from} failed: {why}", address.ip(), address.port()));
-                }
-                Event::Bound(device) => tracer.info(&format!("socket successfully bound to interface '{device}'")),
+            stagger: Some(config.happy_eyeballs),
+            sources: origin.sources,
+            local_ports: config.local_port,
+            options: netkit_probe::Options {
+                tos: config.tos,
+                interface: origin.device,
+                nodelay: config.nodelay,
+                keepalive: config.keepalive.map(|seconds| Duration::from_secs(seconds.max(1))),
+                ..netkit_probe::Options::default()
             },
-            &mut attempts,
-        );
-        let bind = attempts.iter().rev().find_map(|attempt| match &attempt.error {
-            Some(Refusal::Bind(text)) => Some(text.clone()),
+            ..Plan::new(addresses, Protocol::Tcp, None).happy_eyeballs()
+        };
+        let tracer = &mut self.tracer;
+        let report = connect_observed(&plan, &mut |event| match event {
+            Event::Begins(address) => tracer.info(&format!("  Trying {address}...")),
+            Event::Ended(attempt) => {
+                let silent = [Outcome::Connected, Outcome::Abandoned, Outcome::TimedOut];
+                if !silent.contains(&attempt.outcome) {
+                    let (ip, port) = (attempt.address.ip(), attempt.address.port());
+                    let from = attempt.source.map(|local| format!(" from {} port {}", local.ip(), local.port()));
+                    let why = net::outcome_text(&attempt.outcome);
+                    tracer.info(&format!("connect to {ip} port {port}{} failed: {why}", from.unwrap_or_default()));
+                }
+            }
+        });
+        let address = report.winning().map(|attempt| attempt.address);
+        let bind = report.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
+            Outcome::Bind { errno } => {
+                Some(format!("bind failed with errno {errno}: {}", net::outcome_text(&attempt.outcome)))
+            }
+            Outcome::Local { .. } => {
+                plan.options.interface.as_ref().map(|name| format!("Could not bind to interface '{name}'"))
+            }
             _ => None,
         });
-        let late = attempts.iter().any(|attempt| attempt.error == Some(Refusal::TimedOut));
-        self.hop.attempts.extend(attempts);
-        let Some((socket, address)) = connected else {
+        let late = report.attempts.iter().any(|attempt| attempt.outcome == Outcome::TimedOut);
+        self.hop.attempts.extend(report.attempts);
+        let (Some(socket), Some(address)) = (report.socket, address) else {
             if let Some(text) = bind {
                 return Err(Failure::new(Code::Interface, text));
             }
@@ -350,6 +388,9 @@ impl Transfer<'_> {
             }
             return Err(self.cannot_connect(&host, port, began, "Could not connect to server"));
         };
+        if let Some(device) = &plan.options.interface {
+            self.tracer.info(&format!("socket successfully bound to interface '{device}'"));
+        }
         self.times.connect = self.times.now();
         self.hop.connect = self.times.connect;
         let local = socket.local_addr().ok().and_then(|local| local.as_socket());
@@ -514,15 +555,9 @@ fn cert_path(cert: &str) -> String {
     out
 }
 
-/// Why an attempt failed, in the kernel's words.
-pub(crate) fn refusal_text(refusal: Option<&Refusal>) -> String {
-    match refusal {
-        None => "connected".to_owned(),
-        Some(Refusal::Kernel(errno)) => net::strerror(&std::io::Error::from_raw_os_error(*errno)),
-        Some(Refusal::TimedOut) => "Connection timed out".to_owned(),
-        Some(Refusal::Abandoned) => "another address was quicker".to_owned(),
-        Some(Refusal::Bind(text)) => text.clone(),
-    }
+/// How an operation looks names up.
+pub(crate) fn lookup(world: &World, config: &Config) -> Lookup {
+    Lookup { from_pid: world.global.from_pid, servers: config.dns_servers.clone(), ..Lookup::default() }
 }
 
 /// User and password of `-u` or a URL, decoded.

@@ -116,7 +116,9 @@ impl Transfer<'_> {
                     self.login = Some(found);
                     return Ok(());
                 }
-                Ok(None) => self.tracer.info(&format!("Couldn't find host {} in the .netrc file; using defaults", self.url.host)),
+                Ok(None) => self
+                    .tracer
+                    .info(&format!("Couldn't find host {} in the .netrc file; using defaults", self.url.host)),
                 Err(why) if required => return Err(Failure::new(Code::Read, format!(".netrc parser error: {why}"))),
                 Err(_) => {}
             }
@@ -161,9 +163,7 @@ impl Transfer<'_> {
     pub(crate) fn proxy_authorization(&mut self, route: &Route, method: &str, target: &str) -> (Option<String>, bool) {
         let Some(proxy) = route.proxy.as_ref() else { return (None, false) };
         let Some(login) = proxy.login.clone() else { return (None, false) };
-        let given = custom(&self.config.proxy_headers, "Proxy-Authorization").is_some()
-            || custom(&self.headers, "Proxy-Authorization").is_some();
-        if given {
+        if custom(&self.config.proxy_headers, "Proxy-Authorization").is_some() {
             return (None, false);
         }
         let mut wanted = self.config.proxy_auth;

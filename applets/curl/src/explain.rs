@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::net::{self, Attempt, Refusal};
+use crate::net::{self, Outcome};
 use netkit_core::json::Value;
 use netkit_core::text::printable;
 use netkit_http::{Code, Failure, Url};
 
 use crate::config::Config;
-use crate::connect::refusal_text;
+use crate::connect::lookup;
 use crate::times::{Facts, Hop, Times};
 use crate::transfer::Transfer;
 use crate::world::{World, lock};
@@ -65,19 +65,11 @@ fn hint(transfer: &Transfer<'_>, failure: Option<&Failure>) -> Option<String> {
             format!("the name did not resolve{why}; try: dig --as all {host}")
         }
         Code::Connect => {
-            let refused = |attempt: &&Attempt| attempt.error == Some(Refusal::Kernel(111));
+            // The attempt that was answered tells more than one that was not.
             let attempts = transfer.facts.hops.last().map(|hop| hop.attempts.as_slice()).unwrap_or_default();
-            match attempts.iter().find(refused) {
-                Some(attempt) if attempt.elapsed < Duration::from_millis(5) => format!(
-                    "refused at once: nothing listens on port {port}, or a rule rejects it (a Service without endpoints looks \
-                     like this); try: nc -zv {host} {port}"
-                ),
-                Some(_) => format!("refused by the far side: nothing listens on port {port} there"),
-                None => match attempts.first() {
-                    Some(attempt) => format!("{}: {}", attempt.address, refusal_text(attempt.error.as_ref())),
-                    None => return None,
-                },
-            }
+            let decided = |outcome: &Outcome| !matches!(outcome, Outcome::Abandoned | Outcome::TimedOut);
+            let attempt = attempts.iter().find(|one| decided(&one.outcome)).or(attempts.first())?;
+            format!("{}: {}; try: nc -zv --explain {host} {port}", attempt.address, attempt.finding())
         }
         Code::TimedOut if transfer.times.connect.is_zero() => format!(
             "no answer to the connection: packets are dropped on the way (a network policy, a wrong address, no way back); \
@@ -137,7 +129,7 @@ pub(crate) fn timing(world: &World, transfer: &Transfer<'_>) {
     for (number, hop) in (1..).zip(&transfer.facts.hops) {
         out.push_str(&format!("request {number}: {} {} -> {}\n", hop.method, printable(&hop.url), hop.status));
         for attempt in &hop.attempts {
-            let what = refusal_text(attempt.error.as_ref());
+            let what = attempt.finding();
             out.push_str(&format!(
                 "  {:>9} ms  address {}: {what}, took {} ms\n",
                 ms(attempt.started_after),
@@ -175,7 +167,7 @@ pub(crate) fn all_ips(world: &World, url: &str, config: &Config, each: &mut dyn 
             return failure.code.number();
         }
     };
-    let lookup = net::Lookup { from_pid: world.global.from_pid, servers: config.dns_servers.clone() };
+    let lookup = lookup(world, config);
     let rules = config.resolve.iter().filter_map(|rule| {
         let rest =
             rule.trim_start_matches('+').strip_prefix(&format!("{}:{}:", parsed.host, parsed.port_or_default()))?;
@@ -344,7 +336,9 @@ fn hop(hop: &Hop) -> Value {
                 .with("address", attempt.address.to_string())
                 .with("started_after_us", micros(attempt.started_after))
                 .with("elapsed_us", micros(attempt.elapsed))
-                .with("outcome", refusal_text(attempt.error.as_ref()))
+                .with("outcome", attempt.outcome.keyword())
+                .with("finding", attempt.finding().to_string())
+                .with("source", attempt.source.map(|source| source.to_string()))
         })
         .collect();
     Value::object()

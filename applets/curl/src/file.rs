@@ -17,12 +17,12 @@ impl Transfer<'_> {
         if !self.config.proto.0.contains(&"file") || self.facts.redirects > 0 {
             return Err(Failure::new(Code::UnsupportedProtocol, "Protocol \"file\" disabled"));
         }
-        if self.kind == Kind::Put {
-            return Err(Failure::new(Code::NotBuiltIn, "uploads to file:// are not offered; use cp"));
-        }
         use std::os::unix::ffi::OsStringExt as _;
         let path = std::ffi::OsString::from_vec(percent_decode(&self.url.path));
         let shown = decoded(&self.url.path);
+        if self.kind == Kind::Put {
+            return self.file_upload(&path);
+        }
         let missing = |_| Failure::new(Code::FileRead, format!("Couldn't open file {shown}"));
         let mut file = std::fs::File::open(&path).map_err(missing)?;
         let found = file.metadata().map_err(missing)?;
@@ -46,6 +46,9 @@ impl Transfer<'_> {
             }
         }
         self.expected = Some(found.len());
+        if self.resume > found.len() {
+            return Err(Failure::new(Code::BadResume, "failed to resume file:// transfer"));
+        }
         if self.resume > 0 {
             let sought = std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(self.resume));
             sought.map_err(|_| Failure::new(Code::Range, "Could not seek in the file"))?;
@@ -69,6 +72,32 @@ impl Transfer<'_> {
                 return Ok(());
             }
             self.deliver(buffer.get(..count).unwrap_or_default(), Verdict::Deliver, &mut Decoder::default())?;
+        }
+    }
+
+    /// `-T` to a `file://` URL: a copy, appended from an offset on with `-C`.
+    fn file_upload(&mut self, path: &std::ffi::OsStr) -> Result<(), Failure> {
+        use std::io::Write as _;
+        let refused = |_| Failure::new(Code::Write, format!("cannot open {} for writing", path.to_string_lossy()));
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true);
+        let mut file = match self.resume {
+            0 => options.write(true).truncate(true),
+            _ => options.append(true),
+        }
+        .open(path)
+        .map_err(refused)?;
+        let unread = |_| Failure::new(Code::Read, "Failed to open/read local data from file/application");
+        let mut source = self.body.open().map_err(unread)?;
+        let mut buffer = vec![0u8; 64 * 1024];
+        loop {
+            let count = source.read(&mut buffer).map_err(unread)?;
+            if count == 0 {
+                return Ok(());
+            }
+            file.write_all(buffer.get(..count).unwrap_or_default())
+                .map_err(|_| Failure::new(Code::Send, "Failed sending data to the peer"))?;
+            self.facts.up += u64::try_from(count).unwrap_or(0);
         }
     }
 }

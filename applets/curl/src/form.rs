@@ -313,7 +313,8 @@ fn compose(parts: &[Part], boundary: &str, escape: bool, outer: &str, out: &mut 
                 .or_else(|| filename.map(|_| "application/octet-stream")),
             Content::Bytes(_) => filename.and_then(self::kind),
         };
-        let kind = given.or_else(guess);
+        // Plain text that is no file needs no telling.
+        let kind = given.or_else(|| guess().filter(|kind| filename.is_some() || *kind != "text/plain"));
         let mut head = format!("--{boundary}\r\n");
         let named = part.name.is_some() || filename.is_some();
         if (in_form || named) && own("Content-Disposition").is_none() {

@@ -179,7 +179,12 @@ fn range(inner: &str) -> Option<Piece> {
     let width = if first.starts_with('0') { first.len() } else { 0 };
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
     let distance = last.checked_sub(first)?;
-    (width <= 64 && fits(step, distance)).then_some(Piece::Numbers { first, step, width, count: distance.checked_div(step)?.checked_add(1)? })
+    (width <= 64 && fits(step, distance)).then_some(Piece::Numbers {
+        first,
+        step,
+        width,
+        count: distance.checked_div(step)?.checked_add(1)?,
+    })
 }
 
 /// A step leads from the first to the last at most.

@@ -18,6 +18,7 @@ mod connect;
 mod credentials;
 mod doh;
 mod exchange;
+mod exchange2;
 mod explain;
 mod file;
 mod form;
@@ -28,6 +29,7 @@ mod options;
 mod output;
 mod pool;
 mod progress;
+mod prompt;
 mod proxy;
 mod request;
 mod run;
@@ -145,8 +147,14 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
             let _ = ctx.stderr.write_all(wrapped("Warning: ", &warning).as_bytes());
         }
     }
+    for error in std::mem::take(&mut parser.errors) {
+        ctx.say(&format!("{}: {error}", ctx.name));
+    }
     let configs = match configs {
-        Ok(configs) => configs,
+        Ok(mut configs) => {
+            prompt::complete(&mut configs, &mut *ctx.stderr);
+            configs
+        }
         Err(Usage { text, status, help }) => {
             ctx.say(&format!("{}: {text}", ctx.name));
             if help {

@@ -1,25 +1,15 @@
-//! Names to addresses and addresses to connections, with every attempt recorded (RFC 8305).
+//! What curl adds to the room that connects: streams that do not block, and the grammar of `--interface`.
 
-use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netkit_dns::hosts::Hosts;
-use netkit_dns::resolv_conf::ResolvConf;
-use netkit_dns::simulate::{self, Code, Family, Resolver, World};
-use netkit_dns::transport::udp_socket;
-use netkit_dns::{HOSTS, RESOLV_CONF};
+pub(crate) use netkit_probe::{Family, Found, Lookup, Outcome};
 use netkit_tls::{Ready, Transport};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
-
-use netkit_http::url::loose_v4;
-
-/// Addresses taken from one name at most.
-const MOST: usize = 64;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// A connected socket in non-blocking mode.
 #[derive(Debug)]
@@ -91,351 +81,72 @@ fn wait<F: AsFd>(fd: &F, wanted: Ready, limit: Option<Duration>) -> io::Result<R
     })
 }
 
-/// Where names are looked up.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Lookup {
-    /// Look files up as this process sees them.
-    pub(crate) from_pid: Option<u32>,
-    /// Name servers instead of those of resolv.conf.
-    pub(crate) servers: Vec<SocketAddr>,
-}
-
-/// What a look-up found.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
-    /// In the order to try them.
-    pub(crate) addresses: Vec<SocketAddr>,
-    /// One sentence of how, or why not.
-    pub(crate) why: String,
-}
-
-/// An address as inet_aton(3) or inet_pton(3) read it.
+/// An address as inet_aton(3) or inet_pton(3) read it; a zone that names no interface is left out.
 pub(crate) fn literal(host: &str, zone: Option<&str>, port: u16) -> Option<SocketAddr> {
-    if let Some(v4) = loose_v4(host) {
-        return Some(SocketAddr::from((v4, port)));
-    }
-    let v6: Ipv6Addr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
-    let scope = zone.and_then(|zone| zone.parse().ok().or_else(|| interface_index(zone))).unwrap_or(0);
-    Some(SocketAddrV6::new(v6, port, 0, scope).into())
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let scoped = zone.and_then(|zone| netkit_probe::literal(&format!("{bare}%{zone}")));
+    let (address, scope) = scoped.or_else(|| netkit_probe::literal(bare))?;
+    Some(match address {
+        IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, scope).into(),
+        v4 => SocketAddr::new(v4, port),
+    })
 }
 
-fn interface_index(name: &str) -> Option<u32> {
-    let plain = !name.is_empty() && name.len() < 16 && !name.contains('/') && name != "..";
-    let path = plain.then(|| format!("/sys/class/net/{name}/ifindex"))?;
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// The addresses of a name as getaddrinfo(3) of the GNU C library would find them here.
+/// The addresses of a name as getaddrinfo(3) of the GNU C library would find them here; without any, why there is none.
 pub(crate) fn resolve(host: &str, zone: Option<&str>, port: u16, family: Family, lookup: &Lookup) -> Found {
-    let fits = |address: &IpAddr| match family {
-        Family::Unspecified => true,
-        Family::Inet => address.is_ipv4(),
-        Family::Inet6 => address.is_ipv6(),
-    };
+    let none = |why: String| Found { addresses: Vec::new(), why };
     if let Some(address) = literal(host, zone, port) {
-        return match fits(&address.ip()) {
-            true => Found { addresses: vec![address], why: String::new() },
-            false => Found { addresses: Vec::new(), why: "an address of the other family".to_owned() },
+        return match (family, address.is_ipv4()) {
+            (Family::Inet, false) | (Family::Inet6, true) => none("an address of the other family".to_owned()),
+            _ => Found { addresses: vec![address], why: String::new() },
         };
     }
-    let bare = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    if bare == "localhost" || bare.ends_with(".localhost") {
-        // RFC 6761, section 6.3: never asked of anybody.
-        let both = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
-        let addresses = both.into_iter().filter(fits).map(|ip| SocketAddr::new(ip, port)).collect();
-        return Found { addresses, why: "localhost".to_owned() };
-    }
-    let place = |path: &str| match lookup.from_pid {
-        Some(pid) => netkit_dns::path_of_pid(pid, path),
-        None => Path::new(path).to_owned(),
-    };
-    let mut resolv_conf = ResolvConf::read(&place(RESOLV_CONF)).ok();
-    if !lookup.servers.is_empty() {
-        let mut conf = resolv_conf.unwrap_or_default();
-        conf.nameservers.clone_from(&lookup.servers);
-        conf.nameservers_loose.clone_from(&lookup.servers);
-        resolv_conf = Some(conf);
-    }
-    let world = World {
-        resolv_conf,
-        hosts: Hosts::read(&place(HOSTS)).unwrap_or_default(),
-        nsswitch: fs::read_to_string(place("/etc/nsswitch.conf")).ok(),
-        host_conf: Some("multi on".to_owned()),
-        localdomain: None,
-        res_options: None,
-        hostname: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
-        port: lookup.servers.first().map_or(53, SocketAddr::port),
-    };
-    let verdict = simulate::run(Resolver::Glibc, host, family, &world);
-    let mut unique: Vec<IpAddr> = Vec::new();
-    if verdict.code == Code::Ok {
-        for address in verdict.answers {
-            if unique.len() < MOST && !unique.contains(&address) {
-                unique.push(address);
-            }
-        }
-    }
-    // RFC 6724 as far as it matters here: without a route last, IPv6 before IPv4.
-    unique.sort_by_key(|address| (udp_socket(SocketAddr::new(*address, 53), None).is_err(), address.is_ipv4()));
-    Found { addresses: unique.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), why: verdict.why }
-}
-
-/// What is set on a socket before it connects.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    /// Interface, address or host name to connect from, as `--interface` takes it.
-    pub(crate) interface: Option<String>,
-    /// First port and how many to try.
-    pub(crate) local_port: Option<(u16, u16)>,
-    /// TCP_NODELAY.
-    pub(crate) nodelay: bool,
-    /// Seconds between keep-alive probes, none when off.
-    pub(crate) keepalive: Option<u64>,
-    /// TCP Fast Open is not offered; type of service.
-    pub(crate) tos: Option<u8>,
-    /// How long after one attempt the other family's begins.
-    pub(crate) stagger: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            interface: None,
-            local_port: None,
-            nodelay: true,
-            keepalive: Some(60),
-            tos: None,
-            stagger: Duration::from_millis(200),
-        }
+    match netkit_probe::look_up(host, port, family, lookup) {
+        Ok(found) => found,
+        Err(error) => none(error.why().map_or_else(|| error.to_string(), str::to_owned)),
     }
 }
 
-/// One attempt to reach one address.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// Where to.
-    pub(crate) address: SocketAddr,
-    /// From the start of connecting.
-    pub(crate) started_after: Duration,
-    /// How long it took.
-    pub(crate) elapsed: Duration,
-    /// `None` when connected; else the kernel's reason.
-    pub(crate) error: Option<Refusal>,
+/// Where `--interface` says connections come from: a device, addresses, or both.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) device: Option<String>,
+    pub(crate) sources: Vec<SocketAddr>,
 }
 
-/// Why an attempt failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// connect(2) gave this number.
-    Kernel(i32),
-    /// No answer before the deadline.
-    TimedOut,
-    /// Another address was quicker.
-    Abandoned,
-    /// The source could not be bound; in words.
-    Bind(String),
-}
-
-/// What is said while connecting, in the order it happens.
-#[derive(Clone, Debug)]
-pub(crate) enum Event<'a> {
-    /// An attempt begins.
-    Trying(SocketAddr),
-    /// An attempt failed.
-    Failed(&'a Attempt, Option<SocketAddr>),
-    /// The source was bound.
-    Bound(&'a str),
-}
-
-/// Connects to the first address that accepts; the two families take turns, staggered.
+/// Reads `--interface`: `if!NAME`, `host!NAME`, `ifhost!NAME!NAME`, or either without a mark.
 ///
 /// # Errors
-/// Nothing accepted: the attempts say why.
-pub(crate) fn connect(
-    addresses: &[SocketAddr],
-    options: &Options,
-    deadline: Option<Instant>,
-    observe: &mut dyn FnMut(Event<'_>),
-    attempts: &mut Vec<Attempt>,
-) -> Option<(Socket, SocketAddr)> {
-    struct Flight {
-        socket: Socket,
-        address: SocketAddr,
-        began: Instant,
-    }
-    let start = Instant::now();
-    let mut waiting = interleaved(addresses).into_iter().peekable();
-    let mut flights: Vec<Flight> = Vec::new();
-    let mut last = start;
-    let note = |flight_address: SocketAddr, began: Instant, error: Option<Refusal>, local| {
-        let attempt = Attempt {
-            address: flight_address,
-            started_after: began.saturating_duration_since(start),
-            elapsed: began.elapsed(),
-            error,
-        };
-        if attempt.error.as_ref().is_some_and(|error| *error != Refusal::Abandoned) {
-            return (attempt, local);
-        }
-        (attempt, None)
+/// curl's sentence for a host that has no address.
+pub(crate) fn origin(text: &str) -> Result<Origin, String> {
+    let is_device = |name: &str| {
+        !name.is_empty() && !name.contains('/') && Path::new("/sys/class/net").join(name).join("ifindex").exists()
     };
-    loop {
-        if flights.is_empty() || last.elapsed() >= options.stagger {
-            if let Some(address) = waiting.next() {
-                last = Instant::now();
-                observe(Event::Trying(address));
-                match begin(address, options, observe) {
-                    Ok((socket, true)) => {
-                        attempts.push(note(address, last, None, None).0);
-                        return Some((socket, address));
-                    }
-                    Ok((socket, false)) => flights.push(Flight { socket, address, began: last }),
-                    Err((refusal, local)) => {
-                        let (attempt, local) = note(address, last, Some(refusal), local);
-                        observe(Event::Failed(&attempt, local));
-                        attempts.push(attempt);
-                    }
-                }
-                continue;
-            } else if flights.is_empty() {
-                return None;
-            }
+    let (device, host) = match (text.strip_prefix("if!"), text.strip_prefix("host!")) {
+        (Some(device), _) => (Some(device), None),
+        (_, Some(host)) => (None, Some(host)),
+        _ => match text.strip_prefix("ifhost!").and_then(|both| both.split_once('!')) {
+            Some((device, host)) => (Some(device), Some(host)),
+            None if is_device(text) => (Some(text), None),
+            None => (None, Some(text)),
+        },
+    };
+    let mut sources = Vec::new();
+    if let Some(host) = host {
+        sources = resolve(host, None, 0, Family::Unspecified, &Lookup::default()).addresses;
+        if sources.is_empty() {
+            return Err(format!("Couldn't bind to '{host}'"));
         }
-        let mut limit = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if limit.is_some_and(|limit| limit.is_zero()) {
-            for flight in flights {
-                attempts.push(note(flight.address, flight.began, Some(Refusal::TimedOut), None).0);
-            }
-            return None;
-        }
-        if waiting.peek().is_some() {
-            let next = (last + options.stagger).saturating_duration_since(Instant::now());
-            limit = Some(limit.map_or(next, |limit| limit.min(next)));
-        }
-        let mut polled: Vec<PollFd<'_>> =
-            flights.iter().map(|flight| PollFd::new(flight.socket.as_fd(), PollFlags::POLLOUT)).collect();
-        let _ = poll(&mut polled, timeout(limit));
-        let ready: Vec<bool> = polled.iter().map(|one| one.revents().is_some_and(|seen| !seen.is_empty())).collect();
-        let mut still = Vec::new();
-        let mut winner = None;
-        for (flight, ready) in flights.into_iter().zip(ready) {
-            if !ready || winner.is_some() {
-                still.push(flight);
-                continue;
-            }
-            match flight.socket.take_error() {
-                Ok(None) if flight.socket.peer_addr().is_ok() => winner = Some(flight),
-                Ok(None) => still.push(flight),
-                Ok(Some(error)) | Err(error) => {
-                    let local = flight.socket.local_addr().ok().and_then(|local| local.as_socket());
-                    let refusal = Refusal::Kernel(error.raw_os_error().unwrap_or(0));
-                    let (attempt, local) = note(flight.address, flight.began, Some(refusal), local);
-                    observe(Event::Failed(&attempt, local));
-                    attempts.push(attempt);
-                    // The next one need not wait for its turn.
-                    last = start.checked_sub(options.stagger).unwrap_or(start);
-                }
-            }
-        }
-        if let Some(winner) = winner {
-            for flight in still {
-                attempts.push(note(flight.address, flight.began, Some(Refusal::Abandoned), None).0);
-            }
-            attempts.push(note(winner.address, winner.began, None, None).0);
-            return Some((winner.socket, winner.address));
-        }
-        flights = still;
     }
+    Ok(Origin { device: device.map(str::to_owned), sources })
 }
 
-fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) =
-        addresses.iter().copied().partition(|address| address.is_ipv6() == first_is_v6);
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut out = Vec::with_capacity(addresses.len());
-    loop {
-        let pair = [first.next(), second.next()];
-        if pair == [None, None] {
-            return out;
-        }
-        out.extend(pair.into_iter().flatten());
+/// Why an attempt failed, in the kernel's words.
+pub(crate) fn outcome_text(outcome: &Outcome) -> String {
+    match outcome.errno() {
+        Some(errno) => strerror(&io::Error::from_raw_os_error(errno)),
+        None => outcome.keyword().to_owned(),
     }
-}
-
-type Begun = Result<(Socket, bool), (Refusal, Option<SocketAddr>)>;
-
-fn begin(address: SocketAddr, options: &Options, observe: &mut dyn FnMut(Event<'_>)) -> Begun {
-    let kernel = |error: io::Error| (Refusal::Kernel(error.raw_os_error().unwrap_or(0)), None);
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).map_err(kernel)?;
-    let _ = socket.set_tcp_nodelay(options.nodelay);
-    if let Some(seconds) = options.keepalive {
-        let probe = Duration::from_secs(seconds.max(1));
-        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(probe).with_interval(probe));
-    }
-    if let Some(tos) = options.tos {
-        let _ =
-            if address.is_ipv6() { socket.set_tclass_v6(u32::from(tos)) } else { socket.set_tos_v4(u32::from(tos)) };
-    }
-    bind(&socket, address, options, observe).map_err(|text| (Refusal::Bind(text), None))?;
-    socket.set_nonblocking(true).map_err(kernel)?;
-    match socket.connect(&address.into()) {
-        Ok(()) => Ok((socket, true)),
-        Err(error) if error.raw_os_error() == Some(nix::libc::EINPROGRESS) => Ok((socket, false)),
-        Err(error) => {
-            let local = socket.local_addr().ok().and_then(|local| local.as_socket());
-            Err((Refusal::Kernel(error.raw_os_error().unwrap_or(0)), local))
-        }
-    }
-}
-
-fn bind(
-    socket: &Socket,
-    address: SocketAddr,
-    options: &Options,
-    observe: &mut dyn FnMut(Event<'_>),
-) -> Result<(), String> {
-    let mut source = None;
-    if let Some(text) = &options.interface {
-        let (device, host) = match (text.strip_prefix("if!"), text.strip_prefix("host!")) {
-            (Some(device), _) => (Some(device), None),
-            (_, Some(host)) => (None, Some(host)),
-            _ => match text.strip_prefix("ifhost!").and_then(|both| both.split_once('!')) {
-                Some((device, host)) => (Some(device), Some(host)),
-                None if interface_index(text).is_some() => (Some(text.as_str()), None),
-                None => (None, Some(text.as_str())),
-            },
-        };
-        if let Some(device) = device {
-            socket
-                .bind_device(Some(device.as_bytes()))
-                .map_err(|_| format!("Could not bind to interface '{device}'"))?;
-            observe(Event::Bound(device));
-        }
-        if let Some(host) = host {
-            let family = if address.is_ipv6() { Family::Inet6 } else { Family::Inet };
-            let found = resolve(host, None, 0, family, &Lookup::default());
-            let local = found.addresses.first().ok_or_else(|| format!("Couldn't bind to '{host}'"))?;
-            source = Some(local.ip());
-        }
-    }
-    if source.is_none() && options.local_port.is_none() {
-        return Ok(());
-    }
-    let any: IpAddr = if address.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    let source = source.unwrap_or(any);
-    let (first, count) = options.local_port.unwrap_or((0, 1));
-    let mut reason = String::new();
-    for offset in 0..count.max(1) {
-        let port = first.saturating_add(offset);
-        match socket.bind(&SocketAddr::new(source, port).into()) {
-            Ok(()) => return Ok(()),
-            Err(error) => {
-                reason = format!("bind failed with errno {}: {}", error.raw_os_error().unwrap_or(0), strerror(&error))
-            }
-        }
-    }
-    Err(reason)
 }
 
 /// The kernel's reason without the number, in the words of the C library.

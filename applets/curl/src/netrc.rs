@@ -166,6 +166,9 @@ mod tests {
         assert_eq!(find("machine a password y", "a", None), both("", "y"));
         assert_eq!(find("machine a login x password y\nmachine a login z password w", "a", Some("z")), both("z", "w"));
         assert_eq!(find("machine a login \"x", "a", None), Err(Syntax));
-        assert_eq!(find("macdef m\n machine a login x password y\n\nmachine a login z password w", "a", None), both("z", "w"));
+        assert_eq!(
+            find("macdef m\n machine a login x password y\n\nmachine a login z password w", "a", None),
+            both("z", "w")
+        );
     }
 }

@@ -63,6 +63,7 @@ pub(crate) static OPTIONS: &[Spec] = &[
     no(flag("cert-status", ' '), REVOKE),
     text("cert-type", ' '),
     no(text("ciphers", ' '), "the suites are rustls's own, all of them AEAD; use --tls-max or --tlsv1.3"),
+    flag("clobber", ' '),
     flag("compressed", ' '),
     no(flag("compressed-ssh", ' '), SSH),
     text("config", 'K'),

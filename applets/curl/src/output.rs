@@ -17,8 +17,12 @@ pub(crate) struct Output<'w> {
     file: Option<File>,
     /// Bytes are added to what the file holds (`-C`).
     pub(crate) append: bool,
-    /// The file must not exist (`-J`).
-    exclusive: bool,
+    /// The name came from the server (`-J`).
+    from_server: bool,
+    /// `--clobber`, `--no-clobber`.
+    clobber: Option<bool>,
+    /// The file was opened in this transfer.
+    pub(crate) opened: bool,
     mode: u32,
     create_dirs: bool,
     /// Bytes written to it in this transfer.
@@ -44,7 +48,9 @@ impl<'w> Output<'w> {
             path,
             file: None,
             append: false,
-            exclusive: false,
+            from_server: false,
+            clobber: config.clobber,
+            opened: false,
             mode: config.file_mode,
             create_dirs: config.create_dirs,
             written: 0,
@@ -63,9 +69,10 @@ impl<'w> Output<'w> {
     }
 
     /// The name came from the server.
-    pub(crate) fn rename(&mut self, path: PathBuf) {
+    pub(crate) fn rename(&mut self, path: PathBuf) -> Result<(), Failure> {
         self.path = Some(path);
-        self.exclusive = true;
+        self.from_server = true;
+        self.open()
     }
 
     /// Writes bytes of the body or, with `-i`, of the head.
@@ -104,18 +111,34 @@ impl<'w> Output<'w> {
             self.world.warn(&format!("Failed to create directory {}: {}", parent.display(), strerror(&error)));
             return Err(Failure::new(Code::Write, "Failed writing received data to disk/application"));
         }
+        let exclusive = match self.clobber {
+            Some(clobber) => !clobber,
+            None => self.from_server,
+        };
         let mut options = OpenOptions::new();
         options.write(true).mode(self.mode);
         if self.append {
             options.append(true).create(true);
-        } else if self.exclusive {
+        } else if exclusive {
             options.create_new(true);
         } else {
             options.create(true).truncate(true);
         }
-        match options.open(path) {
+        let mut opened = options.open(path);
+        // Without clobbering the first free name with a number is taken.
+        for number in 1..100 {
+            if self.clobber != Some(false)
+                || self.append
+                || !matches!(&opened, Err(e) if e.kind() == io::ErrorKind::AlreadyExists)
+            {
+                break;
+            }
+            opened = options.open(format!("{}.{number}", path.display()));
+        }
+        match opened {
             Ok(file) => {
                 self.file = Some(file);
+                self.opened = true;
                 Ok(())
             }
             Err(error) => {
@@ -183,33 +206,23 @@ pub(crate) fn remote_name(path: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The file name of a Content-Disposition field (RFC 6266), without any directory.
+/// The file name of a Content-Disposition field (RFC 6266), without any directory, as curl finds it: `filename=` in lower
+/// case at the start of a parameter, perhaps in quotation marks of either kind, without escapes.
 pub(crate) fn disposition_name(value: &str) -> Option<String> {
     let mut rest = value;
     let text = loop {
-        let (_, after) = rest.split_once(';')?;
-        let parameter = after.trim_start();
-        match parameter.get(..9) {
-            Some(head) if head.eq_ignore_ascii_case("filename=") => break parameter.get(9..)?.trim(),
-            _ => rest = after,
+        rest = rest.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        if let Some(text) = rest.strip_prefix("filename=") {
+            break text;
         }
+        rest = rest.split_once(';')?.1;
     };
-    let raw = match text.strip_prefix('"') {
-        Some(quoted) => {
-            let mut out = String::new();
-            let mut chars = quoted.chars();
-            while let Some(c) = chars.next() {
-                match c {
-                    '"' => break,
-                    '\\' => out.extend(chars.next()),
-                    c => out.push(c),
-                }
-            }
-            out
-        }
-        None => text.split(';').next().unwrap_or("").trim().to_owned(),
+    let stop = text.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let raw = match stop {
+        Some(quote) => text.get(1..).and_then(|text| text.split(quote).next()),
+        None => text.split(';').next(),
     };
-    let name = raw.rsplit(['/', '\\']).next().unwrap_or("").trim();
+    let name = raw.unwrap_or("").rsplit(['/', '\\']).next().unwrap_or("");
     let safe: String = name.chars().filter(|c| !c.is_control()).collect();
     (!safe.is_empty() && safe != "." && safe != "..").then_some(safe)
 }
@@ -222,7 +235,8 @@ mod tests {
     fn names_from_the_server() {
         assert_eq!(disposition_name("attachment; filename=\"a b\"; x"), Some("a b".to_owned()));
         assert_eq!(disposition_name("attachment; filename=../../etc/passwd"), Some("passwd".to_owned()));
-        assert_eq!(disposition_name("attachment; FileName=\"..\""), None);
+        assert_eq!(disposition_name("filename='x;y'"), Some("x;y".to_owned()));
+        assert_eq!(disposition_name("attachment; filename=\"..\""), None);
         assert_eq!(disposition_name("inline"), None);
         assert_eq!(remote_name("/a/b/"), Some("b".to_owned()));
         assert_eq!(remote_name("/"), None);

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::net;
-use netkit_http::auth::basic;
+use netkit_http::chunked::{Chunked, Piece};
+use netkit_http::head::Head;
 use netkit_http::{Code, Failure, Url};
 use netkit_tls::{Transport, read_by, write_by};
 
@@ -60,8 +61,8 @@ fn parse(text: &str, config: &Config) -> Result<Proxy, Failure> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" | "https" | "socks4a" | "socks5h" => scheme.to_ascii_lowercase(),
-        "socks4" => "socks4".to_owned(),
-        "socks5" | "socks" => "socks5".to_owned(),
+        "socks4" | "socks" => "socks4".to_owned(),
+        "socks5" => "socks5".to_owned(),
         _ => {
             return Err(Failure::new(Code::Connect, format!("Unsupported proxy scheme for '{text}'")));
         }
@@ -107,28 +108,70 @@ fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
     }
 }
 
+/// What became of asking for a tunnel.
+pub(crate) enum Tunnel {
+    Open(Box<dyn Transport>),
+    /// The proxy wants credentials and has closed the connection: once more, on a new one.
+    Again,
+}
+
 impl Transfer<'_> {
-    /// Asks an HTTP proxy for a tunnel.
+    /// Asks an HTTP proxy for a tunnel, with credentials where it wants them.
     pub(crate) fn tunnel(
         &mut self,
         mut stream: Box<dyn Transport>,
         route: &Route,
-        proxy: &Proxy,
         deadline: Option<Instant>,
-    ) -> Result<Box<dyn Transport>, Failure> {
+    ) -> Result<Tunnel, Failure> {
         let host = if route.host.contains(':') { format!("[{}]", route.host) } else { route.host.clone() };
         let target = format!("{host}:{}", route.port);
         self.tracer.info("CONNECT tunnel: HTTP/1.1 negotiated");
-        self.tracer.info(&format!("Establish HTTP proxy tunnel to {target}"));
+        loop {
+            self.tracer.info(&format!("Establish HTTP proxy tunnel to {target}"));
+            self.ask(&mut *stream, route, &target, deadline)?;
+            let (head, mut tail) = self.connect_reply(&mut *stream, deadline)?;
+            let status = head.status;
+            self.facts.connect_status = status;
+            if (200..300).contains(&status) {
+                self.tracer.info("CONNECT phase completed");
+                self.tracer.info(&format!("CONNECT tunnel established, response {status}"));
+                return Ok(Tunnel::Open(stream));
+            }
+            let has_login = route.proxy.as_ref().is_some_and(|proxy| proxy.login.is_some());
+            if status == 407 && self.proxy_challenge(&head, has_login) {
+                let stays = head.version >= 11
+                    && !head.has_token("connection", "close")
+                    && !head.has_token("proxy-connection", "close");
+                if !(stays && tail.skip(&mut *stream, deadline)?) {
+                    self.tracer.info("Connect me again please");
+                    return Ok(Tunnel::Again);
+                }
+                continue;
+            }
+            self.tracer.info(&format!("CONNECT tunnel failed, response {status}"));
+            if self.config.fail && status >= 400 {
+                return Err(Failure::new(Code::HttpReturned, format!("The requested URL returned error: {status}")));
+            }
+            return Err(Failure::new(Code::Recv, format!("CONNECT tunnel failed, response {status}")));
+        }
+    }
+
+    fn ask(
+        &mut self,
+        stream: &mut dyn Transport,
+        route: &Route,
+        target: &str,
+        deadline: Option<Instant>,
+    ) -> Result<(), Failure> {
+        let (authorization, _) = self.proxy_authorization(route, "CONNECT", target);
         let headers = &self.config.proxy_headers;
         let version = if self.config.proxy_10 { "1.0" } else { "1.1" };
         let mut head = format!("CONNECT {target} HTTP/{version}\r\n");
         if custom(headers, "Host").is_none() {
             head.push_str(&format!("Host: {target}\r\n"));
         }
-        if let (Some((user, password)), None) = (&proxy.login, custom(headers, "Proxy-Authorization")) {
-            self.tracer.info(&format!("Proxy auth using Basic with user '{user}'"));
-            head.push_str(&format!("Proxy-Authorization: {}\r\n", basic(user, password)));
+        if let Some(value) = authorization {
+            head.push_str(&format!("Proxy-Authorization: {value}\r\n"));
         }
         let agent = self.agent();
         if !agent.is_empty() && custom(headers, "User-Agent").is_none() {
@@ -142,24 +185,24 @@ impl Transfer<'_> {
             head.push_str("\r\n");
         }
         head.push_str("\r\n");
-        let sent = write_by(&mut *stream, head.as_bytes(), deadline);
+        let sent = write_by(stream, head.as_bytes(), deadline);
         sent.map_err(|error| Failure::new(Code::Send, format!("Send failure: {}", net::strerror(&error))))?;
         self.tracer.bytes(Kind::HeaderOut, head.as_bytes());
         self.facts.request_bytes += u64::try_from(head.len()).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Reads the head of a reply to CONNECT, one byte at a time, so that nothing behind it is taken.
+    fn connect_reply(
+        &mut self,
+        stream: &mut dyn Transport,
+        deadline: Option<Instant>,
+    ) -> Result<(Head, Tail), Failure> {
         let mut line = Vec::new();
-        let mut status = 0u16;
+        let mut head = Head::default();
         let mut total = 0usize;
-        // One byte at a time, so that nothing behind the reply is taken.
         loop {
-            let mut byte = [0u8; 1];
-            match read_by(&mut *stream, &mut byte, deadline) {
-                Ok(0) => return Err(Failure::new(Code::Recv, "Proxy CONNECT aborted")),
-                Ok(_) => line.extend_from_slice(&byte),
-                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                    return Err(Failure::new(Code::TimedOut, "Proxy CONNECT aborted due to timeout"));
-                }
-                Err(error) => return Err(Failure::new(Code::Recv, format!("Recv failure: {}", net::strerror(&error)))),
-            }
+            line.push(one(stream, deadline)?);
             total += 1;
             if total > MAX_REPLY {
                 return Err(Failure::new(Code::Recv, "Too large response headers: CONNECT"));
@@ -172,28 +215,87 @@ impl Transfer<'_> {
                 self.header_out(&line)?;
             }
             self.facts.header_bytes += u64::try_from(line.len()).unwrap_or(0);
-            let blank = line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
-            if status == 0 {
-                let (_, code) = netkit_http::head::status_line(&line)
-                    .map_err(|_| Failure::new(Code::Recv, "Invalid response header from the proxy"))?;
-                status = code;
-            } else if blank {
-                if (100..200).contains(&status) {
-                    status = 0;
-                } else {
-                    break;
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if head.version == 0 {
+                let broken = || Failure::new(Code::Recv, "CONNECT tunnel failed, response 0");
+                if !text.starts_with(b"HTTP/") {
+                    return Err(broken());
                 }
+                (head.version, head.status) = netkit_http::head::status_line(text).map_err(|_| broken())?;
+            } else if text.is_empty() {
+                let tail = Tail::of(&head);
+                return Ok((head, tail));
+            } else if head.add(text).is_err() {
+                return Err(Failure::new(Code::Recv, "Invalid response header from the proxy"));
             }
             line.clear();
         }
-        self.facts.connect_status = status;
-        if !(200..300).contains(&status) {
-            self.tracer.info(&format!("CONNECT tunnel failed, response {status}"));
-            return Err(Failure::new(Code::Recv, format!("CONNECT tunnel failed, response {status}")));
+    }
+}
+
+fn one(stream: &mut dyn Transport, deadline: Option<Instant>) -> Result<u8, Failure> {
+    let mut byte = [0u8; 1];
+    match read_by(stream, &mut byte, deadline) {
+        Ok(0) => Err(Failure::new(Code::Recv, "Proxy CONNECT aborted")),
+        Ok(_) => Ok(byte[0]),
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(Failure::new(Code::TimedOut, "Proxy CONNECT aborted due to timeout"))
         }
-        self.tracer.info("CONNECT phase completed");
-        self.tracer.info(&format!("CONNECT tunnel established, response {status}"));
-        Ok(stream)
+        Err(error) => Err(Failure::new(Code::Recv, format!("Recv failure: {}", net::strerror(&error)))),
+    }
+}
+
+/// The body of a reply that refuses.
+enum Tail {
+    Bytes(u64),
+    Chunks,
+    /// It ends with the connection.
+    Rest,
+}
+
+impl Tail {
+    fn of(head: &Head) -> Tail {
+        if head.has_token("transfer-encoding", "chunked") {
+            return Tail::Chunks;
+        }
+        match netkit_http::head::content_length(head) {
+            Ok(netkit_http::head::Length::Bytes(length)) => Tail::Bytes(length),
+            _ => Tail::Rest,
+        }
+    }
+
+    /// Reads it away; `false` when the connection cannot be used afterwards.
+    fn skip(&mut self, stream: &mut dyn Transport, deadline: Option<Instant>) -> Result<bool, Failure> {
+        let most = u64::try_from(MAX_REPLY).unwrap_or(u64::MAX);
+        match self {
+            Tail::Rest => return Ok(false),
+            Tail::Bytes(length) if *length > most => return Ok(false),
+            Tail::Bytes(length) => {
+                for _ in 0..*length {
+                    one(stream, deadline)?;
+                }
+            }
+            Tail::Chunks => {
+                let mut chunked = Chunked::default();
+                for _ in 0..most {
+                    let byte = [one(stream, deadline)?];
+                    let mut rest: &[u8] = &byte;
+                    loop {
+                        let (used, piece) = chunked.feed(rest)?;
+                        rest = rest.get(used..).unwrap_or_default();
+                        match piece {
+                            Piece::Data(length) => rest = rest.get(length..).unwrap_or_default(),
+                            Piece::Trailer(_) => {}
+                            Piece::More => break,
+                            Piece::Done => return Ok(true),
+                        }
+                    }
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -214,8 +316,7 @@ pub(crate) fn socks(
         None if remote => None,
         None => {
             let family = if four { netkit_dns::simulate::Family::Inet } else { transfer.config.family };
-            let lookup =
-                net::Lookup { from_pid: transfer.world.global.from_pid, servers: transfer.config.dns_servers.clone() };
+            let lookup = transfer.lookup();
             let found = net::resolve(&route.host, None, route.port, family, &lookup);
             // As curl, which gives a proxy IPv4 addresses before others.
             let v4 = found.addresses.iter().find(|address| address.is_ipv4());

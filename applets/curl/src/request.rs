@@ -152,6 +152,7 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         None if shape.absolute => {
             let mut plain = url.clone();
             plain.fragment = None;
+            plain.zone = None;
             if plain.port == netkit_http::url::default_port(&plain.scheme) {
                 plain.port = None;
             }
@@ -239,6 +240,9 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
         Some(TimeCond::ModifiedSince(at)) if !has("If-Modified-Since") => {
             lines.push(format!("If-Modified-Since: {}", netkit_http::date::http(at)));
         }
+        Some(TimeCond::LastModified(at)) if !has("Last-Modified") => {
+            lines.push(format!("Last-Modified: {}", netkit_http::date::http(at)));
+        }
         Some(TimeCond::UnmodifiedSince(at)) if !has("If-Unmodified-Since") => {
             lines.push(format!("If-Unmodified-Since: {}", netkit_http::date::http(at)));
         }
@@ -253,10 +257,10 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
             || (is("Transfer-Encoding") && shape.version >= 20)
             || (shape.foreign && (is("Authorization") || is("Cookie")))
     };
+    lines.extend(custom_lines(headers, &skip));
     if shape.absolute {
         lines.extend(custom_lines(&shape.proxy_headers, &skip));
     }
-    lines.extend(custom_lines(headers, &skip));
     let mut expect = false;
     if matches!(shape.kind, Kind::Post | Kind::Form | Kind::Put) {
         if let Some(length) = length.filter(|_| !chunked && (shape.hold_body || !has("Content-Length"))) {
@@ -281,7 +285,10 @@ pub(crate) fn build(config: &Config, url: &Url, shape: &Shape) -> Request {
                 Some(rest) => {
                     expect = rest.get(1..).is_some_and(|value| value.to_ascii_lowercase().contains("100-continue"));
                 }
-                None if shape.version == 11 && !shape.no_expect && length.is_none_or(|length| length > EXPECT_ABOVE) => {
+                None if shape.version == 11
+                    && !shape.no_expect
+                    && length.is_none_or(|length| length > EXPECT_ABOVE) =>
+                {
                     expect = true;
                     lines.push("Expect: 100-continue".to_owned());
                 }

@@ -39,6 +39,11 @@ pub(crate) fn all(world: &World, configs: &[Config]) -> u8 {
     let stop = AtomicBool::new(false);
     let mut queue = Vec::new();
     for config in configs {
+        if config.nodes.is_empty() {
+            world.say(&format!("{0}: (2) no URL specified\n{0}: try '{0} --help' for more information\n", world.name));
+            status = Code::FailedInit.number();
+            break;
+        }
         match jobs(world, config, &mut number, &mut |job| {
             if world.global.parallel {
                 queue.push(job);
@@ -175,7 +180,12 @@ fn write_cookies(world: &World, configs: &[Config], shared: &Common) {
 }
 
 /// A transfer that is ready to begin.
-fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Transfer<'w>, Failure> {
+fn prepare<'w>(
+    world: &'w World,
+    shared: &'w Common,
+    job: &Job<'w>,
+    held: &mut Option<u64>,
+) -> Result<Transfer<'w>, Failure> {
     let config = job.config;
     let bad = |text: &str| Failure::new(Code::FailedInit, text);
     let mut text = job.found.url.clone();
@@ -186,7 +196,8 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     if config.no_user_in_url && url.user.is_some() {
         return Err(Failure::new(Code::LoginDenied, "URL rejected: Credentials was passed in the URL when prohibited"));
     }
-    let chosen = [config.head, job.upload.is_some(), !config.form.parts.is_empty(), config.data.is_some() && !config.get];
+    let chosen =
+        [config.head, job.upload.is_some(), !config.form.parts.is_empty(), config.data.is_some() && !config.get];
     if chosen.iter().filter(|one| **one).count() > 1 {
         world.warn("You can only select one HTTP request method!");
         return Err(bad(""));
@@ -249,9 +260,10 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
     if let Some(wanted) = config.resume {
         resume = match wanted {
             Resume::At(offset) => offset,
-            Resume::FromFile => {
+            // A retry goes on where the first try began.
+            Resume::FromFile => *held.get_or_insert_with(|| {
                 output.path().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |found| found.len())
-            }
+            }),
         };
         if kind == Kind::Put {
             if let Body::File(path, _) = &body {
@@ -262,6 +274,16 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
                 content_range = Some(format!("bytes {resume}-{}/{total}", total.saturating_sub(1)));
                 body = Body::File(path.clone(), resume);
             }
+        } else if kind == Kind::Post {
+            // The rest of the data is sent, and where it belongs.
+            if let (true, Some(data)) = (resume > 0, &config.data) {
+                let total = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                let rest =
+                    usize::try_from(resume).ok().and_then(|from| data.get(from..)).filter(|rest| !rest.is_empty());
+                let rest = rest.ok_or_else(|| Failure::new(Code::Partial, "File already completely uploaded"))?;
+                content_range = Some(format!("bytes {resume}-{}/{total}", total.saturating_sub(1)));
+                body = Body::Segments(vec![Segment::Bytes(rest.to_vec())]);
+            }
         } else if resume > 0 {
             range = Some(format!("{resume}-"));
             output.append = true;
@@ -269,6 +291,7 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
         }
     }
     let mut transfer = Transfer::new(world, shared, config, url, output, job.number);
+    transfer.named_by_server = matches!(job.node.target, Some(Target::Remote));
     transfer.kind = kind;
     transfer.body = body;
     transfer.form_type = form_type;
@@ -290,6 +313,13 @@ fn prepare<'w>(world: &'w World, shared: &'w Common, job: &Job<'w>) -> Result<Tr
         let etag = etag.lines().next().unwrap_or("").trim().to_owned();
         let etag = if etag.is_empty() { "\"\"".to_owned() } else { etag };
         transfer.headers.push(format!("If-None-Match: {etag}"));
+    }
+    if let Some(path) = &config.etag_save {
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        opened.map_err(|_| {
+            world.warn(&format!("Failed creating file for saving etags: \"{path}\". Skip this transfer"));
+            Failure::new(Code::Read, "")
+        })?;
     }
     if let Some(path) = &config.dump_header {
         let again = !lock(&shared.heads).insert((path.clone(), std::ptr::from_ref(config) as usize));
@@ -369,8 +399,9 @@ fn attempt(world: &World, shared: &Common, job: &Job<'_>, quiet: bool) -> (u8, e
     let mut retries = 0;
     let mut sleep = Duration::from_secs(1);
     let mut kept: Option<Output<'_>> = None;
+    let mut held = None;
     loop {
-        let mut transfer = match prepare(world, shared, job) {
+        let mut transfer = match prepare(world, shared, job, &mut held) {
             Ok(transfer) => transfer,
             Err(failure) => {
                 if failure.text.is_empty() {
@@ -394,7 +425,7 @@ fn attempt(world: &World, shared: &Common, job: &Job<'_>, quiet: bool) -> (u8, e
         }
         transfer.facts.retries = retries;
         let mut result = transfer.perform();
-        if result.is_ok() && transfer.capture.is_none() && transfer.facts.status != 304 {
+        if result.is_ok() && transfer.capture.is_none() && transfer.facts.status != 304 && !transfer.unmet {
             result = transfer.output.open();
         }
         if let Err(failure) = transfer.output.close()
@@ -425,7 +456,6 @@ fn attempt(world: &World, shared: &Common, job: &Job<'_>, quiet: bool) -> (u8, e
                 sleep = (sleep * 2).min(Duration::from_secs(600));
                 retries += 1;
                 if transfer.output.written > 0 && !transfer.output.is_stdout() {
-                    transfer.output.append = false;
                     let _ = transfer.output.rewind();
                     kept = Some(transfer.output);
                 }
@@ -475,6 +505,7 @@ fn finish(
             }
         }
         if config.remove_on_error
+            && transfer.output.opened
             && let Some(path) = transfer.output.path()
         {
             let _ = std::fs::remove_file(path);

@@ -56,7 +56,7 @@ pub(crate) struct Hop {
     pub(crate) end: Duration,
     pub(crate) reused: bool,
     pub(crate) how: String,
-    pub(crate) attempts: Vec<crate::net::Attempt>,
+    pub(crate) attempts: Vec<netkit_probe::Attempt>,
 }
 
 /// Everything known of a transfer when it has ended.

@@ -73,6 +73,10 @@ pub(crate) struct Transfer<'w> {
     pub(crate) why_unresolved: String,
     pub(crate) retry_after: Option<u64>,
     pub(crate) headers_total: u64,
+    /// `-O` and `-J`: the server may name the file.
+    pub(crate) named_by_server: bool,
+    /// The document is not newer, or not older, than was asked: no file is made of it.
+    pub(crate) unmet: bool,
     /// Time of last modification the server told.
     pub(crate) modified: Option<i64>,
     first: Url,
@@ -150,6 +154,8 @@ impl<'w> Transfer<'w> {
             why_unresolved: String::new(),
             retry_after: None,
             headers_total: 0,
+            named_by_server: false,
+            unmet: false,
             modified: None,
             referer: config.referer.clone(),
             login: None,
@@ -285,11 +291,10 @@ impl<'w> Transfer<'w> {
     fn build(&mut self, route: &Route, conn: &Conn) -> Result<Request, Failure> {
         let url = self.url.clone();
         let method = self.config.request.clone().unwrap_or_else(|| self.kind.method().to_owned());
-        let target = self.config.request_target.clone().unwrap_or_else(|| url.target());
+        let target = url.target();
         let absolute = route.absolute();
-        let proxy_target = if absolute { url.text(false, false) } else { target.clone() };
         let (proxy_authorization, proxy_holds) = match absolute {
-            true => self.proxy_authorization(route, &method, &proxy_target),
+            true => self.proxy_authorization(route, &method, &target),
             false => (None, false),
         };
         let (authorization, hold_body) = self.authorization(&method, &target);
@@ -320,7 +325,8 @@ impl<'w> Transfer<'w> {
             authorization,
             proxy_authorization,
             cookie: self.cookie(&url),
-            keep_host: !self.config.trusted && url.host.eq_ignore_ascii_case(&self.first.host) || self.facts.redirects == 0,
+            keep_host: !self.config.trusted && url.host.eq_ignore_ascii_case(&self.first.host)
+                || self.facts.redirects == 0,
             range: self.range.clone(),
             content_range: self.content_range.clone(),
             referer: self.referer.clone(),
@@ -401,19 +407,21 @@ impl<'w> Transfer<'w> {
                 self.facts.content_type = Some(field.value.clone());
             } else if named("content-disposition")
                 && self.config.content_disposition
-                && !self.output.is_stdout()
-                && head.status < 300
+                && self.named_by_server
+                && (200..400).contains(&head.status)
             {
                 if let Some(name) = disposition_name(&field.value) {
+                    // Only the first one counts.
+                    self.named_by_server = false;
                     let path = match &self.config.output_dir {
                         Some(dir) => std::path::Path::new(dir).join(name),
                         None => name.into(),
                     };
-                    self.output.rename(path);
+                    self.output.rename(path)?;
                 }
             } else if named("etag")
                 && let Some(path) = &self.config.etag_save
-                && head.status < 300
+                && (200..400).contains(&head.status)
             {
                 let _ = std::fs::write(path, format!("{}\n", field.value));
             } else if named("last-modified") {
@@ -435,13 +443,9 @@ impl<'w> Transfer<'w> {
     }
 
     /// A trailer (RFC 9110, section 6.5).
-    pub(crate) fn trailer(&mut self, line: &[u8], text: &str) -> Result<(), Failure> {
+    pub(crate) fn trailer(&mut self, line: &[u8]) -> Result<(), Failure> {
         self.tracer.bytes(Shown::HeaderIn, line);
         self.facts.header_bytes += u64::try_from(line.len()).unwrap_or(0);
-        if let (Some((name, value)), Some(head)) = (text.split_once(':'), self.facts.heads.last_mut()) {
-            let field = netkit_http::head::Field { name: name.to_owned(), value: value.trim().to_owned() };
-            head.fields.push(field);
-        }
         self.header_out(line)
     }
 
@@ -499,13 +503,24 @@ impl<'w> Transfer<'w> {
         }
         if self.resume > 0 && self.kind == Kind::Get {
             if status == 416 {
-                self.tracer.info("The entire document is already downloaded");
                 return Ok(Verdict::Discard);
             }
-            let starts = head.field("content-range").and_then(|range| {
-                range.trim_start_matches(|c: char| !c.is_ascii_digit()).split('-').next()?.parse::<u64>().ok()
-            });
-            if starts != Some(self.resume) && status < 300 {
+            // A range that does not say where it begins is taken for the whole document.
+            let begins = |range: &str| {
+                let rest = range.trim_start_matches(|c: char| !(c.is_ascii_digit() || c == '*'));
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                (!digits.is_empty()).then(|| digits.parse::<u64>().unwrap_or(u64::MAX))
+            };
+            let fits = match head.field("content-range").map(begins) {
+                Some(Some(begin)) => begin == self.resume,
+                Some(None) => status < 300,
+                None => false,
+            };
+            if !fits && length == Some(self.resume) {
+                self.tracer.info("The entire document is already downloaded");
+                return Ok(Verdict::Stop);
+            }
+            if !fits {
                 return Err(Failure::new(
                     Code::Range,
                     "HTTP server does not seem to support byte ranges. Cannot resume.",
@@ -516,17 +531,17 @@ impl<'w> Transfer<'w> {
             && let Some(modified) = self.modified
         {
             let unwanted = match condition {
-                TimeCond::ModifiedSince(since) => modified <= since,
+                TimeCond::ModifiedSince(since) | TimeCond::LastModified(since) => modified <= since,
                 TimeCond::UnmodifiedSince(since) => modified >= since,
             };
             if unwanted {
                 self.tracer.info("Simulate an HTTP 304 response");
+                self.unmet = true;
                 return Ok(Verdict::Stop);
             }
         }
         if let (Some(most), Some(length)) = (self.config.max_filesize, length)
             && length > most
-            && !self.is_head
         {
             return Err(Failure::new(Code::FileSize, "Maximum file size exceeded"));
         }
@@ -603,7 +618,14 @@ impl<'w> Transfer<'w> {
             if let Some(most) = self.config.max_filesize
                 && self.facts.down > most
             {
-                return Err(Failure::new(Code::FileSize, "Exceeded the maximum allowed file size"));
+                // As much as is allowed is kept.
+                let over = usize::try_from(self.facts.down - most).unwrap_or(usize::MAX);
+                let kept = bytes.get(..bytes.len().saturating_sub(over)).unwrap_or_default();
+                if decoder.is_identity() {
+                    self.store(kept)?;
+                }
+                let text = format!("Exceeded the maximum allowed file size ({most})");
+                return Err(Failure::new(Code::FileSize, text));
             }
             if decoder.is_identity() {
                 self.store(bytes)?;

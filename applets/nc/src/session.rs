@@ -42,6 +42,7 @@ impl<'a> Session<'a> {
             from_pid: opts.from_pid,
             localdomain: own("LOCALDOMAIN"),
             res_options: own("RES_OPTIONS"),
+            ..Lookup::default()
         };
         Session { ctx, opts, services: Services::load(), lookup, acceptor: None }
     }

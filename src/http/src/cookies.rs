@@ -284,8 +284,11 @@ fn parse(line: &str, place: Place<'_>) -> Result<Cookie, String> {
     let mut parts = line.split(';');
     let first = parts.next().unwrap_or("");
     let (name, value) = match first.split_once('=') {
-        Some((name, value)) => (name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t'])),
-        None => return Err("cookie without a name dropped".to_owned()),
+        // A tab ends the name, and then no equals sign follows it.
+        Some((name, value)) if !name.trim_start_matches([' ', '\t']).contains('\t') => {
+            (name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t']))
+        }
+        _ => return Err("cookie without a name dropped".to_owned()),
     };
     if name.len() + value.len() > MAX_COOKIE {
         return Err(format!("oversized cookie dropped, name/val {} + {} bytes", name.len(), value.len()));

@@ -8,20 +8,19 @@ const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 pub fn parse(text: &str) -> Option<i64> {
     let mut date = Parts::default();
     let separators = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '+' | '-'));
-    let mut previous_was_time = false;
     for word in text.split(separators).filter(|word| !word.is_empty()) {
-        // A hyphen between parts of a date (RFC 850) separates; before a number behind the time it is a zone.
+        // A hyphen between parts of a date (RFC 850) separates; a sign before four digits that are no year makes a zone.
         if let Some(sign) = word.chars().next().filter(|c| matches!(c, '+' | '-')) {
             let digits = word.get(1..).unwrap_or("");
-            if previous_was_time && digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()) {
-                let number: i64 = digits.parse().ok()?;
+            let number = digits.parse::<i64>().ok().filter(|_| digits.len() == 4 && !digits.starts_with(['+', '-']));
+            if let Some(number) = number.filter(|number| *number <= 1400) {
                 let seconds = (number / 100 * 60 + number % 100) * 60;
                 date.zone = Some(if sign == '+' { seconds } else { -seconds });
                 continue;
             }
         }
         for part in word.split('-').filter(|part| !part.is_empty()) {
-            previous_was_time = date.word(part)? || previous_was_time;
+            date.word(part)?;
         }
     }
     date.seconds()
@@ -37,17 +36,29 @@ struct Parts {
 }
 
 impl Parts {
-    /// Takes one word; `true` when it was the time of day, `None` when it fits nowhere.
-    fn word(&mut self, word: &str) -> Option<bool> {
+    /// Takes one word; `None` when it fits nowhere.
+    fn word(&mut self, word: &str) -> Option<()> {
         let lower = word.to_ascii_lowercase();
         if lower.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             let head = lower.get(..3).unwrap_or(&lower);
             if DAYS.contains(&head) {
-                return Some(false);
+                return Some(());
             }
             if let (Some(at), None) = (MONTHS.iter().position(|month| *month == head), self.month) {
                 self.month = i64::try_from(at).ok();
-                return Some(false);
+                return Some(());
+            }
+            // Military letters, A to M without J east of Greenwich, as libcurl's table has them.
+            if let ([letter @ b'a'..=b'y'], None) = (lower.as_bytes(), self.zone) {
+                self.zone = Some(
+                    3600 * match letter {
+                        b'a'..=b'i' => -i64::from(letter - b'a' + 1),
+                        b'k'..=b'm' => -i64::from(letter - b'a'),
+                        b'n'..=b'y' => i64::from(letter - b'n' + 1),
+                        _ => return None,
+                    },
+                );
+                return Some(());
             }
             self.zone = Some(match lower.as_str() {
                 "gmt" | "utc" | "ut" | "z" | "wet" => 0,
@@ -60,7 +71,7 @@ impl Parts {
                 "cest" | "mest" | "eet" => 7200,
                 _ => return None,
             });
-            return Some(false);
+            return Some(());
         }
         if lower.contains(':') {
             let mut fields = lower.split(':').map(|field| field.parse::<i64>().ok());
@@ -70,7 +81,7 @@ impl Parts {
                 return None;
             }
             self.time = Some(hour * 3600 + minute * 60 + second);
-            return Some(true);
+            return Some(());
         }
         if !lower.bytes().all(|byte| byte.is_ascii_digit()) || lower.len() > 8 {
             return None;
@@ -91,7 +102,7 @@ impl Parts {
         } else {
             return None;
         }
-        Some(false)
+        Some(())
     }
 
     fn seconds(&self) -> Option<i64> {

@@ -40,6 +40,8 @@ pub enum Code {
     Range = 33,
     /// CURLE_SSL_CONNECT_ERROR
     SslConnect = 35,
+    /// CURLE_BAD_DOWNLOAD_RESUME
+    BadResume = 36,
     /// CURLE_FILE_COULDNT_READ_FILE
     FileRead = 37,
     /// CURLE_BAD_FUNCTION_ARGUMENT

@@ -1,7 +1,7 @@
 //! Connecting to the addresses of a target, one after the other or staggered (RFC 8305), with every attempt recorded.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub struct Plan {
     pub protocol: Protocol,
     /// How long each attempt may take; the kernel's own limit (about two minutes for TCP) when `None`.
     pub timeout: Option<Duration>,
+    /// When all attempts end, whatever each of them may take.
+    pub deadline: Option<Instant>,
     /// Start the next attempt this long after the last one although it is undecided (RFC 8305 recommends 250 ms).
     /// `None`: one after the other.
     pub stagger: Option<Duration>,
@@ -30,6 +32,8 @@ pub struct Plan {
     pub all: bool,
     /// Sources to bind, the first one of the right family is taken; port 0 lets the kernel choose.
     pub sources: Vec<SocketAddr>,
+    /// The first of so many local ports to try, where the source names none.
+    pub local_ports: Option<(u16, u16)>,
     /// Read the error queue, so that who refused is known. IPv6 errors that the kernel would ride out then end an attempt
     /// at once.
     pub watch: bool,
@@ -44,9 +48,11 @@ impl Plan {
             addresses,
             protocol,
             timeout,
+            deadline: None,
             stagger: None,
             all: false,
             sources: Vec::new(),
+            local_ports: None,
             watch: true,
             options: Options::default(),
         }
@@ -105,16 +111,34 @@ impl Flight {
     }
 }
 
+/// What is told while connecting, in the order it happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// An attempt is about to begin.
+    Begins(SocketAddr),
+    /// One has ended.
+    Ended(&'a Attempt),
+}
+
 /// Connects. `observe` hears of each attempt as it ends.
 pub fn connect(plan: &Plan, observe: &mut dyn FnMut(&Attempt)) -> Report {
+    connect_observed(plan, &mut |event| {
+        if let Event::Ended(attempt) = event {
+            observe(attempt);
+        }
+    })
+}
+
+/// Connects. `observe` hears of each attempt as it begins and as it ends.
+pub fn connect_observed(plan: &Plan, observe: &mut dyn FnMut(Event<'_>)) -> Report {
     let start = Instant::now();
     let mut report = Report::default();
     let mut flights: Vec<Flight> = Vec::new();
     let mut waiting = plan.addresses.iter();
     let mut next = waiting.next();
     let mut last_began = start;
-    let mut end = |report: &mut Report, socket: Option<Socket>, attempt: Attempt| {
-        observe(&attempt);
+    let end = |observe: &mut dyn FnMut(Event<'_>), report: &mut Report, socket: Option<Socket>, attempt: Attempt| {
+        observe(Event::Ended(&attempt));
         if let (Outcome::Connected, None, Some(socket)) = (&attempt.outcome, report.winner, socket) {
             let _ = socket.set_nonblocking(false);
             if plan.protocol == Protocol::Tcp {
@@ -129,20 +153,21 @@ pub fn connect(plan: &Plan, observe: &mut dyn FnMut(&Attempt)) -> Report {
         if report.winner.is_some() && !plan.all {
             for flight in flights.drain(..) {
                 let (_, attempt) = flight.ended(Outcome::Abandoned);
-                end(&mut report, None, attempt);
+                end(observe, &mut report, None, attempt);
             }
             return report;
         }
         let due = flights.is_empty() || plan.stagger.is_some_and(|delay| last_began.elapsed() >= delay);
         if let (Some(address), true) = (next, due) {
             last_began = Instant::now();
+            observe(Event::Begins(*address));
             match begin(plan, *address, start) {
                 Ok((flight, None)) => flights.push(flight),
                 Ok((flight, Some(outcome))) => {
                     let (socket, attempt) = flight.ended(outcome);
-                    end(&mut report, socket, attempt);
+                    end(observe, &mut report, socket, attempt);
                 }
-                Err(attempt) => end(&mut report, None, *attempt),
+                Err(attempt) => end(observe, &mut report, None, *attempt),
             }
             next = waiting.next();
         }
@@ -155,8 +180,13 @@ pub fn connect(plan: &Plan, observe: &mut dyn FnMut(&Attempt)) -> Report {
         let now = Instant::now();
         let deadlines = flights.iter().filter_map(|flight| Some(flight.began + plan.timeout?));
         let start_next = next.and(plan.stagger).map(|delay| last_began + delay);
-        let wake = deadlines.chain(start_next).min();
+        let wake = deadlines.chain(start_next).chain(plan.deadline).min();
         let ready = wait(&flights, wake.map(|at| at.saturating_duration_since(now)));
+        let late = plan.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if late {
+            next = None;
+            waiting = [].iter();
+        }
         let mut still = Vec::new();
         for (mut flight, ready) in flights.drain(..).zip(ready) {
             if ready == Ready::Errors {
@@ -166,7 +196,7 @@ pub fn connect(plan: &Plan, observe: &mut dyn FnMut(&Attempt)) -> Report {
             }
             let outcome = if ready == Ready::Decided {
                 decided(&flight)
-            } else if plan.timeout.is_some_and(|limit| flight.began.elapsed() >= limit) {
+            } else if plan.timeout.is_some_and(|limit| flight.began.elapsed() >= limit) || late {
                 // An error that the kernel did not take as final still tells more than silence.
                 flight.soft.last().map_or(Outcome::TimedOut, |error| Outcome::Icmp(*error))
             } else {
@@ -174,7 +204,7 @@ pub fn connect(plan: &Plan, observe: &mut dyn FnMut(&Attempt)) -> Report {
                 continue;
             };
             let (socket, attempt) = flight.ended(outcome);
-            end(&mut report, socket, attempt);
+            end(observe, &mut report, socket, attempt);
         }
         flights = still;
     }
@@ -208,13 +238,9 @@ fn begin(plan: &Plan, address: SocketAddr, start: Instant) -> Result<(Flight, Op
     if plan.watch {
         let _ = watch_errors(&socket, address.is_ipv6(), true);
     }
-    if let Some(source) = plan.sources.iter().find(|source| source.is_ipv4() == address.is_ipv4()) {
-        // A fixed source port must be usable again although an earlier connection lingers.
-        let _ = socket.set_reuse_address(true);
-        if let Err(error) = socket.bind(&(*source).into()) {
-            attempt.outcome = Outcome::Bind { errno: number(&error) };
-            return Err(Box::new(attempt));
-        }
+    if let Err(errno) = bind(plan, &socket, address) {
+        attempt.outcome = Outcome::Bind { errno };
+        return Err(Box::new(attempt));
     }
     let _ = socket.set_nonblocking(true);
     let outcome = match socket.connect(&address.into()) {
@@ -224,6 +250,31 @@ fn begin(plan: &Plan, address: SocketAddr, start: Instant) -> Result<(Flight, Op
     };
     attempt.source = socket.local_addr().ok().and_then(|local| local.as_socket()).filter(|local| local.port() != 0);
     Ok((Flight { socket, began, attempt, soft: Vec::new() }, outcome))
+}
+
+/// Takes the source and port that were asked for, if any were.
+fn bind(plan: &Plan, socket: &Socket, address: SocketAddr) -> Result<(), i32> {
+    let mut source = plan.sources.iter().find(|source| source.is_ipv4() == address.is_ipv4()).copied();
+    if plan.local_ports.is_some() && source.is_none() {
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        source = Some(SocketAddr::new(any, 0));
+    }
+    let Some(mut source) = source else { return Ok(()) };
+    // A fixed source port must be usable again although an earlier connection lingers.
+    let _ = socket.set_reuse_address(true);
+    let (first, count) = plan.local_ports.unwrap_or((source.port(), 1));
+    let mut errno = libc::EADDRINUSE;
+    for port in first..=first.saturating_add(count.max(1) - 1) {
+        source.set_port(port);
+        match socket.bind(&source.into()) {
+            Ok(()) => return Ok(()),
+            Err(error) => errno = number(&error),
+        }
+    }
+    Err(errno)
 }
 
 /// connect(2) failed before a packet left.
@@ -365,6 +416,22 @@ mod tests {
         let own = Plan { sources: vec!["127.0.0.9:0".parse().unwrap()], ..plan(vec![open]) };
         let report = connect(&own, &mut |_| {});
         assert_eq!(report.attempts[0].source.unwrap().ip().to_string(), "127.0.0.9");
+    }
+
+    #[test]
+    fn beginnings_are_told_and_a_deadline_ends_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = listener.local_addr().unwrap();
+        let mut told = Vec::new();
+        connect_observed(&plan(vec![closed(), open]), &mut |event| match event {
+            Event::Begins(_) => told.push("begins"),
+            Event::Ended(_) => told.push("ended"),
+        });
+        assert_eq!(told, ["begins", "ended", "begins", "ended"]);
+        // A port of ours in a range of which the first is taken.
+        let ports = Plan { local_ports: Some((open.port(), 20)), ..plan(vec![open]) };
+        let report = connect(&ports, &mut |_| {});
+        assert!(report.winning().is_some_and(|won| won.source.is_some()), "{:?}", report.attempts);
     }
 
     #[test]

@@ -21,11 +21,11 @@ pub mod udp;
 
 pub use attempt::{Attempt, Outcome};
 pub use classify::{Nature, classify};
-pub use connect::{Plan, Report, connect};
+pub use connect::{Event, Plan, Report, connect, connect_observed};
 pub use echo::MtuDiscovery;
 pub use icmp::{IcmpError, Offence, take_errors, watch_errors};
 pub use options::Options;
-pub use resolve::{Family, Lookup, LookupError, literal, resolve, reverse};
+pub use resolve::{Family, Found, Lookup, LookupError, literal, look_up, resolve, reverse};
 pub use tcp_info::{TcpInfo, tcp_info};
 
 use std::fmt;

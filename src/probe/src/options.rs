@@ -1,10 +1,11 @@
 //! What is set on a socket before it connects or listens.
 
 use std::io;
+use std::time::Duration;
 
 use nix::sys::socket::{SetSockOpt, setsockopt};
 use nix::{libc, setsockopt_impl, sockopt_impl};
-use socket2::Socket;
+use socket2::{Socket, TcpKeepalive};
 
 sockopt_impl!(
     /// ip(7): packets that arrive with a smaller TTL are dropped.
@@ -37,6 +38,10 @@ pub struct Options {
     pub debug: bool,
     /// Interface to bind to by name (SO_BINDTODEVICE).
     pub interface: Option<String>,
+    /// TCP_NODELAY.
+    pub nodelay: bool,
+    /// TCP keep-alive: the time before the first probe and between probes.
+    pub keepalive: Option<Duration>,
 }
 
 impl Options {
@@ -48,6 +53,13 @@ impl Options {
         let named = |what: &'static str| move |error: io::Error| (what, error);
         if self.broadcast {
             socket.set_broadcast(true).map_err(named("set broadcast"))?;
+        }
+        // Neither is worth failing for: a connection works without them.
+        if self.nodelay {
+            let _ = socket.set_tcp_nodelay(true);
+        }
+        if let Some(time) = self.keepalive {
+            let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(time));
         }
         if self.debug {
             set(socket, Debug, true).map_err(named("set debug"))?;

@@ -33,6 +33,17 @@ pub struct Lookup {
     pub localdomain: Option<String>,
     /// RES_OPTIONS of the environment.
     pub res_options: Option<String>,
+    /// Name servers instead of those of resolv.conf.
+    pub servers: Vec<SocketAddr>,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// In the order to try them.
+    pub addresses: Vec<SocketAddr>,
+    /// One sentence of how: which file, which suffix of the search list.
+    pub why: String,
 }
 
 /// Why there is no address.
@@ -75,6 +86,14 @@ impl LookupError {
 /// # Errors
 /// See [`LookupError`].
 pub fn resolve(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result<Vec<SocketAddr>, LookupError> {
+    look_up(host, port, family, lookup).map(|found| found.addresses)
+}
+
+/// As [`resolve`], with how the addresses were found.
+///
+/// # Errors
+/// See [`LookupError`].
+pub fn look_up(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result<Found, LookupError> {
     let nothing = |why: &str| LookupError::Name(Code::NoName, why.to_owned());
     if let Some((address, scope)) = literal(host) {
         if !accepts(family, address) {
@@ -84,7 +103,7 @@ pub fn resolve(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result
                 LookupError::Name(Code::AddrFamily, "a literal address of the other family".to_owned())
             });
         }
-        return Ok(vec![with_port(address, scope, port)]);
+        return Ok(Found { addresses: vec![with_port(address, scope, port)], why: String::new() });
     }
     if lookup.numeric {
         return Err(nothing("not a literal address, and looking names up was forbidden"));
@@ -96,6 +115,7 @@ pub fn resolve(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result
         return Err(nothing("there is no interface of that name"));
     }
     let world = world(lookup)?;
+    let mut why = "localhost".to_owned();
     let mut found = if is_localhost(host) && world.hosts.addresses(host).is_empty() {
         // RFC 6761, section 6.3; an image without a hosts file has it nowhere else.
         let both = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
@@ -106,6 +126,7 @@ pub fn resolve(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result
             let code = if verdict.code == Code::Ok { Code::NoData } else { verdict.code };
             return Err(LookupError::Name(code, verdict.why));
         }
+        why = verdict.why;
         verdict.answers
     };
     let mut unique: Vec<IpAddr> = Vec::new();
@@ -120,7 +141,7 @@ pub fn resolve(host: &str, port: u16, family: Family, lookup: &Lookup) -> Result
         let unreachable = udp_socket(SocketAddr::new(*address, 53), None).is_err();
         (unreachable, address.is_ipv4())
     });
-    Ok(unique.into_iter().map(|address| with_port(address, 0, port)).collect())
+    Ok(Found { addresses: unique.into_iter().map(|address| with_port(address, 0, port)).collect(), why })
 }
 
 /// The name of an address: from the hosts file, or a PTR record (RFC 1035, section 3.5). `None` when there is none.
@@ -221,11 +242,17 @@ fn world(lookup: &Lookup) -> Result<World, LookupError> {
         None => PathBuf::from(path),
     };
     let path = place(RESOLV_CONF);
-    let resolv_conf = match ResolvConf::read(&path) {
+    let mut resolv_conf = match ResolvConf::read(&path) {
         Ok(conf) => Some(conf),
         Err(error) if error.kind() == io::ErrorKind::NotFound && lookup.from_pid.is_none() => None,
         Err(error) => return Err(LookupError::File(path, error)),
     };
+    if !lookup.servers.is_empty() {
+        let mut conf = resolv_conf.unwrap_or_default();
+        conf.nameservers.clone_from(&lookup.servers);
+        conf.nameservers_loose.clone_from(&lookup.servers);
+        resolv_conf = Some(conf);
+    }
     let path = place(HOSTS);
     let hosts = Hosts::read(&path).map_err(|error| LookupError::File(path, error))?;
     Ok(World {
@@ -237,7 +264,7 @@ fn world(lookup: &Lookup) -> Result<World, LookupError> {
         localdomain: lookup.localdomain.clone(),
         res_options: lookup.res_options.clone(),
         hostname: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
-        port: 53,
+        port: lookup.servers.first().map_or(53, SocketAddr::port),
     })
 }
 
