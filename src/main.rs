@@ -17,6 +17,8 @@ static BUILD: Build = Build {
 };
 
 fn main() -> std::process::ExitCode {
+    #[cfg(target_env = "musl")]
+    netkit_sys::crash::announce();
     let mut ctx = Ctx::from_process(TABLE, &BUILD);
     netkit_core::front::dispatch(&mut ctx).into()
 }

@@ -4,8 +4,8 @@
 //! Runs of the two alternate, so that whatever else the machine does hits both. The figures include starting a process,
 //! which costs both the same. Nothing here fails because of a figure; only different answers do.
 
-mod iptables;
 mod curl;
+mod iptables;
 mod jq;
 mod nc;
 mod nft;
@@ -26,18 +26,21 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[dig|jq|nc|nft|ss] [--binary NETKIT]";
-pub(crate) const USAGE: &str = "[dig|iptables|jq|nc|ss] [--binary NETKIT]";
-pub(crate) const USAGE: &str = "[curl|dig|jq|nc|ss] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[curl|dig|iptables|jq|nc|nft|ss] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 5] =
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("nft", nft::run), ("jq", jq::rows)];
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("iptables", iptables::run)];
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("curl", curl::run)];
+const SUBJECTS: [(&str, Measure); 7] = [
+    ("nc", nc::run),
+    ("dig", dig),
+    ("ss", sockets::run),
+    ("jq", jq::rows),
+    ("iptables", iptables::run),
+    ("nft", nft::run),
+    ("curl", curl::run),
+];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::elf::Elf;
-use crate::musl::{self, Toolchain, Way};
+use crate::musl::{self, IMMEDIATE_ABORT, Toolchain, Way};
 use crate::process::{at, command, find, run as run_command};
 use crate::workspace::{ARCH, Source, TARGET, root, source};
 use crate::{Result, audit, rootfs};
@@ -65,7 +65,10 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
     let target_dir = root.join("target/dist");
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Cforce-unwind-tables=no".to_owned()];
     match &toolchain.sysroot {
-        Some(sysroot) => flags.push(format!("--sysroot={}", sysroot.display())),
+        Some(sysroot) => {
+            flags.push(format!("--sysroot={}", sysroot.display()));
+            flags.extend([IMMEDIATE_ABORT.to_owned(), "-Zunstable-options".to_owned()]);
+        }
         None => flags.push(format!("-Clink-arg=-Wl,-T,{}", discard_script(&target_dir)?.display())),
     }
     if toolchain.packs_relocations()? {
@@ -81,6 +84,8 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
         .args(["build", "--locked", "--profile", "dist", "--package", "netkit", "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        // How a released compiler is told to allow IMMEDIATE_ABORT.
+        .env("RUSTC_BOOTSTRAP", "1")
         // For C in dependencies: no paths, no unwind tables.
         .env(
             format!("CFLAGS_{tool}"),

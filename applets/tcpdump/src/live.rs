@@ -119,11 +119,8 @@ enum End {
 fn open(opts: &Opts, filter: &mut Filter, interface: Interface) -> Result<Tap, Error> {
     let link = interfaces::link_of(&interface, opts.link_type.as_deref())?;
     let cooked = matches!(link, link::LINUX_SLL | link::LINUX_SLL2);
-    let program = if filter.is_empty() {
-        None
-    } else {
-        Some(filter.program(link, opts.snaplen, interface.netmask)?.clone())
-    };
+    let program =
+        if filter.is_empty() { None } else { Some(filter.program(link, opts.snaplen, interface.netmask)?.clone()) };
     let cut = netkit_sys::capture::Instruction { code: 6, jt: 0, jf: 0, k: opts.snaplen };
     let in_kernel = match &program {
         Some(program) => filters::for_kernel(program, link),
@@ -163,9 +160,13 @@ fn refused(interface: &Interface, OpenError { what, errno }: OpenError) -> Error
                 format!("{name}: You don't have permission to perform this capture on that device\n({why})"),
             )
         }
-        Errno::ENODEV | Errno::ENXIO => Error::new(FAILURE, format!("{name}: No such device exists\n({what}: {})", errno.desc())),
+        Errno::ENODEV | Errno::ENXIO => {
+            Error::new(FAILURE, format!("{name}: No such device exists\n({what}: {})", errno.desc()))
+        }
         Errno::ENETDOWN => Error::new(FAILURE, format!("{name}: That device is not up")),
-        Errno::ENOMEM => Error::new(FAILURE, format!("{name}: the kernel has no memory for the ring; try a smaller -B")),
+        Errno::ENOMEM => {
+            Error::new(FAILURE, format!("{name}: the kernel has no memory for the ring; try a smaller -B"))
+        }
         _ => Error::new(FAILURE, format!("{name}: {what}: {}", errno.desc())),
     }
 }
@@ -379,11 +380,8 @@ impl Run<'_> {
 
 /// Until a ring has something, a signal comes, or the next line of progress is due.
 fn wait(taps: &[Tap], signals: &Signals, progress: bool) -> Result<(), Error> {
-    let mut set: Vec<PollFd<'_>> = taps
-        .iter()
-        .filter(|tap| !tap.down)
-        .map(|tap| PollFd::new(tap.ring.as_fd(), PollFlags::POLLIN))
-        .collect();
+    let mut set: Vec<PollFd<'_>> =
+        taps.iter().filter(|tap| !tap.down).map(|tap| PollFd::new(tap.ring.as_fd(), PollFlags::POLLIN)).collect();
     set.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
     let timeout = if progress { PollTimeout::from(1000u16) } else { PollTimeout::NONE };
     match poll(&mut set, timeout) {

@@ -103,6 +103,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
         from_pid: options.from_pid,
         localdomain: own("LOCALDOMAIN"),
         res_options: own("RES_OPTIONS"),
+        servers: Vec::new(),
     };
     found.addresses = match options.connect {
         Some((address, port)) => vec![SocketAddr::new(address, port.unwrap_or(options.port))],

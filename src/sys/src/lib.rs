@@ -2,6 +2,7 @@
 
 pub mod allocator;
 pub mod capture;
+pub mod crash;
 pub mod ipset;
 pub mod netlink;
 pub mod netns;

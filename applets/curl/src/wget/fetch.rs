@@ -12,6 +12,7 @@ use netkit_dns::hosts::Hosts;
 use netkit_http::Url;
 use netkit_http::auth::{Challenge, basic};
 use netkit_http::cookies::{Jar, Place};
+use netkit_probe::{Plan, Protocol};
 use netkit_tls::x509::Certificate;
 use netkit_tls::{Kind, Transport};
 
@@ -372,22 +373,23 @@ impl Fetch {
                 }
             };
             self.verbose(&format!("Connecting to {name}... "));
-            let mut attempts = Vec::new();
-            let limit = wire::deadline(options.connect_timeout);
-            let plan = net::Options { nodelay: true, keepalive: None, ..net::Options::default() };
-            match net::connect(&[address], &plan, limit, &mut |_| {}, &mut attempts) {
-                Some((socket, _)) => {
+            let plan = Plan {
+                deadline: wire::deadline(options.connect_timeout),
+                options: netkit_probe::Options { nodelay: true, ..netkit_probe::Options::default() },
+                ..Plan::new(vec![address], Protocol::Tcp, None)
+            };
+            let report = netkit_probe::connect(&plan, &mut |_| {});
+            match report.socket {
+                Some(socket) => {
                     self.verbose("connected.\n");
                     let stream = netkit_tls::Socket::new(socket).map_err(|_| Outcome::Retry)?;
                     return self.secured(options, url, proxy, Box::new(stream), key);
                 }
                 None => {
-                    let (number, why) = match attempts.last().and_then(|attempt| attempt.error.clone()) {
-                        Some(net::Refusal::Kernel(number)) => {
-                            (Some(number), net::strerror(&io::Error::from_raw_os_error(number)))
-                        }
-                        Some(net::Refusal::Bind(why)) => (None, why),
-                        _ => (Some(nix::libc::ETIMEDOUT), "Connection timed out".to_owned()),
+                    let number = report.attempts.last().and_then(|attempt| attempt.outcome.errno());
+                    let (number, why) = match number {
+                        Some(number) => (Some(number), net::strerror(&io::Error::from_raw_os_error(number))),
+                        None => (Some(nix::libc::ETIMEDOUT), "Connection timed out".to_owned()),
                     };
                     self.notice(&format!("failed: {why}.\n"));
                     refusal = Some((number, why));
