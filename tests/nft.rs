@@ -112,6 +112,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("nft::objects_sets_and_chains", objects),
         trial("nft::objects_sets_and_chains_in_json", json_objects),
+        trial("nft::first_and_last_values", edges),
         trial("nft::what_the_peer_lists_wrongly", corrected),
         trial("nft::tables_of_iptables", managed),
         trial("nft::verbs_are_refused", refused),
@@ -289,6 +290,19 @@ fn mask(text: &str) -> String {
         out.push_str(&part[end..]);
     }
     out
+}
+
+/// Addresses, numbers, times and names at the ends of what there is.
+fn edges() -> Result<(), Stop> {
+    let lines: Vec<String> = ["list ruleset", "-n list ruleset"].iter().map(|line| (*line).to_owned()).collect();
+    for (line, (peer, ours)) in lines.iter().zip(both(include_str!("nft/edges.nft"), &lines)?) {
+        same(&format!("nft {line}"), &mask(&peer), &mask(&ours))?;
+    }
+    let lines = vec!["-j list ruleset".to_owned()];
+    for (peer, ours) in both(include_str!("nft/edges.nft"), &lines)? {
+        same("nft -j list ruleset", &without_expires(&peer), &without_expires(&ours))?;
+    }
+    Ok(())
 }
 
 /// Tables that iptables-nft made: Debian's nft asks libxtables for words, and warns on stderr.

@@ -348,7 +348,15 @@ pub fn push(out: &mut String, ty: Type, value: u128, bits: u32, style: &Style<'_
     match info.base {
         Base::String => {
             let text = text(value, bits);
-            let _ = write!(out, "\"{text}\"");
+            // A name that ends so is no pattern.
+            match text.strip_suffix('*') {
+                Some(name) => {
+                    let _ = write!(out, "\"{name}\\*\"");
+                }
+                None => {
+                    let _ = write!(out, "\"{text}\"");
+                }
+            }
         }
         Base::Octets => {
             for index in (0..bits.div_ceil(8)).rev() {

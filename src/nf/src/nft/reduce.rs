@@ -236,12 +236,19 @@ impl<'a> Builder<'_, 'a> {
         let Kind::Exthdr { op, .. } = expr.kind else { return };
         let layer = if matches!(op, 0 | 2) { base::NETWORK } else { base::TRANSPORT };
         let at = place(layer);
-        let Some(Stmt::Match { left, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else {
+        let Some(Stmt::Match { left, right, .. }) = self.dependency(at).and_then(|index| self.statement(index)) else {
             return;
         };
         let network = matches!(left.kind, Kind::Payload { base: base::NETWORK, .. });
         let mixed = matches!(self.family, family::BRIDGE | family::NETDEV | family::INET);
-        if layer == base::NETWORK || !(network && mixed) {
+        // An option implies its own protocol and no other.
+        let own = match op {
+            1 => 6,
+            3 => 132,
+            4 => 33,
+            _ => return self.forget(at),
+        };
+        if !(network && mixed) && right.kind == Kind::Value(own) {
             self.forget(at);
         }
     }
