@@ -1,6 +1,7 @@
 //! Native rules: those of `nft/*.rules` are loaded by Debian's nft into a namespace of their own, then nft and netkit list them.
 //!
-//! Each `.rules` file has one rule a line, written by hand: what is typed, not what is listed. `corrected.rules` are rules
+//! Each `.rules` file has one rule a line: what is typed, not what is listed. Those of `-combined` are conditions of the others
+//! put together at random, for what one condition makes of the next. `corrected.rules` are rules
 //! that nft 1.0.6 lists wrongly or not at all; there the line itself is what must be shown.
 
 use std::fmt::Write as _;
@@ -39,6 +40,14 @@ const RULESETS: &[Ruleset] = &[
     ruleset("ip6-dnat", "ip6", "type nat hook prerouting priority dstnat;", include_str!("nft/ip6-dnat.rules")),
     ruleset("inet", "inet", "type filter hook prerouting priority 0;", include_str!("nft/inet.rules")),
     ruleset("inet-dnat", "inet", "type nat hook prerouting priority dstnat;", include_str!("nft/inet-dnat.rules")),
+    ruleset("ip-combined", "ip", "type filter hook prerouting priority 0;", include_str!("nft/ip-combined.rules")),
+    ruleset("ip6-combined", "ip6", "type filter hook prerouting priority 0;", include_str!("nft/ip6-combined.rules")),
+    ruleset(
+        "inet-combined",
+        "inet",
+        "type filter hook prerouting priority 0;",
+        include_str!("nft/inet-combined.rules"),
+    ),
     ruleset("bridge", "bridge", "type filter hook prerouting priority 0;", include_str!("nft/bridge.rules")),
     ruleset("arp", "arp", "type filter hook input priority 0;", include_str!("nft/arp.rules")),
     ruleset("netdev", "netdev", "type filter hook ingress device lo priority 0;", include_str!("nft/netdev.rules")),
@@ -104,6 +113,7 @@ pub fn trials() -> Vec<Trial> {
         trial("nft::objects_sets_and_chains", objects),
         trial("nft::objects_sets_and_chains_in_json", json_objects),
         trial("nft::what_the_peer_lists_wrongly", corrected),
+        trial("nft::tables_of_iptables", managed),
         trial("nft::verbs_are_refused", refused),
         trial("nft::without_capability", unprivileged),
     ];
@@ -197,8 +207,15 @@ fn rules(ruleset: &Ruleset) -> Result<(), Stop> {
 
 /// Members of the list, one a line, without those where nft 1.0.6 has no JSON: it puts text in its place.
 fn members(peer: &str, ours: &str) -> (String, String) {
-    let split = |text: &str| text.split("}, {\"").map(str::to_owned).collect::<Vec<String>>();
-    let is_text = |member: &str| member.contains("\"expr\": [\"add @") || member.contains("\"expr\": [\"update @");
+    let whole = |text: &str| {
+        let mut text = text.to_owned();
+        for kind in ["rule", "chain", "table", "set", "map"] {
+            text = text.replace(&format!("}}, {{\"{kind}\": {{\"family"), &format!("\n{kind}\": {{\"family"));
+        }
+        text
+    };
+    let split = |text: &str| whole(text).lines().map(str::to_owned).collect::<Vec<String>>();
+    let is_text = |member: &str| member.contains("\"add @") || member.contains("\"update @");
     let (peer, ours) = (split(peer), split(ours));
     if peer.len() != ours.len() {
         return (peer.join("\n"), ours.join("\n"));
@@ -272,6 +289,28 @@ fn mask(text: &str) -> String {
         out.push_str(&part[end..]);
     }
     out
+}
+
+/// Tables that iptables-nft made: Debian's nft asks libxtables for words, and warns on stderr.
+fn managed() -> Result<(), Stop> {
+    lab::namespaces()?;
+    tool("nft", "nftables")?;
+    tool("iptables-nft-restore", "iptables")?;
+    let dir = TempDir::new("nft")?;
+    fs::write(dir.0.join("rules"), include_str!("nft/managed.v4"))?;
+    let script = "iptables-nft-restore < $1/rules || exit 1
+        for line in '' -s -n -j; do
+            nft $line list ruleset >> $1/peer 2>> $1/peer.errors
+            $2 nft $line list ruleset >> $1/ours 2>> $1/ours.errors
+        done; true";
+    run(&dir.0, script)?;
+    let text = |name: &str| fs::read_to_string(dir.0.join(name));
+    if text("peer")?.matches("counter").count() < 300 {
+        return Err("nft lists fewer rules than were loaded".into());
+    }
+    same("nft list ruleset", &text("peer")?, &text("ours")?)?;
+    // Nothing is asked of libxtables for JSON, and so nobody is warned.
+    same("warnings", &text("peer.errors")?, &text("ours.errors")?)
 }
 
 fn corrected() -> Result<(), Stop> {

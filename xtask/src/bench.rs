@@ -7,6 +7,7 @@
 mod iptables;
 mod jq;
 mod nc;
+mod nft;
 mod sockets;
 
 use std::fmt::Write as _;
@@ -24,14 +25,14 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[dig|iptables|jq|nc|ss] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[dig|iptables|jq|nc|nft|ss] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 5] =
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("iptables", iptables::run)];
+const SUBJECTS: [(&str, Measure); 6] =
+    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("nft", nft::run), ("jq", jq::rows), ("iptables", iptables::run)];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;

@@ -110,25 +110,30 @@ pub(super) fn peak(mut command: Command) -> Result<u64> {
     Ok(most)
 }
 
-/// One process that holds sockets.
-struct Holder {
+/// One process that holds sockets, or a namespace.
+pub(super) struct Holder {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Holder {
-    fn start(mut command: Command) -> Result<Holder> {
+    pub(super) fn start(mut command: Command) -> Result<Holder> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("cannot run {}: {error}", shown(&command)))?;
         let (input, output) = (child.stdin.take().ok_or("no pipe")?, child.stdout.take().ok_or("no pipe")?);
         Ok(Holder { child, input, output: BufReader::new(output) })
     }
 
-    fn await_word(&mut self, word: &str) -> Result<()> {
+    pub(super) fn await_word(&mut self, word: &str) -> Result<()> {
         let mut line = String::new();
         self.output.read_line(&mut line).map_err(|error| error.to_string())?;
         if line.trim() == word { Ok(()) } else { Err(format!("a process that holds sockets says: {line}")) }
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 

@@ -4,6 +4,9 @@
 //! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name with status 2; addresses
 //!   are never looked up in DNS; times are those of UTC; what cannot be decoded is shown as `unknown` with its bytes, and the
 //!   others go on; where nft crashes or prints a rule that says something else than the kernel does, we do not follow.
+//! - Where 1.0.6 is wrong: fields of four or six bits in concatenations and as what is written (`ip dscp . ip saddr { ... }`, `icmp type
+//!   set`), numbers of two octets under `-n -j`, `-j` of a dormant table and of `add @map { ... }`, a condition on the network protocol that
+//!   `reject with tcp reset` or a TCP option makes it drop, states with DNAT or SNAT among others in `-m conntrack`.
 //! - Beyond the peer: `--netns`.
 //! - Kernel interfaces: nfnetlink's nf_tables dumps, one chain at a time, so that neither the kernel walks a large table
 //!   again and again nor memory grows with it; interface names over rtnetlink.

@@ -110,7 +110,7 @@ const fn info(name: &'static str, bits: u32, order: Order, base: Base, symbols: 
 }
 
 const fn prefixed(name: &'static str, bits: u32, order: Order, base: Base, line: usize) -> Info {
-    Info { name, bits, order, base, symbols: &[], per_line: line, prefix: true }
+    Info { name, bits, order, base, symbols: "", per_line: line, prefix: true }
 }
 
 use Base::{Decimal, Flags, Hex};
@@ -118,55 +118,55 @@ use Order::{Big, Host};
 
 /// By number.
 static TYPES: &[Info] = &[
-    info("invalid", 0, Host, Hex(1), &[], 1),
-    info("verdict", 32, Host, Decimal, &[], 1),
+    info("invalid", 0, Host, Hex(1), "", 1),
+    info("verdict", 32, Host, Decimal, "", 1),
     info("nf_proto", 8, Host, Decimal, symbols::NFPROTO, 5),
-    info("bitmask", 0, Host, Hex(1), &[], 5),
-    info("integer", 0, Host, Decimal, &[], 5),
-    info("string", 0, Host, Base::String, &[], 1),
-    info("ll_addr", 0, Big, Base::Octets, &[], 1),
+    info("bitmask", 0, Host, Hex(1), "", 5),
+    info("integer", 0, Host, Decimal, "", 5),
+    info("string", 0, Host, Base::String, "", 1),
+    info("ll_addr", 0, Big, Base::Octets, "", 1),
     prefixed("ipv4_addr", 32, Big, Base::V4, 2),
     prefixed("ipv6_addr", 128, Big, Base::V6, 1),
-    info("ether_addr", 48, Big, Base::Octets, &[], 1),
+    info("ether_addr", 48, Big, Base::Octets, "", 1),
     info("ether_type", 16, Big, Hex(4), symbols::ETHER_TYPE, 1),
     info("arp_op", 16, Big, Decimal, symbols::ARP_OP, 5),
-    info("inet_proto", 8, Big, Base::Protocol, &[], 5),
-    info("inet_service", 16, Big, Base::Service, &[], 5),
+    info("inet_proto", 8, Big, Base::Protocol, "", 5),
+    info("inet_service", 16, Big, Base::Service, "", 5),
     info("icmp_type", 8, Big, Decimal, symbols::ICMP_TYPE, 1),
     info("tcp_flag", 8, Big, Flags, symbols::TCP_FLAG, 5),
     info("dccp_pkttype", 4, Big, Decimal, symbols::DCCP_TYPE, 5),
     info("mh_type", 8, Big, Decimal, symbols::MH_TYPE, 1),
-    info("time", 64, Host, Base::Time, &[], 1),
-    Info { prefix: true, ..info("mark", 32, Host, Base::Named(Name::Mark), &[], 5) },
-    info("iface_index", 32, Host, Base::Interface, &[], 5),
+    info("time", 64, Host, Base::Time, "", 1),
+    Info { prefix: true, ..info("mark", 32, Host, Base::Named(Name::Mark), "", 5) },
+    info("iface_index", 32, Host, Base::Interface, "", 5),
     info("iface_type", 16, Host, Decimal, symbols::ARPHRD, 1),
-    info("realm", 32, Host, Base::Named(Name::Realm), &[], 1),
-    info("classid", 32, Host, Base::Classid, &[], 5),
-    info("uid", 32, Host, Base::Named(Name::User), &[], 5),
-    info("gid", 32, Host, Base::Named(Name::Group), &[], 5),
+    info("realm", 32, Host, Base::Named(Name::Realm), "", 1),
+    info("classid", 32, Host, Base::Classid, "", 5),
+    info("uid", 32, Host, Base::Named(Name::User), "", 5),
+    info("gid", 32, Host, Base::Named(Name::Group), "", 5),
     info("ct_state", 32, Host, Flags, symbols::CT_STATE, 2),
     info("ct_dir", 8, Host, Decimal, symbols::CT_DIRECTION, 2),
     info("ct_status", 32, Host, Flags, symbols::CT_STATUS, 2),
     info("icmpv6_type", 8, Big, Decimal, symbols::ICMPV6_TYPE, 1),
-    info("ct_label", 128, Host, Base::Label, &[], 1),
+    info("ct_label", 128, Host, Base::Label, "", 1),
     info("pkt_type", 8, Host, Decimal, symbols::PKTTYPE, 2),
     info("icmp_code", 8, Big, Decimal, symbols::ICMP_CODE, 1),
     info("icmpv6_code", 8, Big, Decimal, symbols::ICMPV6_CODE, 1),
     info("icmpx_code", 8, Big, Decimal, symbols::ICMPX_CODE, 1),
-    info("devgroup", 32, Host, Base::Named(Name::DeviceGroup), &[], 1),
+    info("devgroup", 32, Host, Base::Named(Name::DeviceGroup), "", 1),
     info("dscp", 6, Big, Hex(2), symbols::DSCP, 1),
     info("ecn", 2, Big, Hex(1), symbols::ECN, 1),
     info("fib_addrtype", 32, Host, Decimal, symbols::FIB_TYPE, 1),
     info("boolean", 1, Host, Decimal, symbols::BOOLEAN, 1),
     info("ct_event", 32, Host, Flags, symbols::CT_EVENT, 1),
-    info("ifname", 128, Host, Base::String, &[], 1),
+    info("ifname", 128, Host, Base::String, "", 1),
     info("igmp_type", 8, Big, Decimal, symbols::IGMP_TYPE, 1),
-    info("time", 64, Host, Base::Date, &[], 1),
-    info("hour", 32, Host, Base::Hour, &[], 1),
+    info("time", 64, Host, Base::Date, "", 1),
+    info("hour", 32, Host, Base::Hour, "", 1),
     info("day", 8, Host, Decimal, symbols::DAY, 1),
-    info("cgroupsv2", 64, Host, Base::Cgroup, &[], 1),
+    info("cgroupsv2", 64, Host, Base::Cgroup, "", 1),
     // One of ours: a number that is written in hexadecimal.
-    info("integer", 0, Host, Hex(1), &[], 5),
+    info("integer", 0, Host, Hex(1), "", 5),
 ];
 
 impl Type {
@@ -266,7 +266,7 @@ impl Type {
     pub const HEX: Type = Type(47);
 
     fn info(self) -> &'static Info {
-        const UNKNOWN: &Info = &info("unknown", 0, Host, Hex(1), &[], 1);
+        const UNKNOWN: &Info = &info("unknown", 0, Host, Hex(1), "", 1);
         TYPES.get(usize::from(self.0)).unwrap_or(UNKNOWN)
     }
 
@@ -317,7 +317,7 @@ impl Type {
 
     /// The name of a value, if it has one in a table.
     pub fn symbol(self, value: u128) -> Option<&'static str> {
-        self.info().symbols.iter().find(|(_, number)| u128::from(*number) == value).map(|(name, _)| *name)
+        symbols::name(self.info().symbols, value)
     }
 }
 

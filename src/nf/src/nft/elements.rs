@@ -41,6 +41,15 @@ impl Shape {
             },
         };
         let mut shape = Shape { parts, shift: 0 };
+        // Of raw bytes the set may know more than the rule.
+        let own = types(set.key_type);
+        if own.len() == shape.parts.len() {
+            for (part, ty) in shape.parts.iter_mut().zip(own) {
+                if part.ty == Type::HEX && !ty.is_integer() && ty.bits() == part.bits {
+                    part.ty = ty;
+                }
+            }
+        }
         if left.is_none() && set.has(flag::INTERVAL) {
             // The kernel compares octets, so that ranges only work in network order.
             shape.parts.iter_mut().for_each(|part| part.order = Order::Big);

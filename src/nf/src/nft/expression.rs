@@ -551,26 +551,32 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    #[inline(never)]
     fn number(self, kind: u16) -> Option<u32> {
         self.attrs.find(kind)?.be32()
     }
 
+    #[inline(never)]
     fn octet(self, kind: u16) -> Option<u8> {
         self.attrs.find(kind)?.u8()
     }
 
+    #[inline(never)]
     fn short(self, kind: u16) -> Option<u16> {
         self.attrs.find(kind)?.be16()
     }
 
+    #[inline(never)]
     fn long(self, kind: u16) -> Option<u64> {
         be64(self.attrs.find(kind)?.value)
     }
 
+    #[inline(never)]
     fn text(self, kind: u16) -> Option<String> {
         Some(self.attrs.find(kind)?.text())
     }
 
+    #[inline(never)]
     fn value(self, kind: u16) -> Option<&'a [u8]> {
         value(self.attrs, kind)
     }

@@ -538,6 +538,7 @@ impl Json<'_, '_> {
                 let (word, ty) = match (kind, *family) {
                     (1, _) => return one("reject", one("type", "tcp reset")),
                     (2, _) => ("icmpx", Type::ICMPX_CODE),
+                    (_, 0) => return one("reject", Value::Null),
                     (_, family::IPV6) => ("icmpv6", Type::ICMPV6_CODE),
                     _ => ("icmp", Type::ICMP_CODE),
                 };
@@ -699,9 +700,9 @@ fn plain(expression: &Expression<'_>) -> Value {
             if let Some(threshold) = threshold.filter(|threshold| *threshold > 0) {
                 inner.set("queue-threshold", threshold);
             }
-            let named = |level: u32| symbols::LOG_LEVEL.iter().find(|(_, number)| *number == level);
-            if let Some((name, _)) = level.filter(|level| *level != WARNING).and_then(named) {
-                inner.set("level", *name);
+            let named = |level: u32| symbols::name(symbols::LOG_LEVEL, u128::from(level));
+            if let Some(name) = level.filter(|level| *level != WARNING).and_then(named) {
+                inner.set("level", name);
             }
             // Here each option of TCP has a name of its own.
             let mut known = Vec::new();

@@ -220,8 +220,9 @@ impl<'a> Builder<'_, 'a> {
             (base::LINK, Some((_, Some((protocol, _))))) => {
                 let vlan =
                     field.is_some_and(|(own, own_field)| std::ptr::eq(own, &header::VLAN) && own_field.name != "type");
-                // A VLAN's fields imply 802.1Q, nothing else does.
-                !std::ptr::eq(protocol, &header::VLAN) && vlan == (value == Some(0x8100))
+                // A VLAN's fields imply 802.1Q, nothing else does; 802.1ad must be said.
+                let other = value != Some(0x8100) && value != Some(0x88a8);
+                !std::ptr::eq(protocol, &header::VLAN) && if vlan { value == Some(0x8100) } else { other }
             }
             _ => true,
         };
@@ -452,12 +453,12 @@ impl<'a> Builder<'_, 'a> {
                     _ if key == meta::PROTOCOL => header::ETHER.above(value),
                     _ => None,
                 };
-                if let Some(protocol) = protocol {
+                // In a table of one family nothing else gets this far.
+                let mixed = matches!(self.family, family::BRIDGE | family::NETDEV | family::INET);
+                if let Some(protocol) = protocol.filter(|_| mixed) {
                     self.context.set(protocol);
                 }
-                if what == Keyed::Meta {
-                    self.remember(place(base::NETWORK));
-                }
+                self.remember(place(base::NETWORK));
             }
             (Keyed::Meta, meta::IIFTYPE) => {
                 if value == 1 && self.family != family::BRIDGE {
@@ -476,6 +477,8 @@ impl<'a> Builder<'_, 'a> {
             return false;
         };
         let key = match left.kind {
+            // Every packet of the table's own family is one of conntrack's.
+            Kind::Keyed { what: Keyed::Ct, .. } => return matches!(self.family, family::IPV4 | family::IPV6),
             Kind::Keyed { what: Keyed::Meta, key, .. } => key,
             Kind::Payload { base: base::LINK, .. } => meta::PROTOCOL,
             _ => return false,
@@ -544,7 +547,8 @@ impl<'a> Builder<'_, 'a> {
                 verbose = true;
                 own = match self.context.at(base::NETWORK) {
                     Some(protocol) if std::ptr::eq(protocol, &header::IP6) => family::IPV6,
-                    _ => family::IPV4,
+                    Some(protocol) if std::ptr::eq(protocol, &header::IP) => family::IPV4,
+                    _ => 0,
                 };
                 if kind == 0 && self.dependency(place(base::NETWORK)).is_some() {
                     self.forget(place(base::NETWORK));

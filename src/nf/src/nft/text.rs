@@ -644,6 +644,8 @@ impl Text<'_, '_> {
         let (word, ty, usual) = match (kind, family) {
             (1, _) => return self.word(" with tcp reset"),
             (2, _) => ("icmpx", Type::ICMPX_CODE, 1),
+            // No condition says which protocol it is: the code has two meanings.
+            (0, 0) => return,
             (0, family::IPV6) => ("icmpv6", Type::ICMPV6_CODE, 4),
             (0, _) => ("icmp", Type::ICMP_CODE, 3),
             (other, _) => {
@@ -696,8 +698,8 @@ impl Text<'_, '_> {
         /// LOG_WARNING, nft's default.
         const WARNING: u32 = 4;
         if let Some(level) = level.filter(|level| *level != WARNING) {
-            match symbols::LOG_LEVEL.iter().find(|(_, number)| *number == level) {
-                Some((name, _)) => {
+            match symbols::name(symbols::LOG_LEVEL, u128::from(level)) {
+                Some(name) => {
                     let _ = write!(self.out, " level {name}");
                 }
                 None => {

@@ -78,7 +78,7 @@ static MATCHES: &[Definition] = &[
     }),
     ("sctp", 0, 0, |out, f, _| {
         // Ports, and nothing of chunks (XT_SCTP_*).
-        let (flags, inverted) = (f.u32(60)?, f.u32(64)?);
+        let (flags, inverted) = (f.u32(284)?, f.u32(288)?);
         let mut blank = "";
         for (bit, at, word) in [(1, 4, "sport"), (2, 0, "dport")] {
             if flags & bit != 0 {
@@ -242,8 +242,20 @@ fn conntrack(out: &mut String, f: Fields<'_>, family: Family) -> Option<()> {
     const SNAT: u32 = 1 << 6;
     const DNAT: u32 = 1 << 7;
     let (wanted, inverted) = (f.u16(146)?, f.u16(148)?);
+    let reply = wanted & inverted & DIRECTION != 0;
+    let side = if reply { "reply" } else { "original" };
+    let is = |bit: u16| not(inverted & bit != 0);
+    let none = |bit: u16| if inverted & bit != 0 { "! " } else { "" };
     let mut blank = "";
     let mut next = |out: &mut String| out.push_str(std::mem::replace(&mut blank, " "));
+    if wanted & DIRECTION != 0 {
+        next(out);
+        put(out, format_args!("ct direction {side}"))?;
+    }
+    if wanted & PROTOCOL != 0 {
+        next(out);
+        put(out, format_args!("ct {side} protocol {}{}", is(PROTOCOL), f.u16(136)?))?;
+    }
     if wanted & STATE != 0 {
         next(out);
         let bits = u32::from(f.u16(150)?);
@@ -251,49 +263,37 @@ fn conntrack(out: &mut String, f: Fields<'_>, family: Family) -> Option<()> {
             0 => states(out, bits, inverted & STATE != 0)?,
             // A state and a translation are alternatives here, which one condition cannot say.
             nat if nat == bits => {
-                out.push_str(if inverted & STATE != 0 { "ct status ! " } else { "ct status " });
+                put(out, format_args!("ct status {}", none(STATE)))?;
                 list(out, bits, &[(SNAT, "snat"), (DNAT, "dnat")])?;
             }
             _ => return None,
         }
     }
-    if wanted & PROTOCOL != 0 {
+    if wanted & STATUS != 0 {
         next(out);
-        put(out, format_args!("ct original protocol {}{}", not(inverted & PROTOCOL != 0), f.u16(136)?))?;
+        let names = [(1, "expected"), (2, "seen-reply"), (4, "assured"), (8, "confirmed")];
+        put(out, format_args!("ct status {}", none(STATUS)))?;
+        list(out, u32::from(f.u16(152)?), &names)?;
     }
-    for (index, words) in
-        ["ct original saddr", "ct original daddr", "ct reply saddr", "ct reply daddr"].into_iter().enumerate()
-    {
+    if wanted & EXPIRES != 0 {
+        next(out);
+        put(out, format_args!("ct expiration {}", is(EXPIRES)))?;
+        span(out, f.u32(128)?, f.u32(132)?)?;
+    }
+    for (index, words) in ["original saddr", "original daddr", "reply saddr", "reply daddr"].into_iter().enumerate() {
         let bit = 4 << index;
         if wanted & bit != 0 {
             next(out);
             let (address, mask) = (f.address(32 * index, family)?, f.address(32 * index + 16, family)?);
-            put(out, format_args!("{words} {}{address}", not(inverted & bit != 0)))?;
+            put(out, format_args!("ct {words} {}{address}", is(bit)))?;
             let length = prefix_length(mask)?;
             if length < u32::from(family.bits()) {
                 put(out, format_args!("/{length}"))?;
             }
         }
     }
-    if wanted & PORTS != 0 {
-        return None;
-    }
-    if wanted & STATUS != 0 {
-        next(out);
-        let names = [(1, "expected"), (2, "seen-reply"), (4, "assured"), (8, "confirmed")];
-        out.push_str(if inverted & STATUS != 0 { "ct status ! " } else { "ct status " });
-        list(out, u32::from(f.u16(152)?), &names)?;
-    }
-    if wanted & EXPIRES != 0 {
-        next(out);
-        put(out, format_args!("ct expiration {}", not(inverted & EXPIRES != 0)))?;
-        span(out, f.u32(128)?, f.u32(132)?)?;
-    }
-    if wanted & DIRECTION != 0 {
-        next(out);
-        out.push_str(if inverted & DIRECTION != 0 { "ct direction reply" } else { "ct direction original" });
-    }
-    Some(())
+    // Which revision says where a range of ports ends cannot be told from the structure alone.
+    if wanted & PORTS != 0 { None } else { Some(()) }
 }
 
 /// struct xt_multiport_v1; `@` stands for the protocol, which only the rule's condition before it knows.
