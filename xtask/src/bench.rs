@@ -31,8 +31,14 @@ pub(crate) const USAGE: &str = "[dig|iptables|jq|nc|nft|ss] [--binary NETKIT]";
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 6] =
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("nft", nft::run), ("jq", jq::rows), ("iptables", iptables::run)];
+const SUBJECTS: [(&str, Measure); 6] = [
+    ("nc", nc::run),
+    ("dig", dig),
+    ("ss", sockets::run),
+    ("nft", nft::run),
+    ("jq", jq::rows),
+    ("iptables", iptables::run),
+];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
