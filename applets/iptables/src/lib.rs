@@ -105,7 +105,7 @@ const LIST_FLAGS: &[Flag] = &[
     flag(
         "--trace",
         "PACKET",
-        "walk a packet through all hooks of both backends: 0 it passes, 1 it does not, 3 undecided",
+        "walk a packet (with flags, mark, uid, gid, ttl, tos, length, type, code) through both backends: 0 it passes, 1 not, 3 undecided",
     ),
     flag("-i", "IF", "with --trace: where the packet comes in"),
     flag("--from", "WHERE", "with --trace: pod, host or outside"),
