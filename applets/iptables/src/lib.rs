@@ -3,7 +3,7 @@
 //! - Peer: iptables 1.8.11 (`-L`, `-S`, `iptables-save`): every match and target; where Debian's 1.8.9 differs stands in README.md.
 //! - Deliberate differences: nothing is ever changed, and verbs that would are refused by name; a table that the kernel
 //!   has not made is shown empty, not made; names are never looked up in DNS; a rule that iptables cannot express is
-//!   shown in its place as a comment that says so, and the others go on.
+//!   shown in its place as a comment in nft's words, and the others go on.
 //! - Beyond the peer: `--backend auto|legacy|nft|all`, `--trace` (the walk itself is `netkit_nf::walk`), `--svc`, `--drops`, `--hits`, `--diff`,
 //!   `--owners`, `--json`, `--netns`. `--trace` ends with 0 when the packet passes, 1 when it does not, 3 when a rule that cannot be decided
 //!   could change that; `--diff` with 1 for differences, `--svc` with 1 for a service without endpoints.
@@ -105,7 +105,7 @@ const LIST_FLAGS: &[Flag] = &[
     flag(
         "--trace",
         "PACKET",
-        "walk a packet through all hooks of both backends: 0 it passes, 1 it does not, 3 undecided",
+        "walk a packet (with flags, mark, uid, gid, ttl, tos, length, type, code) through both backends: 0 it passes, 1 not, 3 undecided",
     ),
     flag("-i", "IF", "with --trace: where the packet comes in"),
     flag("--from", "WHERE", "with --trace: pod, host or outside"),

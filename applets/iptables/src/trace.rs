@@ -139,7 +139,7 @@ fn words(question: &Question, report: &Report) -> String {
         let _ = writeln!(out, "verdict{share}: {}", verdict(outcome.verdict, &outcome.text));
         match outcome.deciding() {
             Some(step) => {
-                let _ = writeln!(out, "decided by: {} {}", step.place(), step.text);
+                let _ = writeln!(out, "decided by: {}", format!("{} {}", step.place(), step.text).trim_end());
             }
             None => out.push_str("decided by: no rule\n"),
         }

@@ -127,8 +127,11 @@ pub struct Step {
 }
 
 impl Step {
-    /// `legacy filter INPUT 3`, `nft inet t input policy`.
+    /// `legacy filter INPUT 3`, `nft inet t input policy`, `kernel route`.
     pub fn place(&self) -> String {
+        if self.kind == StepKind::Kernel {
+            return format!("kernel {}", self.table);
+        }
         let family = if self.family.is_empty() { String::new() } else { format!("{} ", self.family) };
         let number = if self.number == 0 { "policy".to_owned() } else { self.number.to_string() };
         format!("{} {family}{} {} {number}", self.backend.name(), self.table, self.chain)

@@ -123,7 +123,7 @@ impl Start {
     pub(super) fn of(kernel: &dyn Kernel, question: &Question) -> Result<Start, String> {
         let packet = question.packet.clone();
         let mut notes = Vec::new();
-        let is_own = kernel.address_type(packet.source, 0) == Some(rtn::LOCAL);
+        let is_own = packet.source.is_loopback() || kernel.address_type(packet.source, 0) == Some(rtn::LOCAL);
         let local = match question.from {
             Some(From::Host) => true,
             Some(From::Pod | From::Outside) => false,
