@@ -101,9 +101,10 @@ fn unescaped(text: &str) -> Vec<u8> {
 /// A reply's head in CRLF, then its body.
 fn reply(lines: &[&str]) -> Vec<u8> {
     let end = lines.iter().position(|line| line.is_empty());
-    let body = end.map(|end| unescaped(&lines[end + 1..].join("\n"))).unwrap_or_default();
+    let (head, body) = lines.split_at_checked(end.unwrap_or(lines.len())).unwrap_or((lines, &[]));
+    let body = unescaped(&body.get(1..).unwrap_or_default().join("\n"));
     let mut out = Vec::new();
-    for line in &lines[..end.unwrap_or(lines.len())] {
+    for line in head {
         let line = line.replace("Content-Length: *", &format!("Content-Length: {}", body.len()));
         out.extend(unescaped(&line));
         out.extend_from_slice(b"\r\n");
@@ -213,7 +214,8 @@ fn answer(case: &Case, head: &str, served: &Mutex<HashMap<String, usize>>) -> (V
     let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
     let count = served.entry(key.clone()).or_insert(0);
     let fitting: Vec<_> = case.replies.iter().filter(|(own, _, _)| own == key).collect();
-    let (_, bytes, close) = fitting[(*count).min(fitting.len() - 1)];
+    let last = fitting.last().copied();
+    let Some((_, bytes, close)) = fitting.get(*count).copied().or(last) else { return (Vec::new(), true) };
     *count += 1;
     (bytes.clone(), *close)
 }
@@ -358,10 +360,9 @@ fn play(path: &Path) -> Result<(), Stop> {
     if let Ok(show) = std::env::var("NETKIT_DIFF") {
         cases.retain(|case| case.name.contains(&show));
     }
-    let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("two cases are called {}", twice[0]).into());
+    let mut names = std::collections::BTreeSet::new();
+    if let Some(twice) = cases.iter().find(|case| !names.insert(case.name.as_str())) {
+        return Err(format!("two cases are called {}", twice.name).into());
     }
     let queue = Mutex::new(cases.iter().collect::<VecDeque<_>>());
     let wrong = Mutex::new(Vec::new());

@@ -377,8 +377,9 @@ fn answer_names(mut stream: std::net::TcpStream) -> Option<()> {
         let known = query.windows(10).any(|bytes| bytes == b"\x03pod\x04test\0");
         let address = known && query.ends_with(&[0, 1, 0, 1]);
         let mut reply = query.clone();
-        reply[2..4].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
-        reply[7] = u8::from(address);
+        // Flags and the number of answers (RFC 1035, section 4.1.1).
+        let header = reply.first_chunk_mut::<12>()?;
+        (header[2], header[3], header[7]) = (0x81, if known { 0x80 } else { 0x83 }, u8::from(address));
         if address {
             reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
         }

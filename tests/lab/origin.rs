@@ -1,6 +1,6 @@
 //! An HTTP origin that records every request byte for byte, and answers by path.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,24 +100,30 @@ fn serve(stream: &TcpStream, stop: &AtomicBool, record: &Mutex<Vec<Vec<u8>>>, sc
         if lower.contains("transfer-encoding: chunked") {
             loop {
                 let mut line = Vec::new();
-                if input.read_until(b'\n', &mut line).is_err() {
-                    break;
+                match input.read_until(b'\n', &mut line) {
+                    Ok(0) => return Ok(()),
+                    Err(_) => break,
+                    Ok(_) => {}
                 }
                 let size = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).unwrap_or(0);
                 request.extend_from_slice(&line);
                 let mut data = vec![0; size + 2];
-                if input.read_exact(&mut data).is_err() {
-                    break;
+                match input.read_exact(&mut data) {
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+                    Err(_) => break,
+                    Ok(()) => request.extend_from_slice(&data),
                 }
-                request.extend_from_slice(&data);
                 if size == 0 {
                     break;
                 }
             }
         } else if let Some(length) = length {
             let mut body = vec![0; length];
-            if input.read_exact(&mut body).is_ok() {
-                request.extend_from_slice(&body);
+            match input.read_exact(&mut body) {
+                // A client that gave up has made no request.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+                Err(_) => {}
+                Ok(()) => request.extend_from_slice(&body),
             }
         }
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;

@@ -90,10 +90,10 @@ impl Glob {
                     }
                     Some((inner, behind)) => {
                         pieces.push(Piece::Fixed(std::mem::take(&mut fixed)));
-                        pieces.push(range(inner).ok_or_else(|| wrong("bad range", place(after)))?);
+                        pieces.push(range(inner).ok_or_else(|| wrong("bad range", place(after) + read_so_far(after)))?);
                         rest = behind;
                     }
-                    None => return Err(wrong("bad range", place(after))),
+                    None => return Err(wrong("bad range", place(after) + read_so_far(after))),
                 },
                 '}' | ']' => return Err(wrong("unmatched close brace/bracket", place(rest))),
                 c => {
@@ -185,6 +185,27 @@ fn range(inner: &str) -> Option<Piece> {
         width,
         count: distance.checked_div(step)?.checked_add(1)?,
     })
+}
+
+/// How many bytes of a bad range of numbers curl has read before it gives up; its message points there.
+fn read_so_far(text: &str) -> usize {
+    let digits = |from: usize| text.bytes().skip(from).take_while(u8::is_ascii_digit).count();
+    let next = |at: usize| text.as_bytes().get(at).copied();
+    let first = digits(0);
+    if first == 0 || next(first) != Some(b'-') {
+        return 0;
+    }
+    let last = digits(first + 1);
+    let mut at = first + 1 + last;
+    if last == 0 {
+        return first + 1;
+    }
+    let mut read = first + 1;
+    if next(at) == Some(b':') {
+        read = at + 1;
+        at += 1 + digits(at + 1);
+    }
+    if next(at) == Some(b']') { at + 1 } else { read }
 }
 
 /// A step leads from the first to the last at most.

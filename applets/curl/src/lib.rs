@@ -141,7 +141,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         _ => {}
     }
     let configs = parsed.and_then(|()| parser.finish());
-    let silent = parser.global.silent && !parser.global.show_error;
+    let silent = parser.global.silent;
     for warning in std::mem::take(&mut parser.warnings) {
         if !silent {
             let _ = ctx.stderr.write_all(wrapped("Warning: ", &warning).as_bytes());

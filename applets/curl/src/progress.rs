@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// Least time between two drawings.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long the bar of a transfer whose size is not known waits.
+const FIRST: Duration = Duration::from_millis(100);
+
 /// How far a transfer is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
@@ -52,6 +55,11 @@ impl Meter {
             self.history.remove(0);
         }
         let mut out = String::new();
+        let unknown = counts.down_total.unwrap_or(0) + counts.up_total.unwrap_or(0) == 0;
+        if self.style == Style::Bar && unknown && (end || now.duration_since(self.started) < FIRST) {
+            // Nothing to show yet, or any more.
+            return end.then(|| "\n".to_owned());
+        }
         if self.style == Style::Bar {
             let drawn = bar(counts);
             if drawn != self.bar || end {

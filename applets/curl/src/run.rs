@@ -220,7 +220,7 @@ fn prepare<'w>(
         kind = Kind::Head;
     } else if let Some(upload) = &job.upload {
         kind = Kind::Put;
-        body = upload_body(&mut url, upload)?;
+        body = upload_body(world, &mut url, upload)?;
     } else if !config.form.parts.is_empty() {
         kind = Kind::Form;
         let boundary = form::boundary();
@@ -361,7 +361,7 @@ fn lower_codes(text: &str) -> String {
     out
 }
 
-fn upload_body(url: &mut Url, upload: &str) -> Result<Body, Failure> {
+fn upload_body(world: &World, url: &mut Url, upload: &str) -> Result<Body, Failure> {
     if upload == "-" || upload == "." {
         return Ok(Body::Stdin);
     }
@@ -375,7 +375,11 @@ fn upload_body(url: &mut Url, upload: &str) -> Result<Body, Failure> {
     }
     match std::fs::File::open(&path) {
         Ok(_) => Ok(Body::File(upload.to_owned(), 0)),
-        Err(_) => Err(Failure::new(Code::Read, format!("cannot open '{upload}'"))),
+        Err(_) => {
+            world
+                .say(&format!("{0}: cannot open '{upload}'\n{0}: try '{0} --help' for more information\n", world.name));
+            Err(Failure::new(Code::Read, "Failed to open/read local data from file/application"))
+        }
     }
 }
 

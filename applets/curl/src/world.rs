@@ -49,16 +49,16 @@ impl World {
         self.env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
     }
 
-    /// A line on stderr unless `-s` forbids it.
+    /// A line on stderr unless `-s` forbids it, with `-S` or without.
     pub(crate) fn warn(&self, text: &str) {
-        if !self.global.silent || self.global.show_error {
+        if !self.global.silent {
             self.say(&wrapped("Warning: ", text));
         }
     }
 
     /// A remark that only `-v` shows.
     pub(crate) fn note(&self, text: &str) {
-        if self.global.trace != Trace::Off {
+        if self.global.trace != Trace::Off && !self.global.silent {
             self.say(&wrapped("Note: ", text));
         }
     }
