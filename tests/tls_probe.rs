@@ -307,11 +307,11 @@ fn starttls() -> Result<(), Stop> {
             let mut buffer = [0u8; 2048];
             for answer in script {
                 let length = stream.read(&mut buffer)?;
-                all.extend_from_slice(&buffer[..length]);
+                all.extend_from_slice(buffer.get(..length).unwrap_or_default());
                 stream.write_all(&answer)?;
             }
             let length = stream.read(&mut buffer)?;
-            all.extend_from_slice(&buffer[..length]);
+            all.extend_from_slice(buffer.get(..length).unwrap_or_default());
             Ok(all)
         });
         let mut command = Command::new(netkit());
