@@ -139,7 +139,7 @@ fn privileges(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
         ("ip route show table all", "local 127.0.0.1", ""),
         ("ip rule", "lookup main", ""),
         ("ip maddr", "inet", ""),
-        ("ip why 127.0.0.1", "lookup local", ""),
+        ("ip why 127.0.0.1", "local 127.0.0.1 dev lo", ""),
         ("ip -n 1 addr", "127.0.0.1/8", "CAP_SYS_"),
         ("ip netns identify 1", "", "CAP_SYS_PTRACE"),
         ("ip xfrm policy", "", "CAP_NET_ADMIN"),
