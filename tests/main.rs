@@ -31,10 +31,11 @@ mod resolvers;
 mod ss_diff;
 mod ss_modes;
 mod tcpdump_filter;
+mod tcpdump_live;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
-    if let Some(status) = inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper) {
+    if let Some(status) = inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper) {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -65,5 +66,6 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
     trials.extend(tcpdump_filter::trials());
+    trials.extend(tcpdump_live::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

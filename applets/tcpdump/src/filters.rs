@@ -89,7 +89,7 @@ pub(crate) fn show(ctx: &mut Ctx, opts: &Opts, file: Option<(u32, u32, bool)>) -
         (None, Some(name), None) => (Source::Nowhere, link_type(name)?, opts.snaplen),
         (None, _, name) => {
             let interface = interfaces::chosen(name.map(String::as_str))?;
-            netmask = interface.netmask;
+            netmask = interfaces::netmask(&interface, opts);
             let link = interfaces::link_of(&interface, opts.link_type.as_deref())?;
             (Source::Live, link, opts.snaplen)
         }

@@ -103,13 +103,17 @@ pub(crate) fn chosen(name: Option<&str>) -> Result<Interface, Error> {
         return Ok(found.clone());
     }
     match name.parse::<usize>() {
-        Ok(0) => Err(usage("Invalid adapter index 0: must be greater than 0")),
         Ok(number) => {
-            let found = all.get(number - 1).cloned();
-            found.ok_or_else(|| usage(format!("Invalid adapter index {number}: only {} interfaces found", all.len())))
+            let found = number.checked_sub(1).and_then(|at| all.get(at)).cloned();
+            found.ok_or_else(|| usage("Invalid adapter index"))
         }
         Err(_) => Err(usage(format!("{name}: No such device exists\n(No such device exists)"))),
     }
+}
+
+/// The mask that `ip broadcast` uses: like the peer, the interface's with `-f` alone; 0 finds 255.255.255.255 and 0.0.0.0.
+pub(crate) fn netmask(interface: &Interface, opts: &Opts) -> u32 {
+    if opts.print.foreign_numeric { interface.netmask } else { 0 }
 }
 
 /// The link types that an interface offers, the usual one first.

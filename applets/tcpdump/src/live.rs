@@ -122,7 +122,7 @@ fn open(opts: &Opts, filter: &mut Filter, interface: Interface) -> Result<Tap, E
     let program = if filter.is_empty() {
         None
     } else {
-        Some(filter.program(link, opts.snaplen, interface.netmask)?.clone())
+        Some(filter.program(link, opts.snaplen, interfaces::netmask(&interface, opts))?.clone())
     };
     let cut = netkit_sys::capture::Instruction { code: 6, jt: 0, jf: 0, k: opts.snaplen };
     let in_kernel = match &program {
