@@ -35,7 +35,9 @@ mod tcpdump_live;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
-    if let Some(status) = inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper) {
+    if let Some(status) =
+        inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper)
+    {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();

@@ -120,7 +120,12 @@ fn compare(peer: &Path, capture: &Capture, file: &str, expression: &str) -> Resu
     let only = if left.contains(&number) { "the peer" } else { "netkit" };
     let scene = capture.scene_of(number);
     let packet = capture.packets().nth(number);
-    Err(format!("{what}: {} and {} packets; only {only} selects {number} ({scene}): {packet:x?}", left.len(), right.len()).into())
+    Err(format!(
+        "{what}: {} and {} packets; only {only} selects {number} ({scene}): {packet:x?}",
+        left.len(),
+        right.len()
+    )
+    .into())
 }
 
 fn packets(capture: &Capture) -> Result<(), Stop> {

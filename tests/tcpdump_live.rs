@@ -259,13 +259,45 @@ fn counters(said: &str) -> Result<[u64; 3], Stop> {
     }
 }
 
+/// A primitive that becomes a loop.
+const LOOP: &str = "protochain";
 /// Filters for the kernel: plain ones, with VLAN tags that it takes off, and one with a loop, which it does not take.
 const IN_KERNEL: [&str; 36] = [
-    "ip", "arp", "ip6", "tcp", "udp port 53", "not tcp", "port 80 or port 53", "host 10.0.0.1", "net 10.0.0.0/24", "vlan",
-    "vlan 5", "vlan 100", "not vlan", "vlan and ip", "vlan 5 and tcp", "vlan and vlan 5", "vlan 100 and vlan 5 and udp",
-    "ip or vlan 5", "vlan and host 10.0.0.2", "vlan and port 80", "mpls", "mpls 100 and ip", "vlan and mpls and ip",
-    "pppoes", "pppoes 7 and ip", "pppoes and port 53", "geneve and ip", "icmp[icmptype] = icmp-echo", "ip6 protochain 17",
-    "tcp[tcpflags] & tcp-syn != 0", "ether broadcast", "ether multicast", "ip[6:2] & 0x1fff != 0", "sctp", "rarp or stp",
+    "ip",
+    "arp",
+    "ip6",
+    "tcp",
+    "udp port 53",
+    "not tcp",
+    "port 80 or port 53",
+    "host 10.0.0.1",
+    "net 10.0.0.0/24",
+    "vlan",
+    "vlan 5",
+    "vlan 100",
+    "not vlan",
+    "vlan and ip",
+    "vlan 5 and tcp",
+    "vlan and vlan 5",
+    "vlan 100 and vlan 5 and udp",
+    "ip or vlan 5",
+    "vlan and host 10.0.0.2",
+    "vlan and port 80",
+    "mpls",
+    "mpls 100 and ip",
+    "vlan and mpls and ip",
+    "pppoes",
+    "pppoes 7 and ip",
+    "pppoes and port 53",
+    "geneve and ip",
+    "icmp[icmptype] = icmp-echo",
+    "ip6 protochain 17",
+    "tcp[tcpflags] & tcp-syn != 0",
+    "ether broadcast",
+    "ether multicast",
+    "ip[6:2] & 0x1fff != 0",
+    "sctp",
+    "rarp or stp",
     "ether src 02:00:00:00:00:01 and ip multicast",
 ];
 
@@ -276,7 +308,9 @@ fn agree() -> Result<(), Stop> {
     let mut frames = captures::all().swap_remove(0);
     for scene in &mut frames.scenes {
         let is_tagged = |bytes: &[u8]| matches!(bytes[12..14], [0x81, 0] | [0x88, 0xa8]);
-        scene.packets.retain(|packet| packet.bytes.len() >= 14 && (packet.bytes.len() >= 20 || !is_tagged(&packet.bytes)));
+        scene
+            .packets
+            .retain(|packet| packet.bytes.len() >= 14 && (packet.bytes.len() >= 20 || !is_tagged(&packet.bytes)));
         for packet in &mut scene.packets {
             packet.length = packet.bytes.len();
         }
@@ -286,8 +320,19 @@ fn agree() -> Result<(), Stop> {
     let files: Vec<PathBuf> = (0..IN_KERNEL.len()).map(|number| wire.path(&number.to_string())).collect();
     let all = wire.path("all");
     let mut running = vec![wire.capture(&["-i", "vb", "-B", "2048", "-w", &all.to_string_lossy()])?];
+    let theirs = |file: &Path| file.with_extension("peer");
+    let mut peers = Vec::new();
     for (expression, file) in IN_KERNEL.iter().zip(&files) {
         running.push(wire.capture(&["-i", "vb", "-B", "2048", "-w", &file.to_string_lossy(), expression])?);
+        if expression.contains(LOOP) {
+            // The kernel takes no loops, and the peer then counts what it has thrown away.
+            continue;
+        }
+        let (mut command, target) = (wire.command(&peer), theirs(file));
+        // It would become another user, who may not write here.
+        command.args(["-i", "vb", "-B", "4096", "-s", "2000", "-Z", "root", "--immediate-mode"]);
+        command.args(["-w", &target.to_string_lossy()]);
+        peers.push(Capture::start(command.arg(expression))?);
     }
     let number = wire.send(&format!("file {}", sent.display()))?;
     for capture in running {
@@ -298,24 +343,53 @@ fn agree() -> Result<(), Stop> {
             return Err(format!("{status:?} {said}").into());
         }
     }
+    for mut capture in peers {
+        // The peer ends at once, whatever the kernel has in store for it: wait until it has seen all that passed.
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            capture.signal("-USR1")?;
+            let line = capture.until("received by filter")?;
+            let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+            if numbers[0] == numbers[1] {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the peer has not seen everything: {line}").into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        capture.stop()?;
+    }
     let whole = records(&std::fs::read(&all)?);
     same("packets", &number.to_string(), &whole.len().to_string())?;
     for (expression, file) in IN_KERNEL.iter().zip(&files) {
         let words = ["-r", &all.to_string_lossy(), "-w", "-", expression];
-        let theirs = lab::run(Command::new(&peer).args(words), LIMIT)?;
+        let from_peer = lab::run(Command::new(&peer).args(words), LIMIT)?;
         let ours = wire.run(&words)?;
-        let (theirs, ours) = (records(&theirs.stdout), records(&ours.stdout));
-        let live = records(&std::fs::read(file)?);
-        if theirs.is_empty() {
+        let (peer_file, our_file) = (records(&from_peer.stdout), records(&ours.stdout));
+        let our_live = records(&std::fs::read(file)?);
+        if peer_file.is_empty() {
             return Err(format!("`{expression}` selects nothing").into());
         }
-        let counts = |name: &str, list: &[Vec<u8>]| format!("`{expression}`: {} by {name}", list.len());
-        if ours != theirs {
-            return Err(format!("{}, {}", counts("the peer", &theirs), counts("netkit on a file", &ours)).into());
+        let agreed = |what: &str, left: &[Vec<u8>], right: &[Vec<u8>]| {
+            if left == right {
+                return Ok(());
+            }
+            let odd = left.iter().find(|p| !right.contains(p)).or(right.iter().find(|p| !left.contains(p)));
+            Err(Stop::Fail(format!("`{expression}`, {what}: {} and {}: {odd:x?}", left.len(), right.len())))
+        };
+        agreed("both on a file", &peer_file, &our_file)?;
+        if !expression.contains(LOOP) {
+            agreed("both live", &records(&std::fs::read(theirs(file))?), &our_live)?;
         }
-        if live != theirs {
-            let odd = live.iter().find(|packet| !theirs.contains(packet)).or(theirs.iter().find(|p| !live.contains(p)));
-            return Err(format!("{}, {}: {odd:x?}", counts("the peer", &theirs), counts("the kernel", &live)).into());
+        // The kernel takes tags off before it filters, so that what stands behind a tag is found without `vlan` as well.
+        let untagged = |list: &[Vec<u8>]| {
+            let plain = |frame: &&Vec<u8>| !matches!(frame[12..14], [0x81, 0] | [0x88, 0xa8]);
+            list.iter().filter(plain).cloned().collect::<Vec<_>>()
+        };
+        agreed("file and kernel", &untagged(&our_file), &untagged(&our_live))?;
+        if expression.starts_with("vlan") {
+            agreed("tags in file and kernel", &our_file, &our_live)?;
         }
     }
     Ok(())
@@ -352,7 +426,8 @@ fn from_the_start() -> Result<(), Stop> {
     for _ in 0..12 {
         let capture = wire.capture(&["-i", "vb", "-B", "512", "-w", "-", "not udp port 9"])?;
         let (_, out, said) = capture.stop()?;
-        let strangers = records(&out).into_iter().filter(|frame| frame.get(12..14) == Some(&[8, 0]) && frame[23] == 17).count();
+        let strangers =
+            records(&out).into_iter().filter(|frame| frame.get(12..14) == Some(&[8, 0]) && frame[23] == 17).count();
         same("packets of others", &strangers.to_string(), "0")?;
         counters(&said)?;
     }
@@ -366,9 +441,13 @@ fn signals() -> Result<(), Stop> {
     let mut capture = wire.capture(&["-i", "vb", "-n", "--immediate-mode", "-w", &name])?;
     wire.send("flood 3")?;
     // The line is asked for until the packets have come through.
+    let deadline = Instant::now() + LIMIT;
     loop {
         capture.signal("-USR1")?;
         let line = capture.until("received by filter")?;
+        if Instant::now() > deadline {
+            return Err(line.into());
+        }
         if line.starts_with("tcpdump: 3 packets captured, 3 packets received by filter, 0 packets dropped by kernel") {
             break;
         }
@@ -418,7 +497,8 @@ fn several() -> Result<(), Stop> {
     }
     for (link, first) in [("LINUX_SLL", 113u8), ("LINUX_SLL2", 20)] {
         let name = wire.path(link).to_string_lossy().into_owned();
-        let words = ["-i", "any", "-y", link, "-w", &name, "-c", "2", "ip and dst port 9 and outbound or dst host 10.0.0.2"];
+        let words =
+            ["-i", "any", "-y", link, "-w", &name, "-c", "2", "ip and dst port 9 and outbound or dst host 10.0.0.2"];
         let capture = wire.capture(&words)?;
         wire.send("flood 1")?;
         capture.end()?;
@@ -483,13 +563,19 @@ fn rotation() -> Result<(), Stop> {
             let output = lab::run(command.args(["-r", &input, "-w", &target]).args(words), LIMIT)?;
             let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(&directory.0)?
                 .flatten()
-                .map(|entry| (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap_or_default()))
+                .map(|entry| {
+                    (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap_or_default())
+                })
                 .collect();
             files.sort();
             let names: Vec<String> = files.iter().map(|(name, bytes)| format!("{name}:{}", bytes.len())).collect();
             listings.push((output.status.code(), names.join(" "), files));
         }
-        same(&words.join(" "), &format!("{:?} {}", listings[0].0, listings[0].1), &format!("{:?} {}", listings[1].0, listings[1].1))?;
+        same(
+            &words.join(" "),
+            &format!("{:?} {}", listings[0].0, listings[0].1),
+            &format!("{:?} {}", listings[1].0, listings[1].1),
+        )?;
         if listings[0].2 != listings[1].2 {
             return Err(format!("{words:?}: the files differ").into());
         }
@@ -565,7 +651,8 @@ fn refused() -> Result<(), Stop> {
     for words in [&["-i", "nosuch"][..], &["-i", "lo", "-y", "RAW"], &["-i", "lo", "tcp", "and"], &["-i", "0"]] {
         let theirs = lab::run(wire.command(&peer).args(words), LIMIT)?;
         let ours = wire.run(words)?;
-        let first = |output: &Output| String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+        let first =
+            |output: &Output| String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
         same(&words.join(" "), &first(&theirs), &first(&ours))?;
         same("status", &format!("{:?}", theirs.status.code()), &format!("{:?}", ours.status.code()))?;
     }

@@ -32,7 +32,9 @@ impl Capture {
         file.extend([word(0), word(0), word(262_144), word(self.link)].concat());
         for (number, packet) in self.packets().enumerate() {
             let size = |n: usize| word(u32::try_from(n).unwrap());
-            file.extend([size(1_700_000_000 + number), size(number), size(packet.bytes.len()), size(packet.length)].concat());
+            file.extend(
+                [size(1_700_000_000 + number), size(number), size(packet.bytes.len()), size(packet.length)].concat(),
+            );
             file.extend(&packet.bytes);
         }
         file
@@ -218,7 +220,10 @@ fn odd_frames() -> Vec<Vec<u8>> {
         typed(0x80f3, &[0; 20]),
         typed(0x6003, &[8, 0, 0x02, 1, 0x28, 2, 0x28, 0, 0, 0]),
         typed(0x6003, &[8, 0, 0x81, 0x02, 1, 0x28, 2, 0x28, 0, 0, 0]),
-        typed(0x6003, &cat(&[&[30, 0, 0x06, 0, 0, 0xaa, 0, 4, 0], &[1, 0x28], &[0, 0, 0xaa, 0, 4, 0], &[2, 0x28], &[0; 9]])),
+        typed(
+            0x6003,
+            &cat(&[&[30, 0, 0x06, 0, 0, 0xaa, 0, 4, 0], &[1, 0x28], &[0, 0, 0xaa, 0, 4, 0], &[2, 0x28], &[0; 9]]),
+        ),
         typed(0x6004, &[0; 20]),
         typed(0x6001, &[0; 20]),
         typed(0x6002, &[0; 20]),
@@ -304,7 +309,9 @@ pub fn all() -> Vec<Capture> {
         let direction = u8::try_from(index % 5).unwrap();
         cat(&[&[0, direction, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &kind.to_be_bytes()])
     });
-    for (kind, data) in [(4u16, &[0xfe, 0xfe, 3, 0x83, 27, 1, 0, 15][..]), (4, &[0x42, 0x42, 3, 0, 0]), (1, &[0xff, 0xff, 0])] {
+    for (kind, data) in
+        [(4u16, &[0xfe, 0xfe, 3, 0x83, 27, 1, 0, 15][..]), (4, &[0x42, 0x42, 3, 0, 0]), (1, &[0xff, 0xff, 0])]
+    {
         sll.push(cat(&[&[0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &kind.to_be_bytes(), data]));
     }
     vec![
@@ -328,7 +335,9 @@ pub fn all() -> Vec<Capture> {
             "ppp",
             bare()
                 .iter()
-                .map(|packet| cat(&[if packet[0] >> 4 == 4 { &[0xff, 3, 0, 0x21] } else { &[0xff, 3, 0, 0x57] }, packet]))
+                .map(|packet| {
+                    cat(&[if packet[0] >> 4 == 4 { &[0xff, 3, 0, 0x21] } else { &[0xff, 3, 0, 0x57] }, packet])
+                })
                 .collect(),
         ),
     ]

@@ -5,9 +5,9 @@ use std::io::Read;
 use std::net::IpAddr;
 
 use netkit_core::{Ctx, Error};
-use netkit_probe::{Lookup, resolve};
 use netkit_probe::services::Services;
 use netkit_probe::{Family, Protocol};
+use netkit_probe::{Lookup, resolve};
 use netkit_sys::capture::Instruction;
 use netkit_wire::filter::{self, Ancillary, BuiltIn, Names, Options, Program, Source, Style, link};
 use netkit_wire::pcap;
@@ -54,13 +54,8 @@ impl Filter {
         let at = match found {
             Some(at) => at,
             None => {
-                let options = Options {
-                    link,
-                    snaplen,
-                    source: self.source,
-                    netmask: Some(netmask),
-                    optimize: self.optimize,
-                };
+                let options =
+                    Options { link, snaplen, source: self.source, netmask: Some(netmask), optimize: self.optimize };
                 let program = filter::compile(&self.text, &options, &mut Known::default()).map_err(|error| {
                     let pointer = error.pointer(&self.text).map(|lines| format!("\n{lines}")).unwrap_or_default();
                     Error::new(FAILURE, format!("{error}{pointer}"))
@@ -158,11 +153,7 @@ pub(crate) fn for_kernel(program: &Program, link: u32) -> Option<Vec<Instruction
 
 /// What the kernel knows beside the bytes, for a program run here.
 pub(crate) fn facts(packet: &netkit_sys::capture::Captured<'_>) -> Ancillary {
-    Ancillary {
-        packet_type: packet.packet_type.into(),
-        ifindex: packet.ifindex,
-        vlan: packet.vlan.map(|(_, tag)| tag),
-    }
+    Ancillary { packet_type: packet.packet_type.into(), ifindex: packet.ifindex, vlan: packet.vlan.map(|(_, tag)| tag) }
 }
 
 /// Names as this machine knows them; a file or a name server is asked when a name stands in the filter, not before.

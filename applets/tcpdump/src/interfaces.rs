@@ -143,8 +143,7 @@ pub(crate) fn link_of(interface: &Interface, wanted: Option<&str>) -> Result<u32
 /// `-D`
 pub(crate) fn show(ctx: &mut Ctx) -> Result<(), Error> {
     for (index, interface) in list()?.iter().enumerate() {
-        let what =
-            if interface.index == 0 { " (Pseudo-device that captures on all interfaces)" } else { "" };
+        let what = if interface.index == 0 { " (Pseudo-device that captures on all interfaces)" } else { "" };
         writeln!(ctx.stdout, "{}.{}{what} [{}]", index + 1, interface.name, interface.flags())?;
     }
     Ok(())

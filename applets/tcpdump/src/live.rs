@@ -163,9 +163,13 @@ fn refused(interface: &Interface, OpenError { what, errno }: OpenError) -> Error
                 format!("{name}: You don't have permission to perform this capture on that device\n({why})"),
             )
         }
-        Errno::ENODEV | Errno::ENXIO => Error::new(FAILURE, format!("{name}: No such device exists\n({what}: {})", errno.desc())),
+        Errno::ENODEV | Errno::ENXIO => {
+            Error::new(FAILURE, format!("{name}: No such device exists\n({what}: {})", errno.desc()))
+        }
         Errno::ENETDOWN => Error::new(FAILURE, format!("{name}: That device is not up")),
-        Errno::ENOMEM => Error::new(FAILURE, format!("{name}: the kernel has no memory for the ring; try a smaller -B")),
+        Errno::ENOMEM => {
+            Error::new(FAILURE, format!("{name}: the kernel has no memory for the ring; try a smaller -B"))
+        }
         _ => Error::new(FAILURE, format!("{name}: {what}: {}", errno.desc())),
     }
 }
@@ -379,11 +383,8 @@ impl Run<'_> {
 
 /// Until a ring has something, a signal comes, or the next line of progress is due.
 fn wait(taps: &[Tap], signals: &Signals, progress: bool) -> Result<(), Error> {
-    let mut set: Vec<PollFd<'_>> = taps
-        .iter()
-        .filter(|tap| !tap.down)
-        .map(|tap| PollFd::new(tap.ring.as_fd(), PollFlags::POLLIN))
-        .collect();
+    let mut set: Vec<PollFd<'_>> =
+        taps.iter().filter(|tap| !tap.down).map(|tap| PollFd::new(tap.ring.as_fd(), PollFlags::POLLIN)).collect();
     set.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
     let timeout = if progress { PollTimeout::from(1000u16) } else { PollTimeout::NONE };
     match poll(&mut set, timeout) {

@@ -47,7 +47,12 @@ pub(crate) struct Files {
 
 impl Files {
     /// Opens the first file for packets of `interfaces`: link type, snapshot length and name of each.
-    pub(crate) fn open(ctx: &mut Ctx, opts: &Opts, name: &str, interfaces: &[(u32, u32, &str)]) -> Result<Files, Error> {
+    pub(crate) fn open(
+        ctx: &mut Ctx,
+        opts: &Opts,
+        name: &str,
+        interfaces: &[(u32, u32, &str)],
+    ) -> Result<Files, Error> {
         let header = match interfaces {
             [(link, snaplen, _)] => Header::Pcap(pcap::file_header(*link, *snaplen, opts.nano)),
             several => Header::Pcapng(pcap::ng_header(several)),

@@ -36,8 +36,22 @@ impl Program {
 
 /// Facts of the kernel by offset from [`ANCILLARY`], in fours.
 const FACTS: [&str; 16] = [
-    "proto", "type", "ifidx", "nla", "nlan", "mark", "queue", "hatype", "rxhash", "cpu", "xor_x", "vlan_tci", "vlanp",
-    "poff", "random", "vlan_tpid",
+    "proto",
+    "type",
+    "ifidx",
+    "nla",
+    "nlan",
+    "mark",
+    "queue",
+    "hatype",
+    "rxhash",
+    "cpu",
+    "xor_x",
+    "vlan_tci",
+    "vlanp",
+    "poff",
+    "random",
+    "vlan_tpid",
 ];
 
 fn words(at: usize, insn: &Insn) -> String {
