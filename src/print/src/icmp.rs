@@ -89,7 +89,11 @@ impl Printer {
                     _ => put!(self, "redirect-#{code} "),
                 }
                 self.ip4(p, 24)?;
-                self.text(if matches!(code, 1 | 3) { " to host " } else { " to net " });
+                self.text(match code {
+                    1 | 3 => " to host ",
+                    0 | 2 => " to net ",
+                    _ => " to ",
+                });
                 self.ip4(p, 4)?;
             }
             9 => self.icmp_routers(p)?,
@@ -189,10 +193,6 @@ impl Printer {
 
     /// Milliseconds since midnight.
     fn icmp_time(&mut self, time: u32) {
-        if time & 0x8000_0000 != 0 {
-            put!(self, "Unparsed 0x{time:08x}");
-            return;
-        }
         let seconds = time / 1000;
         put!(self, "{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, time % 1000);
     }

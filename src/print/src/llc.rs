@@ -334,14 +334,14 @@ impl Printer {
         match kind {
             0 => {
                 if length < 35 {
-                    self.truncated();
+                    self.invalid();
                     return Ok(());
                 }
                 self.stp_config(p, length, false)
             }
             2 => {
                 if length < 36 {
-                    self.truncated();
+                    self.invalid();
                     return Ok(());
                 }
                 self.stp_config(p, length, true)
@@ -423,7 +423,13 @@ impl Printer {
         let mut at = 4;
         while at < length {
             let (kind, size) = (p.u16(at)?, usize::from(p.u16(at + 2)?));
-            if size < 4 || at + size > length {
+            if size < 4 {
+                put!(self, " (TLV length {size} < 4)");
+                self.invalid();
+                return Ok(());
+            }
+            if at + size > length {
+                put!(self, " (TLV length {size} > {})", length - at);
                 self.invalid();
                 return Ok(());
             }

@@ -193,6 +193,10 @@ impl Printer {
             112 => self.vrrp(p, length, outer),
             143 if outer.version == 6 => self.ethernet(p, length).map(|_| ()),
             143 => self.requires(protocol, 6),
+            77 => {
+                put!(self, " nd {length}");
+                Ok(())
+            }
             59 => {
                 self.text("no next header");
                 Ok(())

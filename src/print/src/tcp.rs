@@ -104,9 +104,6 @@ const PORTS: &[(u16, Print)] = &[
     (554, Printer::rtsp),
     (639, Printer::msdp),
     (646, Printer::ldp),
-    (873, Printer::nothing),
-    (1723, Printer::nothing),
-    (3128, Printer::http),
     (5353, Printer::dns_tcp),
     (6379, Printer::resp),
     (8080, Printer::http),
@@ -114,11 +111,6 @@ const PORTS: &[(u16, Print)] = &[
 ];
 
 impl Printer {
-    /// Prints nothing of a payload.
-    pub(crate) fn nothing(&mut self, _p: &[u8], _length: usize) -> Res {
-        Ok(())
-    }
-
     /// One segment.
     pub(crate) fn tcp(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "tcp";
@@ -314,8 +306,8 @@ impl Printer {
                 0 | 1 | 4 => 0,
                 _ => size,
             };
-            if kind == 5 && (size % 8 != 0 || flags & ACK == 0) {
-                put!(self, " malformed sack [len {size}] ");
+            if kind == 5 && size % 8 != 0 {
+                self.text(" invalid sack");
             } else if kind == 5 {
                 put!(self, " {} ", size / 8);
                 for block in (0..size).step_by(8) {
@@ -324,9 +316,9 @@ impl Printer {
                     put!(self, "{{{left_edge}:{right_edge}}}");
                 }
             } else if fixed > left {
-                return Ok(self.bad_option(true));
+                return Ok(self.bad_option(at > 20));
             } else if !self.tcp_option(kind, p.part(data, fixed)?, flags)? {
-                return Ok(self.bad_option(true));
+                return Ok(self.bad_option(at > 20));
             }
             let used = fixed + if kind > 1 { 2 } else { 1 };
             if used != length {
@@ -369,7 +361,7 @@ impl Printer {
             }
             19 => {
                 // Without the secret there is nothing to check it against.
-                self.text(" can't check - ");
+                self.text(" shared secret not supplied with -M, can't check - ");
                 self.hex(data);
             }
             20 => put!(self, " cap {:02x} id {}", data.u8(0)?, data.u8(1)?),
@@ -401,7 +393,7 @@ impl Printer {
                 self.out.push(b'-');
                 match data.u16(0)? {
                     0xf989 => self.fast_open(data.tail(2), true),
-                    magic => put!(self, "0x{magic:04x}"),
+                    magic => put!(self, "{magic:04x}"),
                 }
             }
             _ => {
@@ -420,13 +412,11 @@ impl Printer {
             self.text("tfo");
         }
         if data.is_empty() {
-            self.text(if experimental { " cookiereq" } else { "cookiereq" });
+            self.text(" cookiereq");
         } else if data.len() % 2 != 0 || !(4..=16).contains(&data.len()) {
-            self.text(if experimental { " cookie " } else { "cookie " });
-            self.out.truncate(self.out.len() - if experimental { 8 } else { 7 });
-            put!(self, "{}nocookie", if experimental { " " } else { "" });
+            self.invalid();
         } else {
-            self.text(if experimental { " cookie " } else { "cookie " });
+            self.text(" cookie ");
             self.hex(data);
         }
     }

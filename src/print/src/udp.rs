@@ -40,7 +40,6 @@ const PORTS: &[(u16, Print)] = &[
     (4790, Printer::vxlan_gpe),
     (5060, Printer::sip),
     (5353, Printer::mdns),
-    (5355, Printer::dns_udp),
     (6081, Printer::geneve),
     (6784, Printer::bfd),
     (8472, Printer::overlay),
