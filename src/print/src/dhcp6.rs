@@ -160,6 +160,8 @@ impl Printer {
             self.text(" (");
             let format = self.dhcp6_title(code);
             match self.dhcp6_value(format, data)? {
+                // What a relay agent carries is left open, as by the peer.
+                None if format == b'r' => {}
                 None => self.text(")"),
                 Some(Trouble::Odd) => self.text(" ?)"),
                 Some(Trouble::Cut) => {

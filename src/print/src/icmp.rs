@@ -64,7 +64,7 @@ impl Printer {
             self.ipv4(inner.head(size), size)?;
             self.proto = "icmp";
         }
-        if self.v() > 0 && length > 156 && matches!(kind, 3 | 11 | 12) {
+        if self.v() > 0 && length > 140 && matches!(kind, 3 | 11 | 12) {
             self.icmp_extension(p, length)?;
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Printer {
                     let label = object.u32(0)?;
                     put!(self, "\n\t    label {}, tc {}", label >> 12, label >> 9 & 7);
                     if label & 0x100 != 0 {
-                        self.text(", stack");
+                        self.text(", [S]");
                     }
                     put!(self, ", ttl {}", label & 0xff);
                 }

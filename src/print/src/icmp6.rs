@@ -7,7 +7,7 @@ use crate::{Printer, put};
 const TYPES: &Names = &[
     (1, "destination unreachable"),
     (2, "packet too big"),
-    (3, "time exceeded"),
+    (3, "time exceeded in-transit"),
     (4, "parameter problem"),
     (128, "echo request"),
     (129, "echo reply"),
@@ -25,11 +25,13 @@ const TYPES: &Names = &[
     (141, "inverse neighbor solicitation"),
     (142, "inverse neighbor advertisement"),
     (143, "multicast listener report v2"),
-    (144, "dhaad request"),
-    (145, "dhaad reply"),
+    (144, "ha discovery request"),
+    (145, "ha discovery reply"),
     (146, "mobile router solicitation"),
     (147, "mobile router advertisement"),
     (155, "RPL"),
+    (200, "mtrace response"),
+    (201, "mtrace message"),
 ];
 
 const OPTIONS: &Names = &[
@@ -289,7 +291,7 @@ impl Printer {
             self.ip6(p, at + 4)?;
             let kind = p.u8(at)?;
             self.text(" ");
-            self.named(RECORDS, kind, "[v2-report-#");
+            self.named(RECORDS, kind, " [v2-report-#");
             if name(RECORDS, kind).is_none() {
                 self.text("]");
             }
@@ -367,15 +369,11 @@ impl Printer {
             let kind = p.u8(at)?;
             let units = p.u8(at + 1)?;
             let size = usize::from(units) * 8;
-            if p.len() < at + 2 {
-                return Err(Short);
+            if units == 0 || at + size > p.len() {
+                self.truncated();
+                return Ok(());
             }
             put!(self, "\n\t  {} option ({kind}), length {size} ({units}): ", name(OPTIONS, kind).unwrap_or("unknown"));
-            if units == 0 {
-                self.invalid();
-                self.out.truncate(self.out.len() - " (invalid)".len());
-                return Err(Short);
-            }
             match kind {
                 1 | 2 => {
                     let bytes = p.part(at + 2, size - 2)?;
@@ -395,7 +393,7 @@ impl Printer {
                     self.text(", pref. time ");
                     self.nd_lifetime(p.u32(at + 8)?);
                 }
-                4 => self.unknown_data("\n\t    ", p.tail(at), size),
+                4 => self.unknown_data("\n\t    ", p.tail(start), size),
                 5 => {
                     put!(self, " {}", p.u32(at + 4)?);
                     if units != 1 {
@@ -580,17 +578,28 @@ impl Printer {
     /// RPL control messages (RFC 6550 section 6): kind and the fields that name the graph.
     fn rpl(&mut self, p: &[u8], length: usize) -> Res {
         let code = p.u8(1)?;
-        let secured = if code & 0x80 != 0 { "S" } else { "" };
-        match code & 0x7f {
-            0 => put!(self, ", ({secured}CLR)DODAG Information Solicitation"),
-            1 => {
-                put!(self, " [dodagid:");
-                let id: [u8; 16] = p.bytes(12)?;
-                self.colons(&id);
-                put!(self, ",seq:{},instance:{},rank:{}", p.u8(9)?, p.u8(4)?, p.u16(6)?);
-                self.text("]");
-            }
-            _ => put!(self, "(unknown){secured}{}", code & 0x7f),
+        const CODES: &Names = &[
+            (0, "DODAG Information Solicitation"),
+            (1, "DODAG Information Object"),
+            (2, "Destination Advertisement Object"),
+            (3, "Destination Advertisement Object Ack"),
+            (10, "Consistency Check"),
+        ];
+        let secured = if code & 0x80 != 0 { "SEC" } else { "CLR" };
+        put!(self, ", ({secured})");
+        self.named(CODES, code & 0x7f, "unknown-#");
+        if self.v() > 0 && code == 1 {
+            let mode = p.u8(8)?;
+            put!(self, " [dagid:");
+            let id: [u8; 16] = p.bytes(12)?;
+            self.colons(&id);
+            put!(self, ",seq:{},instance:{},rank:{},", p.u8(9)?, p.u8(4)?, p.u16(6)?);
+            let grounded = if mode & 0x80 != 0 { "grounded," } else { "" };
+            const MODES: &Names =
+                &[(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "multicast-storing")];
+            put!(self, "{grounded}mop:");
+            self.named(MODES, mode >> 3 & 7, "mop");
+            put!(self, ",prf:{}]", mode & 7);
         }
         let _ = length;
         Ok(())

@@ -95,7 +95,7 @@ impl Printer {
             self.out.truncate(self.out.len() - " robustness=0".len());
         }
         let sources = usize::from(p.u16(10)?);
-        if p.u32(4)? != 0 || sources > 0 {
+        if p.u32(4)? != 0 {
             self.text(" [gaddr ");
             self.ip4(p, 4)?;
             if sources > 0 {

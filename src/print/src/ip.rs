@@ -192,13 +192,11 @@ impl Printer {
             let Ok(length) = p.u8(at + 1) else { return Ok(false) };
             let length = usize::from(length);
             if length < 2 {
-                put!(self, " [bad length {length} < 2]");
-                self.invalid();
+                put!(self, " [bad length {length}]");
                 return Ok(true);
             }
             if at + length > header {
-                put!(self, " [bad length {length} > {}]", header - at);
-                self.invalid();
+                put!(self, " [bad length {length}]");
                 return Ok(true);
             }
             let Ok(option) = p.part(at, length) else { return Ok(false) };
@@ -289,12 +287,10 @@ impl Printer {
                 kind = " ^ ";
                 pointing = true;
             }
+            let stamp = if with_address { at + 4 } else { at };
+            put!(self, "{kind}{}@", option.u32(stamp)?);
             if with_address {
-                self.text(kind);
                 self.ip4(option, at)?;
-                put!(self, "@{}", option.u32(at + 4)?);
-            } else {
-                put!(self, "{kind}{}", option.u32(at)?);
             }
             kind = " ";
             at += step;

@@ -10,6 +10,7 @@
 
 mod addr;
 mod arp;
+mod bgp;
 mod bootp;
 mod dhcp6;
 mod dns;
@@ -27,10 +28,13 @@ mod misc;
 mod mptcp;
 mod ntp;
 mod options;
-mod pending;
+mod ospf;
 mod ppp;
 mod proto;
+mod radius;
+mod routing;
 mod sctp;
+mod snmp;
 mod tcp;
 mod text;
 mod time;

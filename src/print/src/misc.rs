@@ -1,4 +1,4 @@
-//! Small protocols of the link and of servers: EAPOL, LLDP, slow protocols, TFTP, NetBIOS, ISAKMP, HSRP, BFD, SMB, LDP, MSDP.
+//! Small protocols of the link and of servers: EAPOL, LLDP, slow protocols, TFTP, ISAKMP, HSRP, BFD, LDP, MSDP.
 
 use crate::fetch::{Fetch, Names, Res, name};
 use crate::{Printer, put};
@@ -518,105 +518,6 @@ impl Printer {
         ended
     }
 
-    /// NetBIOS names over UDP (RFC 1002): with `-v` the parts, otherwise kind and class.
-    pub(crate) fn netbios_names(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "nbt";
-        let _ = length;
-        p.part(0, 12)?;
-        let flags = p.u16(2)?;
-        let operation = flags >> 11 & 15;
-        let status = (flags >> 4 & 0x7f) as u8;
-        let code = flags & 15;
-        let (questions, answers) = (p.u16(4)?, p.u16(6)?);
-        let (authorities, additions) = (p.u16(8)?, p.u16(10)?);
-        if self.v() == 0 {
-            self.text("UDP, ");
-            self.out.truncate(self.out.len() - 5);
-        }
-        const OPERATIONS: &Names = &[
-            (0, "QUERY"),
-            (5, "REGISTRATION"),
-            (6, "RELEASE"),
-            (7, "WACK"),
-            (8, "REFRESH(8)"),
-            (9, "REFRESH(9)"),
-            (15, "MULTIHOMED REGISTRATION"),
-        ];
-        put!(self, "NBT UDP PACKET(137): ");
-        match name(OPERATIONS, operation) {
-            Some(text) => self.text(text),
-            None => put!(self, "OPUNKNOWN"),
-        }
-        if flags & 0x8000 != 0 {
-            self.text(if code == 0 { "; POSITIVE" } else { "; NEGATIVE" });
-        }
-        self.text(if flags & 0x8000 != 0 { "; RESPONSE" } else { "; REQUEST" });
-        self.text(if status & 1 != 0 { "; BROADCAST" } else { "; UNICAST" });
-        if self.v() < 2 {
-            return Ok(());
-        }
-        put!(self, "\nTrnID=0x{:X}\nOpCode={operation}\nNmFlags=0x{status:X}\nRcode={code}", p.u16(0)?);
-        put!(
-            self,
-            "\nQueryCount={questions}\nAnswerCount={answers}\nAuthorityCount={authorities}\nAddressRecCount={additions}\n"
-        );
-        Ok(())
-    }
-
-    /// NetBIOS datagrams (RFC 1002 section 4.4).
-    pub(crate) fn netbios_datagram(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "nbt";
-        let _ = p;
-        put!(self, "NBT UDP PACKET(138)");
-        if self.v() >= 2 {
-            self.text("\n");
-        }
-        let _ = length;
-        Ok(())
-    }
-
-    /// NetBIOS sessions (RFC 1002 section 4.3), which SMB runs over.
-    pub(crate) fn netbios_session(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "nbt";
-        if length < 4 || p.len() < 4 {
-            self.truncated();
-            return Ok(());
-        }
-        if self.v() == 0 {
-            const KINDS: &Names = &[
-                (0x00, "NBT Session Message"),
-                (0x81, "NBT Session Request"),
-                (0x82, "NBT Session Granted"),
-                (0x83, "NBT SessionReject"),
-                (0x85, "NBT Session Keepalive"),
-            ];
-            let kind = p.u8(0)?;
-            match name(KINDS, kind) {
-                Some(text) => put!(self, " {text}"),
-                None => put!(self, " Unknown NBT Session packet type 0x{kind:X}"),
-            }
-            return Ok(());
-        }
-        put!(self, "\n>>> NBT Session Packet\n");
-        Ok(())
-    }
-
-    /// SMB directly over TCP: its length says where messages begin.
-    pub(crate) fn smb_direct(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "smb";
-        if length < 4 || p.len() < 4 {
-            self.truncated();
-            return Ok(());
-        }
-        let size = p.u24(1)? as usize;
-        if p.tail(4).get(..4) == Some(b"\xffSMB") && p.u8(0)? == 0 {
-            put!(self, " SMB PACKET: ");
-            self.out.truncate(self.out.len() - 2);
-            put!(self, ", length {size}");
-        }
-        Ok(())
-    }
-
     /// Key exchange (RFC 7296): the header, and the kinds of payload.
     pub(crate) fn isakmp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "isakmp";
@@ -772,7 +673,11 @@ impl Printer {
         } else {
             STATES.get(usize::from(second >> 6)).copied().unwrap_or_default()
         };
-        put!(self, "BFDv{version}, Control, State {text}, Flags: [");
+        if self.v() > 0 {
+            put!(self, "BFDv{version}, length: {length}\n\tControl, State {text}, Flags: [");
+        } else {
+            put!(self, "BFDv{version}, Control, State {text}, Flags: [");
+        }
         let table: &Names = &[
             (0x20, "Poll"),
             (0x10, "Final"),
@@ -782,15 +687,16 @@ impl Printer {
             (1, "Multipoint"),
         ];
         self.bits(table, u32::from(second & 0x3f), ", ");
+        if self.v() == 0 {
+            put!(self, "], length: {length}");
+            return Ok(());
+        }
         let reason = first & 31;
         put!(self, "], Diagnostic: {} (0x{reason:02x})", name(REASONS, reason).unwrap_or("unknown"));
         let multiplier = u32::from(p.u8(2)?);
-        let detection = p.u32(16)?.wrapping_mul(multiplier) / 1000;
-        put!(
-            self,
-            "\n\tDetection Timer Multiplier: {multiplier} ({detection} ms Detection time), BFD Length: {}",
-            p.u8(3)?
-        );
+        let detection = p.u32(12)?.wrapping_mul(multiplier) / 1000;
+        put!(self, "\n\tDetection Timer Multiplier: {multiplier} ({detection} ms Detection time), ");
+        put!(self, "BFD Length: {}", p.u8(3)?);
         put!(self, "\n\tMy Discriminator: 0x{:08x}, Your Discriminator: 0x{:08x}", p.u32(4)?, p.u32(8)?);
         for (at, title) in [
             (12, "Desired min Tx Interval:   "),

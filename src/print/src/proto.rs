@@ -25,7 +25,6 @@ pub(crate) const NAMES: &Names = &[
     (55, "Mobile IP"),
     (58, "ICMPv6"),
     (62, "Mobile IP (old)"),
-    (77, "ND"),
     (88, "EIGRP"),
     (89, "OSPF"),
     (103, "PIM"),
@@ -35,8 +34,6 @@ pub(crate) const NAMES: &Names = &[
     (132, "SCTP"),
     (135, "Mobility"),
     (143, "Ethernet"),
-    (59, "no next header"),
-    (60, "DSTOPT"),
 ];
 
 /// Keywords of the protocol numbers registry, for protocols without a printer.

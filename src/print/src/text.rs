@@ -230,9 +230,7 @@ impl Printer {
             }
         }
         if !closed {
-            self.text("[|syslog]");
-            self.out.truncate(self.out.len() - "[|syslog]".len());
-            self.truncated();
+            self.invalid();
             return Ok(());
         }
         let severity = SEVERITIES.get(usize::from(value & 7)).copied().unwrap_or("unknown");

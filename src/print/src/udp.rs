@@ -12,8 +12,6 @@ const PORTS: &[(u16, Print)] = &[
     (68, Printer::bootp),
     (69, Printer::tftp),
     (123, Printer::ntp),
-    (137, Printer::netbios_names),
-    (138, Printer::netbios_datagram),
     (161, Printer::snmp),
     (162, Printer::snmp),
     (500, Printer::isakmp),
