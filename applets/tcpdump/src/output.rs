@@ -27,6 +27,7 @@ impl Output {
         print.nano = opts.nano;
         let mut printer = Printer::new(print);
         printer.set_zone(names::zone(ctx));
+        printer.set_interfaces(names::interfaces());
         if opts.print.numeric == 0 {
             printer.set_resolver(Box::new(names::System::new()));
         }

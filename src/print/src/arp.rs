@@ -44,7 +44,6 @@ impl Printer {
         let size = target_ip + protocol_size;
         if !p.holds(size) {
             self.truncated();
-            self.default_print(p);
             return Ok(());
         }
         if !self.options.link_header {

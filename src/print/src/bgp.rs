@@ -303,7 +303,7 @@ impl Printer {
                 self.text(", origin ");
                 self.ip4(value, 4)?;
             }
-            (8, _) if value.len() % 4 == 0 => {
+            (8, _) if value.len().is_multiple_of(4) => {
                 for (index, community) in value.chunks_exact(4).enumerate() {
                     if index > 0 {
                         self.text(", ");
@@ -317,7 +317,7 @@ impl Printer {
                     }
                 }
             }
-            (10, _) if value.len() % 4 == 0 => {
+            (10, _) if value.len().is_multiple_of(4) => {
                 for (index, id) in value.chunks_exact(4).enumerate() {
                     if index > 0 {
                         self.text(", ");
@@ -325,7 +325,7 @@ impl Printer {
                     self.ip4(id, 0)?;
                 }
             }
-            (32, _) if !value.is_empty() && value.len() % 12 == 0 => {
+            (32, _) if !value.is_empty() && value.len().is_multiple_of(12) => {
                 self.text("\n\t    ");
                 for (index, community) in value.chunks_exact(12).enumerate() {
                     if index > 0 {

@@ -279,7 +279,7 @@ impl Printer {
                 return Ok(size);
             }
             b'$' => return self.dhcp_special(code, data),
-            b'p' if size < 8 || size % 8 != 0 => {
+            b'p' if size < 8 || !size.is_multiple_of(8) => {
                 self.text(if size == 0 { " " } else { "" });
                 self.text("[length != N x 8 bytes]");
                 return Ok(size);

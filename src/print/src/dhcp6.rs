@@ -1,6 +1,6 @@
 //! DHCPv6 (RFC 8415 and the options registry).
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res};
 use crate::{Printer, put};
 
 /// Options: code, how the value is shown, name; see [`Printer::dhcp6_value`] for the letters.
@@ -182,12 +182,12 @@ impl Printer {
             b'n' => size >= 12,
             b't' | b'R' | b'N' => size >= 4,
             b'a' => size >= 24,
-            b'o' => size % 2 == 0,
+            b'o' => size.is_multiple_of(2),
             b'1' | b'm' => size == 1,
             b'2' => size == 2,
             b'4' => size == 4,
             b'A' => size >= 11,
-            b'6' => size % 16 == 0,
+            b'6' => size.is_multiple_of(16),
             b'p' => size >= 25,
             b'q' => size >= 17,
             b'y' => size >= 16,

@@ -515,11 +515,9 @@ impl Printer {
         } else {
             let mut at = 16;
             match question {
-                2 => {
-                    if end > 20 {
-                        self.text(" ");
-                        self.domain_name(p, 0, 20)?;
-                    }
+                2 if end > 20 => {
+                    self.text(" ");
+                    self.domain_name(p, 0, 20)?;
                 }
                 3 => {
                     while at + 20 <= end {

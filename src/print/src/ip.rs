@@ -77,7 +77,8 @@ impl Printer {
         let offloaded = total == 0;
         if offloaded {
             total = length;
-        } else if total < header {
+        }
+        if total < header {
             put!(self, " [total length {total} < {header}]");
             self.invalid();
             return Ok(());
@@ -261,7 +262,7 @@ impl Printer {
         let flags = option.u8(3)?;
         let with_address = flags & 15 != 0;
         let step = if with_address { 8 } else { 4 };
-        if (length - 4) % step != 0 {
+        if !(length - 4).is_multiple_of(step) {
             put!(self, "[bad length {length}]");
             self.invalid();
         }

@@ -214,10 +214,8 @@ impl Printer {
             put!(self, "oui {maker} (0x{organization:06x}), {what} {title} (0x{kind:04x}), length {rest}: ");
         }
         match (organization, kind) {
-            (0 | 0xf8, _) => {
-                if self.ethertype(kind, data, rest, ends)? {
-                    return Ok(true);
-                }
+            (0 | 0xf8, _) if self.ethertype(kind, data, rest, ends)? => {
+                return Ok(true);
             }
             (0x0c, 0x010b | 0x010c) => {
                 self.stp(data, rest)?;
@@ -255,13 +253,12 @@ impl Printer {
     }
 
     /// IPX: addresses and length.
-    fn ipx(&mut self, p: &[u8], length: usize) -> Res {
+    pub(crate) fn ipx(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "ipx";
-        self.text("IPX ");
-        if length < 30 {
-            self.too_short("length", length, 30);
-            return Ok(());
+        if !self.options.link_header {
+            self.text("IPX ");
         }
+        p.part(0, 30)?;
         for (network, node, socket, after) in [(18, 22, 28, " > "), (6, 10, 16, ": ")] {
             put!(self, "{:08x}.", p.u32(network)?);
             self.mac_plain(p.part(node, 6)?);

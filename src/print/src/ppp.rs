@@ -103,42 +103,45 @@ impl Printer {
             return Ok(());
         }
         self.ppp(p, length)?;
-        self.link_header = 0;
+        self.link_header = 4;
         Ok(())
     }
 
     /// PPP in HDLC-like framing (RFC 1662), or Cisco's.
     pub(crate) fn ppp_hdlc_link(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "ppp";
-        if p.len() < 2 {
-            self.truncated();
-            self.link_header = p.len();
+        self.proto = "ppp_hdlc";
+        p.part(0, 2)?;
+        let first = p.u8(0)?;
+        if matches!(first, 0x0f | 0x8f) {
+            self.link_header = 4;
+            let kind = p.u16(2)?;
+            if self.options.link_header {
+                self.text(if first == 0x0f { "unicast, " } else { "bcast, " });
+                self.ether_type(kind);
+                put!(self, ", length {length}: ");
+            }
+            let (data, rest) = (p.tail(4), length.saturating_sub(4));
+            if !self.ethertype(kind, data, rest, Ends::default())? && !self.options.link_header {
+                put!(self, "unknown CHDLC protocol (0x{kind:04x})");
+            }
             return Ok(());
         }
-        match p.u8(0)? {
-            0xff => {
-                p.part(0, 4)?;
-                if self.options.link_header {
-                    put!(self, "{:02x} {:02x} {length} ", p.u8(0)?, p.u8(1)?);
-                }
-                let protocol = p.u16(2)?;
-                if self.options.link_header {
-                    put!(
-                        self,
-                        "{} (0x{protocol:04x}), length {length}: ",
-                        name(PROTOCOLS, protocol).unwrap_or("unknown")
-                    );
-                }
-                self.ppp_payload(protocol, p.tail(4), length.saturating_sub(4))?;
-                self.link_header = 4;
-            }
-            first => {
-                if self.options.link_header {
-                    put!(self, "{first:02x} {:02x} {length} ", p.u8(1)?);
-                }
-                self.link_header = 2;
-            }
+        p.part(0, 4)?;
+        if self.options.link_header {
+            put!(self, "{first:02x} {:02x} {length} ", p.u8(1)?);
         }
+        if first != 0xff {
+            self.link_header = 2;
+            put!(self, "unknown addr {:02x}; ctrl {:02x}", p.u8(2)?, p.u8(3)?);
+            return Ok(());
+        }
+        let protocol = p.u16(2)?;
+        match name(PROTOCOLS, protocol) {
+            Some(text) => put!(self, "{text}: "),
+            None => put!(self, "unknown PPP protocol (0x{protocol:04x}): "),
+        }
+        self.ppp_payload(protocol, p.tail(4), length.saturating_sub(4))?;
+        self.link_header = 4;
         Ok(())
     }
 
@@ -247,9 +250,6 @@ impl Printer {
         }
         let mut at = 0;
         if p.u16(0)? == 0xff03 {
-            if self.options.link_header {
-                self.text("");
-            }
             at = 2;
             if length < 4 {
                 self.truncated();
@@ -267,7 +267,8 @@ impl Printer {
             match name(PROTOCOLS, protocol) {
                 Some(text) => put!(self, "{text} (0x{protocol:04x}), length {length}: "),
                 None => {
-                    put!(self, "unknown (0x{protocol:04x}), length {length}: ");
+                    put!(self, "unknown (0x{protocol:04x}), length {length}");
+                    return Ok(at);
                 }
             }
         }

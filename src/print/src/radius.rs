@@ -166,14 +166,14 @@ impl Printer {
             }
             self.text(", Value: ");
             let value = p.tail(at + 2).head(count - 2);
-            if count > 2 {
-                if let Some((_, format, _)) = found {
-                    if value.len() < count - 2 {
-                        self.truncated();
-                        return Ok(());
-                    }
-                    self.radius_value(*format, value)?;
+            if count > 2
+                && let Some((_, format, _)) = found
+            {
+                if value.len() < count - 2 {
+                    self.truncated();
+                    return Ok(());
                 }
+                self.radius_value(*format, value)?;
             }
             if self.v() > 1 {
                 self.hex_lines("\n\t    ", value);

@@ -143,14 +143,10 @@ impl Printer {
             return self.snmp_wrong("[comm!=STR: ", &community);
         }
         // The usual community goes without saying.
-        if self.v() > 0 || community.data != b"public" {
-            let usual = community.data == b"public";
-            if !usual {
-                self.text(if self.v() > 0 { "" } else { "" });
-                self.text("C=\"");
-                self.printable(community.data);
-                self.text("\" ");
-            }
+        if community.data != b"public" {
+            self.text("C=\"");
+            self.printable(community.data);
+            self.text("\" ");
         }
         self.snmp_pdu(p.tail(community.size))
     }

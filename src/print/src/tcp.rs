@@ -313,9 +313,7 @@ impl Printer {
                     let right_edge = p.u32(data + block + 4)?.wrapping_sub(flow.far);
                     put!(self, "{{{left_edge}:{right_edge}}}");
                 }
-            } else if fixed > left {
-                return Ok(self.bad_option(at > 20));
-            } else if !self.tcp_option(kind, p.part(data, fixed)?, flags)? {
+            } else if fixed > left || !self.tcp_option(kind, p.part(data, fixed)?, flags)? {
                 return Ok(self.bad_option(at > 20));
             }
             let used = fixed + if kind > 1 { 2 } else { 1 };
@@ -411,7 +409,7 @@ impl Printer {
         }
         if data.is_empty() {
             self.text(" cookiereq");
-        } else if data.len() % 2 != 0 || !(4..=16).contains(&data.len()) {
+        } else if !data.len().is_multiple_of(2) || !(4..=16).contains(&data.len()) {
             self.invalid();
         } else {
             self.text(" cookie ");

@@ -331,11 +331,7 @@ impl Printer {
                 251..=254 => break,
                 _ => 2,
             };
-            if self.v() == 0 {
-                put!(self, "{}", if first { " [telnet " } else { ", " });
-            } else {
-                put!(self, "{}", if first { " [telnet " } else { ", " });
-            }
+            self.text(if first { " [telnet " } else { ", " });
             first = false;
             match command {
                 255 => self.text("IAC"),

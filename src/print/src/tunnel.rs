@@ -343,16 +343,8 @@ impl Printer {
                 _ => put!(self, ", (rtaf=0x{family:x}"),
             }
             if unit > 0 {
-                let trouble = if offset % unit != 0 {
-                    Some(format_args!(", badoffset={offset}"))
-                } else if size % unit != 0 {
-                    None
-                } else {
-                    None
-                };
-                if let Some(text) = trouble {
-                    self.format(text);
-                    self.text(")");
+                if offset % unit != 0 {
+                    put!(self, ", badoffset={offset})");
                     return Ok(None);
                 }
                 if size % unit != 0 {
