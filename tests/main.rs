@@ -30,6 +30,9 @@ mod readme;
 mod resolvers;
 mod ss_diff;
 mod ss_modes;
+mod tcpdump_cli;
+mod tcpdump_diff;
+mod tcpdump_samples;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
@@ -63,5 +66,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_stress::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tcpdump_cli::trials());
+    trials.extend(tcpdump_diff::trials());
+    trials.extend(tcpdump_samples::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -294,14 +294,12 @@ impl Printer {
             (7, 6) => {
                 self.text(" AS #");
                 self.autonomous_system(u32::from(value.u16(0)?));
-                self.text(", origin ");
-                self.ip4(value, 2)?;
+                self.ip4_after(", origin ", value, 2)?;
             }
             (7 | 18, 8) => {
                 self.text(" AS #");
                 self.autonomous_system(value.u32(0)?);
-                self.text(", origin ");
-                self.ip4(value, 4)?;
+                self.ip4_after(", origin ", value, 4)?;
             }
             (8, _) if value.len().is_multiple_of(4) => {
                 for (index, community) in value.chunks_exact(4).enumerate() {
@@ -346,8 +344,7 @@ impl Printer {
                     (2, 16 | 32) => {
                         self.ip6(hop, 0)?;
                         if size == 32 {
-                            self.text(", ");
-                            self.ip6(hop, 16)?;
+                            self.ip6_after(", ", hop, 16)?;
                         }
                     }
                     _ => self.hex(hop),

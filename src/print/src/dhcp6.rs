@@ -113,10 +113,8 @@ impl Printer {
         if self.v() > 0 {
             self.text(" (");
             let options = if matches!(kind, 12 | 13) {
-                self.text("linkaddr=");
-                self.ip6(p, 2)?;
-                self.text(" peeraddr=");
-                self.ip6(p, 18)?;
+                self.ip6_after("linkaddr=", p, 2)?;
+                self.ip6_after(" peeraddr=", p, 18)?;
                 34
             } else {
                 put!(self, "xid={:x}", p.u24(1)?);
@@ -201,8 +199,7 @@ impl Printer {
         match format {
             b'd' => return self.duid(data),
             b'a' => {
-                self.text(" ");
-                self.ip6(data, 0)?;
+                self.ip6_after(" ", data, 0)?;
                 put!(self, " pltime:{} vltime:{}", data.u32(16)?, data.u32(20)?);
                 self.dhcp6_options(data.tail(24))?;
             }
@@ -231,8 +228,7 @@ impl Printer {
             },
             b'6' => {
                 for at in (0..size).step_by(16) {
-                    self.text(" ");
-                    self.ip6(data, at)?;
+                    self.ip6_after(" ", data, at)?;
                 }
             }
             b'D' => {
@@ -261,8 +257,7 @@ impl Printer {
                 self.dhcp6_options(data.tail(4))?;
             }
             b'p' => {
-                self.text(" ");
-                self.ip6(data, 9)?;
+                self.ip6_after(" ", data, 9)?;
                 put!(self, "/{} pltime:{} vltime:{}", data.u8(8)?, data.u32(0)?, data.u32(4)?);
                 self.dhcp6_options(data.tail(25))?;
             }
@@ -277,14 +272,12 @@ impl Printer {
                     2 => self.text(" by-clientID"),
                     other => put!(self, " type_{other}"),
                 }
-                self.text(" ");
-                self.ip6(data, 1)?;
+                self.ip6_after(" ", data, 1)?;
                 self.dhcp6_options(data.tail(17))?;
             }
             b'C' => self.dhcp6_options(data)?,
             b'y' => {
-                self.text(" ");
-                self.ip6(data, 0)?;
+                self.ip6_after(" ", data, 0)?;
                 self.text(" ");
                 self.hex(data.tail(16).head(10));
                 self.text("...");
@@ -397,8 +390,7 @@ impl Printer {
             put!(self, " subopt:{code}");
             match code {
                 1 | 2 if size == 16 => {
-                    self.text(" ");
-                    self.ip6(value, 0)?;
+                    self.ip6_after(" ", value, 0)?;
                 }
                 3 => {
                     self.text(" ");

@@ -97,11 +97,14 @@ impl Printer {
                 self.ip4(p, 4)?;
             }
             9 => self.icmp_routers(p)?,
-            11 => match code {
-                0 => self.text("time exceeded in-transit"),
-                1 => self.text("ip reassembly time exceeded"),
-                _ => put!(self, "time exceeded-#{code}"),
-            },
+            11 => {
+                p.part(24, 4)?;
+                match code {
+                    0 => self.text("time exceeded in-transit"),
+                    1 => self.text("ip reassembly time exceeded"),
+                    _ => put!(self, "time exceeded-#{code}"),
+                }
+            }
             12 => {
                 if code != 0 {
                     put!(self, "parameter problem - code {code}");
@@ -184,8 +187,7 @@ impl Printer {
             return Ok(());
         }
         for index in 0..usize::from(count) {
-            self.text(" {");
-            self.ip4(p, 8 + index * 8)?;
+            self.ip4_after(" {", p, 8 + index * 8)?;
             put!(self, " {}}}", p.u32(12 + index * 8)?);
         }
         Ok(())

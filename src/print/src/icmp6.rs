@@ -53,7 +53,11 @@ impl Printer {
     /// One message.
     pub(crate) fn icmp6(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "icmp6";
-        p.part(0, 4)?;
+        if length == 0 {
+            self.text("ICMP6, length 0");
+            self.invalid();
+            return Ok(());
+        }
         if self.v() > 0 && !outer.fragmented && p.holds(length) {
             let stored = p.u16(2)?;
             let sum = outer.checksum(p.head(length), 58);
@@ -63,7 +67,7 @@ impl Printer {
                 put!(self, "[bad icmp6 cksum 0x{stored:04x} -> 0x{:04x}!] ", should_be(stored, sum));
             }
         }
-        let (kind, code) = (p.u8(0)?, p.u8(1)?);
+        let kind = p.u8(0)?;
         match name(TYPES, kind) {
             Some(text) => put!(self, "ICMP6, {text}"),
             None => put!(self, "ICMP6, unknown icmp6 type ({kind})"),
@@ -74,7 +78,7 @@ impl Printer {
         }
         match kind {
             1 => {
-                if !self.icmp6_unreachable(p, code, length)? {
+                if !self.icmp6_unreachable(p, p.u8(1)?, length)? {
                     return Ok(());
                 }
             }
@@ -85,26 +89,27 @@ impl Printer {
                 }
             }
             3 => {
-                match code {
+                p.part(32, 16)?;
+                match p.u8(1)? {
                     0 => {
-                        self.text(" for ");
-                        self.ip6(p, 32)?;
+                        self.ip6_after(" for ", p, 32)?;
                     }
                     1 => self.text(" (reassembly)"),
-                    _ => put!(self, ", unknown code ({code})"),
+                    code => put!(self, ", unknown code ({code})"),
                 }
                 if self.v() > 1 {
                     self.unknown_data("\n\t", p, length);
                 }
             }
             4 => {
+                p.part(32, 16)?;
                 let pointer = p.u32(4)?;
-                match code {
+                match p.u8(1)? {
                     0 => put!(self, ", erroneous - octet {pointer}"),
                     1 => put!(self, ", next header - octet {pointer}"),
                     2 => put!(self, ", option - octet {pointer}"),
                     3 => put!(self, ", incomplete header chain - octet {pointer}"),
-                    _ => put!(self, ", code-#{code}"),
+                    code => put!(self, ", code-#{code}"),
                 }
                 if self.v() > 1 {
                     self.unknown_data("\n\t", p, length);
@@ -131,15 +136,13 @@ impl Printer {
                 self.nd_options(p, 16, length)?;
             }
             135 => {
-                self.text(", who has ");
-                self.ip6(p, 8)?;
+                self.ip6_after(", who has ", p, 8)?;
                 if verbose {
                     self.nd_options(p, 24, length)?;
                 }
             }
             136 => {
-                self.text(", tgt is ");
-                self.ip6(p, 8)?;
+                self.ip6_after(", tgt is ", p, 8)?;
                 if verbose {
                     self.text(", Flags [");
                     let table: &Names =
@@ -150,10 +153,8 @@ impl Printer {
                 }
             }
             137 => {
-                self.text(", ");
-                self.ip6(p, 24)?;
-                self.text(" to ");
-                self.ip6(p, 8)?;
+                self.ip6_after(", ", p, 24)?;
+                self.ip6_after(" to ", p, 8)?;
                 if verbose {
                     self.nd_options(p, 40, length)?;
                 }
@@ -166,8 +167,7 @@ impl Printer {
                 put!(self, ", id 0x{:04x}", p.u16(4)?);
                 let mut at = 8;
                 while at < length {
-                    self.text(", ");
-                    self.ip6(p, at)?;
+                    self.ip6_after(", ", p, at)?;
                     at += 16;
                 }
             }
@@ -220,14 +220,11 @@ impl Printer {
         }
         match code {
             0 | 1 | 3 => {
-                self.text(" ");
-                self.ip6(p, 32)?;
+                self.ip6_after(" ", p, 32)?;
             }
             2 => {
-                self.text(" ");
-                self.ip6(p, 32)?;
-                self.text(", source address ");
-                self.ip6(p, 16)?;
+                self.ip6_after(" ", p, 32)?;
+                self.ip6_after(", source address ", p, 16)?;
             }
             4 => {
                 let Some((protocol, at)) = upper_layer(p.tail(8)) else {
@@ -235,8 +232,7 @@ impl Printer {
                     return Ok(false);
                 };
                 let port = p.u16(8 + at + 2)?;
-                self.text(", ");
-                self.ip6(p, 32)?;
+                self.ip6_after(", ", p, 32)?;
                 match protocol {
                     6 => {
                         self.text(" tcp port ");
@@ -267,8 +263,7 @@ impl Printer {
             return Ok(());
         }
         put!(self, "max resp delay: {} ", p.u16(4)?);
-        self.text("addr: ");
-        self.ip6(p, 8)
+        self.ip6_after("addr: ", p, 8)
     }
 
     fn mld2_report(&mut self, p: &[u8], length: usize) -> Res {
@@ -287,8 +282,7 @@ impl Printer {
                 self.text(" [invalid number of groups]");
                 return Ok(());
             }
-            self.text(" [gaddr ");
-            self.ip6(p, at + 4)?;
+            self.ip6_after(" [gaddr ", p, at + 4)?;
             let kind = p.u8(at)?;
             self.text(" ");
             self.named(RECORDS, kind, " [v2-report-#");
@@ -303,8 +297,7 @@ impl Printer {
             if self.v() > 1 {
                 self.text(" {");
                 for index in 0..sources {
-                    self.text(" ");
-                    self.ip6(p, at + 20 + index * 16)?;
+                    self.ip6_after(" ", p, at + 20 + index * 16)?;
                 }
                 self.text(" }");
             } else {
@@ -327,8 +320,7 @@ impl Printer {
                 put!(self, "{delay}]");
             }
         }
-        self.text(" [gaddr ");
-        self.ip6(p, 8)?;
+        self.ip6_after(" [gaddr ", p, 8)?;
         if self.v() > 0 {
             let misc = p.u8(24)?;
             if misc & 8 != 0 {
@@ -344,12 +336,11 @@ impl Printer {
         let sources = usize::from(p.u16(26)?);
         if sources > 0 {
             if length < 28 + sources * 16 {
-                put!(self, " [invalid number of sources {sources}]");
+                self.text(" [invalid number of sources]");
             } else if self.v() > 1 {
                 self.text(" {");
                 for index in 0..sources {
-                    self.text(" ");
-                    self.ip6(p, 28 + index * 16)?;
+                    self.ip6_after(" ", p, 28 + index * 16)?;
                 }
                 self.text(" }");
             } else {
@@ -422,8 +413,7 @@ impl Printer {
                 25 => {
                     put!(self, " lifetime {}s,", p.u32(at + 4)?);
                     for index in 0..usize::from(units).saturating_sub(1) / 2 {
-                        self.text(" addr: ");
-                        self.ip6(p, at + 8 + index * 16)?;
+                        self.ip6_after(" addr: ", p, at + 8 + index * 16)?;
                     }
                 }
                 31 => {
@@ -498,16 +488,14 @@ impl Printer {
             if end > 16 {
                 match code {
                     0 => {
-                        self.text(", subject=");
-                        self.ip6(p, 16)?;
+                        self.ip6_after(", subject=", p, 16)?;
                     }
                     1 => {
                         self.text(", subject=DNS name ");
                         self.domain_name(p, 0, 16)?;
                     }
                     2 => {
-                        self.text(", subject=");
-                        self.ip4(p, 16)?;
+                        self.ip4_after(", subject=", p, 16)?;
                     }
                     _ => self.text(", unknown subject"),
                 }
@@ -521,16 +509,14 @@ impl Printer {
                 }
                 3 => {
                     while at + 20 <= end {
-                        self.text(" ");
-                        self.ip6(p, at + 4)?;
+                        self.ip6_after(" ", p, at + 4)?;
                         put!(self, "({})", p.u32(at)?);
                         at += 20;
                     }
                 }
                 4 => {
                     while at + 8 <= end {
-                        self.text(" ");
-                        self.ip4(p, at + 4)?;
+                        self.ip4_after(" ", p, at + 4)?;
                         put!(self, "({})", p.u32(at)?);
                         at += 8;
                     }

@@ -36,8 +36,7 @@ impl Printer {
                         self.text(" v1");
                     }
                     if p.u32(4)? != 0 {
-                        self.text(" [gaddr ");
-                        self.ip4(p, 4)?;
+                        self.ip4_after(" [gaddr ", p, 4)?;
                         self.text("]");
                     }
                     if length != 8 {
@@ -57,8 +56,7 @@ impl Printer {
                 self.igmp3_report(p, length)?;
             }
             0x17 => {
-                self.text("igmp leave ");
-                self.ip4(p, 4)?;
+                self.ip4_after("igmp leave ", p, 4)?;
                 if length != 8 {
                     put!(self, " [len {length}]");
                 }
@@ -96,16 +94,14 @@ impl Printer {
         }
         let sources = usize::from(p.u16(10)?);
         if p.u32(4)? != 0 {
-            self.text(" [gaddr ");
-            self.ip4(p, 4)?;
+            self.ip4_after(" [gaddr ", p, 4)?;
             if sources > 0 {
                 if 12 + sources * 4 > length {
                     put!(self, " [invalid number of sources {sources}]");
                 } else if self.v() > 1 {
                     self.text(" {");
                     for index in 0..sources {
-                        self.text(" ");
-                        self.ip4(p, 12 + index * 4)?;
+                        self.ip4_after(" ", p, 12 + index * 4)?;
                     }
                     self.text(" }");
                 } else {
@@ -133,8 +129,7 @@ impl Printer {
                 self.text(" [invalid number of groups]");
                 return Ok(());
             }
-            self.text(" [gaddr ");
-            self.ip4(p, at + 4)?;
+            self.ip4_after(" [gaddr ", p, at + 4)?;
             let kind = p.u8(at)?;
             match name(RECORDS, kind) {
                 Some(text) => put!(self, " {text}"),
@@ -148,8 +143,7 @@ impl Printer {
             if self.v() > 1 {
                 self.text(" {");
                 for index in 0..sources {
-                    self.text(" ");
-                    self.ip4(p, at + 8 + index * 4)?;
+                    self.ip4_after(" ", p, at + 8 + index * 4)?;
                 }
                 self.text(" }");
             } else {

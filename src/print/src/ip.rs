@@ -154,8 +154,7 @@ impl Printer {
     pub(crate) fn ip4_ends(&mut self, p: &[u8], after: &str) -> Res {
         p.part(12, 8)?;
         self.ip4(p, 12)?;
-        self.text(" > ");
-        self.ip4(p, 16)?;
+        self.ip4_after(" > ", p, 16)?;
         self.text(after);
         Ok(())
     }

@@ -54,8 +54,7 @@ impl Printer {
         p.part(0, 40)?;
         if !matches!(next, 6 | 17 | 33 | 132) {
             self.ip6(p, 8)?;
-            self.text(" > ");
-            self.ip6(p, 24)?;
+            self.ip6_after(" > ", p, 24)?;
             self.text(": ");
         }
         // A payload length of zero is a jumbogram's, which says its length in an option (RFC 2675).
@@ -202,8 +201,7 @@ impl Printer {
                     if length < 16 {
                         say!("(homeaddr: invalid len {length})");
                     } else if show {
-                        self.text("(homeaddr: ");
-                        self.ip6(p, at + 2)?;
+                        self.ip6_after("(homeaddr: ", p, at + 2)?;
                         if length > 16 {
                             self.suboptions6(p.part(at + 18, length - 16)?)?;
                         }
@@ -303,6 +301,7 @@ impl Printer {
             }
         };
         for index in 0..count {
+            p.part(8 + index * 16, 16)?;
             put!(self, ", [{index}]");
             self.ip6(p, 8 + index * 16)?;
         }
@@ -377,6 +376,9 @@ impl Printer {
             3 | 4 | 7 => 24,
             _ => 12,
         };
+        if self.v() == 0 {
+            return Ok(());
+        }
         self.mobility_options(p.tail(fixed), length.saturating_sub(fixed))
     }
 
@@ -395,8 +397,7 @@ impl Printer {
                 (1, _) => self.text("(padn)"),
                 (2, 4..) => put!(self, "(refresh: {})", u32::from(p.u16(at + 2)?) << 2),
                 (3, 18..) => {
-                    self.text("(alt-CoA: ");
-                    self.ip6(p, at + 2)?;
+                    self.ip6_after("(alt-CoA: ", p, at + 2)?;
                     self.text(")");
                 }
                 (4, 6..) => put!(self, "(ni: ho=0x{:04x} co=0x{:04x})", p.u16(at + 2)?, p.u16(at + 4)?),

@@ -299,7 +299,7 @@ impl Printer {
     pub(crate) fn stp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "stp";
         if length < 4 {
-            self.truncated();
+            self.invalid();
             return Ok(());
         }
         if p.u16(0)? != 0 {
@@ -359,7 +359,9 @@ impl Printer {
         ];
         self.text(", Flags [");
         self.bits(table, u32::from(flags), ", ");
-        self.text("], bridge-id ");
+        self.text("]");
+        p.part(17, 10)?;
+        self.text(", bridge-id ");
         self.bridge(p, 17)?;
         put!(self, ".{:04x}, length {length}", p.u16(25)?);
         if self.v() == 0 {
@@ -411,6 +413,7 @@ impl Printer {
         ];
         if length < 4 {
             put!(self, " (packet length {length} < 4)");
+            self.invalid();
             return Ok(());
         }
         put!(self, "CDPv{}, ttl: {}s", p.u8(0)?, p.u8(1)?);

@@ -274,14 +274,8 @@ impl Printer {
     /// An address after its family (IANA address family numbers).
     fn lldp_address(&mut self, value: &[u8]) -> Res {
         match (value.u8(0)?, value.len()) {
-            (1, 5..) => {
-                self.text(", AFI IPv4 (1): ");
-                self.ip4(value, 1)
-            }
-            (2, 17..) => {
-                self.text(", AFI IPv6 (2): ");
-                self.ip6(value, 1)
-            }
+            (1, 5..) => self.ip4_after(", AFI IPv4 (1): ", value, 1),
+            (2, 17..) => self.ip6_after(", AFI IPv6 (2): ", value, 1),
             (6, 7..) => {
                 self.text(", AFI 802 (6): ");
                 self.mac(value, 1)
@@ -632,8 +626,7 @@ impl Printer {
         if p.u8(7)? != 0 {
             put!(self, "reserved=0x{:x} ", p.u8(7)?);
         }
-        self.text("addr=");
-        self.ip4(p, 16)?;
+        self.ip4_after("addr=", p, 16)?;
         if self.v() > 0 {
             self.text(" hellotime=");
             self.relative_time(u32::from(p.u8(3)?));

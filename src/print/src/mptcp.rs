@@ -9,6 +9,7 @@ const ACK: u8 = 16;
 impl Printer {
     /// The option after its kind and length; false when it cannot be.
     pub(crate) fn mptcp(&mut self, data: &[u8], flags: u8) -> Res<bool> {
+        self.proto = "mptcp";
         let length = data.len() + 2;
         if length < 3 {
             return Ok(false);
@@ -51,16 +52,16 @@ impl Printer {
         self.text(" capable");
         let acknowledged = flags & (SYN | ACK) == ACK;
         let fits = match (version, length) {
-            (0, 12) | (1, 4 | 12) => flags & SYN != 0,
-            (0, 20) | (1, 20 | 22 | 24) => acknowledged,
-            (0 | 1, _) => false,
-            _ => {
-                put!(self, " Unknown Version ({version})");
-                return Ok(true);
-            }
+            (0, 12) | (1.., 4 | 12) => flags & SYN != 0,
+            (0, 20) | (1.., 20 | 22 | 24) => acknowledged,
+            _ => false,
         };
         if !fits {
             return Ok(false);
+        }
+        if version > 1 {
+            put!(self, " Unknown Version ({version})");
+            return Ok(true);
         }
         put!(self, " v{version}");
         if data.u8(1)? & 0x80 != 0 {

@@ -66,8 +66,7 @@ impl Printer {
             put!(self, " [len {claimed}]");
         }
         let p = p.head(length.min(claimed));
-        self.text("\n\tRouter-ID ");
-        self.ip4(p, 4)?;
+        self.ip4_after("\n\tRouter-ID ", p, 4)?;
         self.ospf_area(p)?;
         let authentication = p.u16(14)?;
         const AUTHENTICATIONS: &Names = &[(0, "none"), (1, "simple"), (2, "MD5")];
@@ -112,11 +111,9 @@ impl Printer {
             3 => {
                 for entry in body.chunks_exact(12) {
                     let kind = entry.u32(0)?;
-                    self.text("\n\t  Advertising Router: ");
-                    self.ip4(entry, 8)?;
+                    self.ip4_after("\n\t  Advertising Router: ", entry, 8)?;
                     put!(self, ", {} LSA ({kind})", name(ADVERTISEMENTS, kind).unwrap_or("unknown"));
-                    self.text(", LSA-ID: ");
-                    self.ip4(entry, 4)?;
+                    self.ip4_after(", LSA-ID: ", entry, 4)?;
                 }
             }
             4 => {
@@ -148,8 +145,7 @@ impl Printer {
         if p.u32(8)? == 0 {
             self.text(", Backbone Area");
         } else {
-            self.text(", Area ");
-            self.ip4(p, 8)?;
+            self.ip4_after(", Area ", p, 8)?;
         }
         Ok(())
     }
@@ -164,8 +160,7 @@ impl Printer {
         }
         for (index, neighbour) in body.tail(at + 8).chunks_exact(4).enumerate() {
             self.text(if index == 0 { "\n\t  Neighbor List:" } else { "" });
-            self.text("\n\t    ");
-            self.ip4(neighbour, 0)?;
+            self.ip4_after("\n\t    ", neighbour, 0)?;
         }
         Ok(())
     }
@@ -173,8 +168,7 @@ impl Printer {
     /// The header that all advertisements share.
     fn ospf_advertisement(&mut self, p: &[u8]) -> Res {
         p.part(0, 20)?;
-        self.text("\n\t  Advertising Router ");
-        self.ip4(p, 8)?;
+        self.ip4_after("\n\t  Advertising Router ", p, 8)?;
         put!(
             self,
             ", seq 0x{:08x}, age {}s, length {}",
@@ -211,8 +205,7 @@ impl Printer {
             return Ok(());
         }
         let p = p.head(length);
-        self.text("\n\tRouter-ID ");
-        self.ip4(p, 4)?;
+        self.ip4_after("\n\tRouter-ID ", p, 4)?;
         self.ospf_area(p)?;
         if p.u8(14)? != 0 {
             put!(self, ", Instance {}", p.u8(14)?);

@@ -208,6 +208,9 @@ impl Printer {
         while at < rest {
             let (tag, size) = (data.u16(at)?, usize::from(data.u16(at + 2)?));
             at += 4;
+            if size > 0 && data.tail(at).is_empty() {
+                return Err(Short);
+            }
             self.text(" [");
             match name(TAGS, tag) {
                 Some(text) => self.text(text),
@@ -494,8 +497,7 @@ impl Printer {
                 0 => self.text(": Null"),
                 1 => self.text(": Local"),
                 2 if size == 7 => {
-                    self.text(": IPv4 ");
-                    self.ip4(p, 3)?;
+                    self.ip4_after(": IPv4 ", p, 3)?;
                 }
                 3 if size == 9 => {
                     self.text(": MAC ");
@@ -531,14 +533,11 @@ impl Printer {
                     self.text(" (length bogus, should be = 6)");
                     return Ok(0);
                 }
-                self.text(": ");
-                self.ip4(p, 2)?;
+                self.ip4_after(": ", p, 2)?;
             }
             1 if size == 10 => {
-                self.text(": src ");
-                self.ip4(p, 2)?;
-                self.text(", dst ");
-                self.ip4(p, 6)?;
+                self.ip4_after(": src ", p, 2)?;
+                self.ip4_after(", dst ", p, 6)?;
             }
             2 if size >= 4 => {
                 const COMPRESSIONS: &Names = &[(0x2d, "VJ-Comp"), (0x61, "IP header compression")];
@@ -775,6 +774,7 @@ impl Printer {
                     0x81..=0x83 => 8,
                     _ => {
                         self.default_print(data.head(rest));
+                        data.part(0, rest)?;
                         return Ok(());
                     }
                 }

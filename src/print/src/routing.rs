@@ -131,8 +131,7 @@ impl Printer {
         self.text("\n\t  AFI ");
         self.text(if family == 2 { "IPv4" } else { "0" });
         let before = self.out.len() + 2;
-        self.text(", ");
-        self.ip4(route, 4)?;
+        self.ip4_after(", ", route, 4)?;
         let width = self.out.len() - before;
         for _ in width..15 {
             self.out.insert(before, b' ');
@@ -180,8 +179,7 @@ impl Printer {
                         self.text(" ");
                     }
                     if next == 0xff && command == 2 {
-                        self.text("nexthop=");
-                        self.ip6(route, 0)?;
+                        self.ip6_after("nexthop=", route, 0)?;
                         continue;
                     }
                     self.ip6(route, 0)?;

@@ -89,6 +89,9 @@ const OPTIONS: &Names = &[
     (254, "exp"),
 ];
 
+/// Kinds whose bytes have to be there before anything is said of them.
+const KNOWN: [u8; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 19, 20, 28, 30, 34, 254];
+
 /// Printers by port of either end, the first that fits.
 const PORTS: &[(u16, Print)] = &[
     (21, Printer::ftp),
@@ -192,7 +195,7 @@ impl Printer {
         let data = p.tail(header);
         if flags & RST != 0 {
             if self.v() > 0 {
-                self.reset_reason(data, payload)?;
+                self.reset_reason(data, payload);
             }
             return Ok(());
         }
@@ -313,7 +316,16 @@ impl Printer {
                     let right_edge = p.u32(data + block + 4)?.wrapping_sub(flow.far);
                     put!(self, "{{{left_edge}:{right_edge}}}");
                 }
-            } else if fixed > left || !self.tcp_option(kind, p.part(data, fixed)?, flags)? {
+            } else if fixed > left {
+                return Ok(self.bad_option(at > 20));
+            } else if kind == 29 || !KNOWN.contains(&kind) {
+                // Of what has any length, as much is shown as there is.
+                let there = p.tail(data).head(fixed);
+                self.tcp_option(kind, there, fixed, flags)?;
+                if there.len() < fixed {
+                    return Err(Short);
+                }
+            } else if !self.tcp_option(kind, p.part(data, fixed)?, fixed, flags)? {
                 return Ok(self.bad_option(at > 20));
             }
             let used = fixed + if kind > 1 { 2 } else { 1 };
@@ -337,7 +349,7 @@ impl Printer {
         false
     }
 
-    fn tcp_option(&mut self, kind: u8, data: &[u8], flags: u8) -> Res<bool> {
+    fn tcp_option(&mut self, kind: u8, data: &[u8], fixed: usize, flags: u8) -> Res<bool> {
         match kind {
             0 | 1 | 4 => {}
             2 => {
@@ -367,12 +379,12 @@ impl Printer {
                 put!(self, " 0x{field:x} {timeout}");
             }
             29 => {
-                if data.len() < 2 {
+                if fixed < 2 {
                     self.invalid();
                     return Ok(true);
                 }
                 put!(self, " keyid {} rnextkeyid {}", data.u8(0)?, data.u8(1)?);
-                if data.len() > 2 {
+                if fixed > 2 {
                     self.text(" mac 0x");
                     self.hex(data.tail(2));
                 }
@@ -418,19 +430,14 @@ impl Printer {
     }
 
     /// The text that some hosts put into a reset (RFC 9293 section 3.5.3).
-    fn reset_reason(&mut self, data: &[u8], length: usize) -> Res {
-        self.text(if data.len() < length { " [|RST" } else { " [RST" });
-        let shown = length.min(30);
-        if shown < length {
+    fn reset_reason(&mut self, data: &[u8], length: usize) {
+        self.text(if data.len() < length { " [!RST" } else { " [RST" });
+        if length > 30 {
             self.text("+");
         }
         self.text(" ");
-        for byte in data.head(shown) {
-            let byte = byte & 0x7f;
-            self.out.push(if (0x20..0x7f).contains(&byte) { byte } else { b'.' });
-        }
+        self.printable(data.head(length.min(30)));
         self.text("]");
-        if data.len() < shown { Err(Short) } else { Ok(()) }
     }
 }
 

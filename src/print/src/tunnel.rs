@@ -57,8 +57,9 @@ impl Printer {
         }
         self.text("flags [");
         self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(p.u8(0)?));
-        put!(self, "], vni {}", p.u24(4)?);
+        self.text("], ");
         p.part(0, 8)?;
+        put!(self, "vni {}", p.u24(4)?);
         let next = p.u8(3)?;
         self.text(if self.v() > 0 { "\n    " } else { ": " });
         let (data, rest) = (p.tail(8), length - 8);
