@@ -32,6 +32,9 @@ mod ss_diff;
 mod ss_modes;
 mod tcpdump_filter;
 mod tcpdump_live;
+mod tcpdump_cli;
+mod tcpdump_diff;
+mod tcpdump_samples;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
@@ -69,5 +72,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_modes::trials());
     trials.extend(tcpdump_filter::trials());
     trials.extend(tcpdump_live::trials());
+    trials.extend(tcpdump_cli::trials());
+    trials.extend(tcpdump_diff::trials());
+    trials.extend(tcpdump_samples::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

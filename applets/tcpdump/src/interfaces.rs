@@ -87,11 +87,6 @@ fn list() -> Result<Vec<Interface>, Error> {
     Ok(all)
 }
 
-/// Index and name of each, for headers that hold the index.
-pub(crate) fn names() -> Vec<(u32, String)> {
-    list().unwrap_or_default().into_iter().map(|interface| (interface.index, interface.name)).collect()
-}
-
 /// The interface that `-i` names, by name or by its number in `-D`; without one, the first of the list.
 pub(crate) fn chosen(name: Option<&str>) -> Result<Interface, Error> {
     let all = list()?;

@@ -5,7 +5,6 @@ use netkit_print::{Packet, Printer};
 use netkit_wire::pcap::Record;
 
 use crate::args::{FAILURE, Mode, Opts};
-use crate::interfaces;
 use crate::names;
 use crate::rotate::Files;
 
@@ -27,7 +26,7 @@ impl Output {
         print.nano = opts.nano;
         let mut printer = Printer::new(print);
         printer.set_zone(names::zone(ctx));
-        printer.interfaces = interfaces::names();
+        printer.set_interfaces(names::interfaces());
         if opts.print.numeric == 0 {
             printer.set_resolver(Box::new(names::System::new()));
         }

@@ -580,7 +580,7 @@ impl Printer {
             9 if size != 4 => self.invalid(),
             9 => put!(self, "{} sec", data.u32(0)?),
             12 => put!(self, "({size})"),
-            14 if size % 2 != 0 => self.invalid(),
+            14 if !size.is_multiple_of(2) => self.invalid(),
             14 => {
                 for (index, tag) in data.chunks(2).enumerate() {
                     if index > 0 {
@@ -625,7 +625,7 @@ impl Printer {
                 return Ok(());
             }
         };
-        if source > bits || scope > bits || (usize::from(source) + 7) / 8 != size - 4 {
+        if source > bits || scope > bits || usize::from(source).div_ceil(8) != size - 4 {
             self.invalid();
             return Ok(());
         }

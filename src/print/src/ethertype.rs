@@ -137,6 +137,7 @@ impl Printer {
         }
         if rest > 0 {
             put!(self, ", data ({rest} octets)");
+            p.part(length - rest, rest)?;
         }
         Ok(())
     }

@@ -25,7 +25,6 @@ pub(crate) const NAMES: &Names = &[
     (55, "Mobile IP"),
     (58, "ICMPv6"),
     (62, "Mobile IP (old)"),
-    (77, "ND"),
     (88, "EIGRP"),
     (89, "OSPF"),
     (103, "PIM"),
@@ -35,8 +34,6 @@ pub(crate) const NAMES: &Names = &[
     (132, "SCTP"),
     (135, "Mobility"),
     (143, "Ethernet"),
-    (59, "no next header"),
-    (60, "DSTOPT"),
 ];
 
 /// Keywords of the protocol numbers registry, for protocols without a printer.
@@ -193,6 +190,10 @@ impl Printer {
             112 => self.vrrp(p, length, outer),
             143 if outer.version == 6 => self.ethernet(p, length).map(|_| ()),
             143 => self.requires(protocol, 6),
+            77 => {
+                put!(self, " nd {length}");
+                Ok(())
+            }
             59 => {
                 self.text("no next header");
                 Ok(())
@@ -248,20 +249,15 @@ impl Printer {
     /// Encapsulating security payload (RFC 4303): what is readable without keys.
     pub(crate) fn esp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "esp";
-        self.text("ESP");
-        if p.len() < 8 {
-            self.truncated();
-            return Ok(());
-        }
-        put!(self, "(spi=0x{:08x},seq=0x{:x}), length {length}", p.u32(0)?, p.u32(4)?);
+        p.part(0, 8)?;
+        put!(self, "ESP(spi=0x{:08x},seq=0x{:x}), length {length}", p.u32(0)?, p.u32(4)?);
         Ok(())
     }
 
     /// Compressed payload (RFC 3173).
     fn ipcomp(&mut self, p: &[u8]) -> Res {
         self.proto = "ipcomp";
-        self.text("IPComp(");
-        put!(self, "cpi=0x{:04x})", p.u16(2)?);
+        put!(self, "IPComp(cpi=0x{:04x})", p.u16(2)?);
         Ok(())
     }
 
@@ -306,6 +302,9 @@ impl Printer {
         let own = outer.names(6) || outer.names(17) || outer.names(33) || outer.names(132);
         let (source, destination) = if outer.version == 6 { (8, 24) } else { (12, 16) };
         let Some((from, to, tcp)) = ports else {
+            if !own {
+                return Ok(());
+            }
             self.address(outer, source)?;
             self.text(" > ");
             return self.address(outer, destination);
