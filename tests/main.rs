@@ -30,10 +30,10 @@ mod readme;
 mod resolvers;
 mod ss_diff;
 mod ss_modes;
-mod tcpdump_filter;
-mod tcpdump_live;
 mod tcpdump_cli;
 mod tcpdump_diff;
+mod tcpdump_filter;
+mod tcpdump_live;
 mod tcpdump_samples;
 
 fn main() -> std::process::ExitCode {

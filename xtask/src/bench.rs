@@ -4,6 +4,7 @@
 //! Runs of the two alternate, so that whatever else the machine does hits both. The figures include starting a process,
 //! which costs both the same. Nothing here fails because of a figure; only different answers do.
 
+mod capture;
 mod jq;
 mod nc;
 mod sockets;
@@ -23,13 +24,14 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[dig|jq|nc|ss] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[dig|jq|nc|ss|tcpdump] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 4] = [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows)];
+const SUBJECTS: [(&str, Measure); 5] =
+    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("tcpdump", capture::run)];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
@@ -49,6 +51,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let usage = || format!("usage: cargo xtask bench {USAGE}");
     let (subject, arguments) = match arguments {
         [flag, number] if flag == sockets::HOLD => return sockets::hold(number),
+        [flag, number] if flag == capture::FLOOD => return capture::flood(number),
         [word, rest @ ..] if !word.starts_with('-') => (Some(word.as_str()), rest),
         _ => (None, arguments),
     };

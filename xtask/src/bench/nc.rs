@@ -235,16 +235,16 @@ fn pour(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 /// A process that ends with us at the latest.
-struct Guard(Child);
+pub(super) struct Guard(pub(super) Child);
 
 impl Guard {
-    fn start(command: &mut Command) -> Result<Guard> {
+    pub(super) fn start(command: &mut Command) -> Result<Guard> {
         command.spawn().map(Guard).map_err(|error| format!("cannot run {}: {error}", shown(command)))
     }
 
     /// Its user and system time in seconds, once it ends with status 0. They are read after it ended and before it is
     /// waited for, when /proc still has them (proc(5), fields 14 and 15 of `stat`, in hundredths of a second).
-    fn cpu(mut self, name: &str) -> Result<f64> {
+    pub(super) fn cpu(mut self, name: &str) -> Result<f64> {
         let path = PathBuf::from(format!("/proc/{}/stat", self.0.id()));
         let until = Instant::now() + PATIENCE;
         let ticks = loop {
