@@ -7,6 +7,7 @@
 mod jq;
 mod nc;
 mod sockets;
+mod tcpdump;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -23,13 +24,14 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[dig|jq|nc|ss] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[dig|jq|nc|ss|tcpdump] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 4] = [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows)];
+const SUBJECTS: [(&str, Measure); 5] =
+    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("tcpdump", tcpdump::rows)];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;
