@@ -8,6 +8,7 @@ mod capture;
 mod jq;
 mod nc;
 mod sockets;
+mod tcpdump;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,14 +25,20 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[dig|jq|nc|ss|tcpdump] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[capture|dig|jq|nc|ss|tcpdump] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 5] =
-    [("nc", nc::run), ("dig", dig), ("ss", sockets::run), ("jq", jq::rows), ("tcpdump", capture::run)];
+const SUBJECTS: [(&str, Measure); 6] = [
+    ("nc", nc::run),
+    ("dig", dig),
+    ("ss", sockets::run),
+    ("jq", jq::rows),
+    ("tcpdump", tcpdump::rows),
+    ("capture", capture::run),
+];
 
 /// Runs of each for start-up, where one takes milliseconds.
 const STARTS: usize = 200;

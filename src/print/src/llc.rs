@@ -253,7 +253,7 @@ impl Printer {
     }
 
     /// IPX: addresses and length.
-    pub(crate) fn ipx(&mut self, p: &[u8], length: usize) -> Res {
+    pub(crate) fn ipx(&mut self, p: &[u8], _length: usize) -> Res {
         self.proto = "ipx";
         if !self.options.link_header {
             self.text("IPX ");

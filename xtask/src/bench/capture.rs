@@ -1,18 +1,16 @@
-//! The capture rows of `cargo xtask bench`: a flood of small packets written to /dev/null by netkit and by tcpdump, and
-//! copying a large file through a filter.
+//! The capture rows of `cargo xtask bench`: a flood of small packets written to /dev/null by netkit and by tcpdump.
 //!
 //! The flood comes from this program, started once more in the namespace; what it counts is what must arrive.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::nc::Guard;
 use crate::Result;
-use crate::process::{at, find, shown};
+use crate::process::{find, shown};
 
 /// The word that makes this program send: `bench --flood NUMBER`.
 pub(crate) const FLOOD: &str = "--flood";
@@ -20,19 +18,11 @@ pub(crate) const FLOOD: &str = "--flood";
 const PACKETS: u32 = 1_500_000;
 /// Floods for each of the two, taking turns.
 const RUNS: usize = 3;
-/// Packets in the file that is copied, and copies for each.
-const RECORDS: u32 = 1_000_000;
-const COPIES: usize = 5;
-/// Filters of the copies.
-const FILTERS: [&str; 3] =
-    ["tcp port 443", "udp and not host 10.0.3.7", "ip[8] > 32 and (tcp[tcpflags] & tcp-syn != 0 or udp)"];
-
 pub(crate) fn run(netkit: &Path) -> Result<()> {
     let Some(peer) = find("tcpdump") else {
         println!("skipped: capture, because `tcpdump` is not installed (Debian package tcpdump)");
         return Ok(());
     };
-    copies(netkit, &peer)?;
     for (tool, package) in
         [("ip", "iproute2"), ("unshare", "util-linux"), ("nsenter", "util-linux"), ("kill", "procps")]
     {
@@ -179,108 +169,4 @@ pub(crate) fn flood(number: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn copies(netkit: &Path, peer: &Path) -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("netkit-bench-capture-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(at("make", &folder))?;
-    let outcome = copies_in(&folder, netkit, peer);
-    let _ = fs::remove_dir_all(&folder);
-    outcome
-}
-
-fn copies_in(folder: &Path, netkit: &Path, peer: &Path) -> Result<()> {
-    let input = folder.join("input");
-    write_input(&input).map_err(at("write", &input))?;
-    let copy = |program: &Path, ours: bool, filter: &str| -> Result<(f64, PathBuf)> {
-        let target = folder.join(if ours { "ours" } else { "theirs" });
-        let mut command = Command::new(program);
-        command.args(if ours { ["tcpdump", "-n"] } else { ["-Z", "root"] });
-        command.arg("-r").arg(&input).arg("-w").arg(&target).arg(filter);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let started = Instant::now();
-        let status = command.status().map_err(|error| format!("cannot run {}: {error}", shown(&command)))?;
-        let seconds = started.elapsed().as_secs_f64();
-        if status.success() { Ok((seconds, target)) } else { Err(format!("{} failed", shown(&command))) }
-    };
-    println!("A file of {RECORDS} packets copied through a filter, best of {COPIES} (below 1: netkit is faster):");
-    for filter in FILTERS {
-        let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
-        for _ in 0..COPIES {
-            let (seconds, left) = copy(netkit, true, filter)?;
-            ours = ours.min(seconds);
-            let (seconds, right) = copy(peer, false, filter)?;
-            theirs = theirs.min(seconds);
-            if fs::read(&left).map_err(at("read", &left))? != fs::read(&right).map_err(at("read", &right))? {
-                return Err(format!("the copies of `{filter}` differ"));
-            }
-        }
-        println!("  {:.2}  {ours:.3} s, tcpdump {theirs:.3} s: {filter}", ours / theirs);
-    }
-    Ok(())
-}
-
-/// Ethernet with IPv4: TCP and UDP of several ports and hosts, 60 to 1,500 bytes.
-fn write_input(path: &Path) -> std::io::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
-    let half = u16::to_ne_bytes;
-    out.write_all(&[&0xa1b2_c3d4u32.to_ne_bytes()[..], &half(2), &half(4), &[0; 8]].concat())?;
-    out.write_all(&[262_144u32.to_ne_bytes(), 1u32.to_ne_bytes()].concat())?;
-    let mut frame = vec![0u8; 1500];
-    for number in 0..RECORDS {
-        let size = 60 + number.wrapping_mul(2_654_435_761) % 1440;
-        let length = usize::try_from(size).unwrap_or(60);
-        let [.., high, low] = number.to_be_bytes();
-        let is_tcp = number % 3 != 0;
-        let header = [
-            2,
-            0,
-            0,
-            0,
-            0,
-            2,
-            2,
-            0,
-            0,
-            0,
-            0,
-            1,
-            8,
-            0,
-            0x45,
-            0,
-            5,
-            0,
-            high,
-            low,
-            0x40,
-            0,
-            low | 1,
-            if is_tcp { 6 } else { 17 },
-            0,
-            0,
-            10,
-            0,
-            high & 7,
-            low,
-            10,
-            0,
-            3,
-            7,
-            high,
-            low,
-            if number % 5 == 0 { 1 } else { 0 },
-            if number % 5 == 0 { 187 } else { 53 },
-        ];
-        if let Some(start) = frame.get_mut(..header.len()) {
-            start.copy_from_slice(&header);
-        }
-        if let Some(flags) = frame.get_mut(47) {
-            *flags = low & 0x1f;
-        }
-        let stamp = [1_700_000_000 + number / 1000, number % 1000, size, size].map(u32::to_ne_bytes);
-        out.write_all(&stamp.concat())?;
-        out.write_all(frame.get(..length).unwrap_or_default())?;
-    }
-    out.flush()
 }
