@@ -22,8 +22,6 @@ pub(crate) struct Interface {
     pub(crate) index: u32,
     /// ARPHRD_ type.
     pub(crate) hardware: u16,
-    /// In host order; 0 without an IPv4 address.
-    pub(crate) netmask: u32,
     up: bool,
     running: bool,
     loopback: bool,
@@ -75,11 +73,6 @@ fn list() -> Result<Vec<Interface>, Error> {
             interface.hardware = hardware.hatype();
             interface.index = u32::try_from(hardware.ifindex()).unwrap_or_default();
         }
-        if let Some(mask) = entry.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in())
-            && interface.netmask == 0
-        {
-            interface.netmask = u32::from(mask.ip());
-        }
     }
     all.retain(|interface| interface.index != 0);
     all.push(Interface::any());
@@ -104,11 +97,6 @@ pub(crate) fn chosen(name: Option<&str>) -> Result<Interface, Error> {
         }
         Err(_) => Err(usage(format!("{name}: No such device exists\n(No such device exists)"))),
     }
-}
-
-/// The mask that `ip broadcast` uses: like the peer, the interface's with `-f` alone; 0 finds 255.255.255.255 and 0.0.0.0.
-pub(crate) fn netmask(interface: &Interface, opts: &Opts) -> u32 {
-    if opts.print.foreign_numeric { interface.netmask } else { 0 }
 }
 
 /// The link types that an interface offers, the usual one first.

@@ -119,11 +119,7 @@ enum End {
 fn open(opts: &Opts, filter: &mut Filter, interface: Interface) -> Result<Tap, Error> {
     let link = interfaces::link_of(&interface, opts.link_type.as_deref())?;
     let cooked = matches!(link, link::LINUX_SLL | link::LINUX_SLL2);
-    let program = if filter.is_empty() {
-        None
-    } else {
-        Some(filter.program(link, opts.snaplen, interfaces::netmask(&interface, opts))?.clone())
-    };
+    let program = if filter.is_empty() { None } else { Some(filter.program(link, opts.snaplen)?.clone()) };
     let cut = netkit_sys::capture::Instruction { code: 6, jt: 0, jf: 0, k: opts.snaplen };
     let in_kernel = match &program {
         Some(program) => filters::for_kernel(program, link),

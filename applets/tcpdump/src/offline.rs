@@ -39,7 +39,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
         output.begin(ctx, opts, link, reader.snaplen())?;
         let mut filter = Filter::new(opts, Source::File { swapped: reader.is_swapped() })?;
         if !filter.is_empty() {
-            filter.program(link, reader.snaplen(), 0)?;
+            filter.program(link, reader.snaplen())?;
         }
         let result = packets(ctx, opts, (&mut reader, &mut filter), &mut output, &mut seen);
         output.flush(ctx)?;
