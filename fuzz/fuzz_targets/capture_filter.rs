@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netkit_wire::filter::{Ancillary, BuiltIn, Insn, Options, Program, Source, Style, compile, link};
+use netkit_filter::{Ancillary, BuiltIn, Insn, Options, Program, Source, Style, compile, link};
 
 fuzz_target!(|bytes: &[u8]| {
     let facts = Ancillary { packet_type: 4, ifindex: 1, vlan: Some(5) };

@@ -5,11 +5,11 @@ use std::io::Read;
 use std::net::IpAddr;
 
 use netkit_core::{Ctx, Error};
+use netkit_filter::{self as filter, Ancillary, BuiltIn, Names, Options, Program, Source, Style, link};
 use netkit_probe::services::Services;
 use netkit_probe::{Family, Protocol};
 use netkit_probe::{Lookup, resolve};
 use netkit_sys::capture::Instruction;
-use netkit_wire::filter::{self, Ancillary, BuiltIn, Names, Options, Program, Source, Style, link};
 use netkit_wire::pcap;
 
 use crate::args::{FAILURE, MAXIMUM_SNAPLEN, Opts, usage};

@@ -1,7 +1,7 @@
 //! What can be captured on: `-i`, `-D`, `-L`, `-J`, and the link type of each.
 
 use netkit_core::{Ctx, Error};
-use netkit_wire::filter::link;
+use netkit_filter::link;
 use netkit_wire::pcap;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;

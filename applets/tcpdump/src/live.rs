@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
+use netkit_filter::{Program, Source, link};
 use netkit_sys::capture::{Captured, Counters, OpenError, Ring, Settings};
 use netkit_sys::signals::{Signals, Wish};
-use netkit_wire::filter::{Program, Source, link};
 use netkit_wire::pcap::{self, Record};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use netkit_core::{Ctx, Error, Exit};
-use netkit_wire::filter::{self, Source};
+use netkit_filter::{self as filter, Source};
 use netkit_wire::pcap::{self, Reader};
 
 use crate::args::{FAILURE, MAXIMUM_SNAPLEN, Mode, Opts, usage};

@@ -2,5 +2,4 @@
 
 pub mod cursor;
 pub mod dns;
-pub mod filter;
 pub mod pcap;
