@@ -56,7 +56,10 @@ impl Printer {
             0x8863 | 0x8864 => {
                 self.pppoe(p, length)?;
             }
-            0x888e => self.eapol(p, length)?,
+            0x888e => {
+                let result = self.eapol(p, length);
+                self.contained(result)?;
+            }
             0x880b => {
                 if length > 0 {
                     self.text(": ");
@@ -65,7 +68,10 @@ impl Printer {
             }
             0x9000 => self.loopback(p, length)?,
             0x8847 | 0x8848 => self.mpls(p, length)?,
-            0x88cc => self.lldp(p, length)?,
+            0x88cc => {
+                let result = self.lldp(p, length);
+                self.contained(result)?;
+            }
             0x8809 => self.slow(p, length)?,
             0x6558 => {
                 self.ethernet(p, length)?;

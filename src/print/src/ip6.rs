@@ -91,7 +91,10 @@ impl Printer {
                         return Ok(());
                     }
                     seen_options = true;
-                    let (size, jumbo) = self.options6(rest, "HBH", "hbhopt")?;
+                    let Ok((size, jumbo)) = self.options6(rest, "HBH", "hbhopt") else {
+                        self.truncated();
+                        return Ok(());
+                    };
                     if claimed == 0 && jumbo.is_none() {
                         self.text("[No valid Jumbo Payload Hop-by-Hop option found]");
                         self.invalid();
