@@ -128,6 +128,10 @@ impl Printer {
         if ip {
             return self.ip4(p, at);
         }
+        if p.u16(2)? == 0x0800 {
+            self.text("<wrong len>");
+            return Ok(());
+        }
         let bytes = p.part(at, size)?;
         if bytes.is_empty() {
             self.text("<No address>");

@@ -41,7 +41,7 @@ impl Printer {
     /// One message; `ip` is the header around it.
     pub(crate) fn icmp(&mut self, p: &[u8], length: usize, _ip: &[u8], fragmented: bool) -> Res {
         self.proto = "icmp";
-        if matches!(p.u8(0)?, 3 | 5 | 11) && p.len() < 28 {
+        if p.u8(0)? == 11 && p.len() < 28 {
             self.truncated();
             return Ok(());
         }

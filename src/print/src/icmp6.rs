@@ -89,7 +89,7 @@ impl Printer {
                 }
             }
             3 => {
-                if p.len() < 48 {
+                if p.u8(1)? == 0 && p.len() < 48 {
                     self.truncated();
                     return Ok(());
                 }

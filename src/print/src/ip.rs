@@ -274,14 +274,12 @@ impl Printer {
             0 => self.text("TSONLY"),
             1 => self.text("TS+ADDR"),
             3 => self.text("PRESPEC"),
-            other => {
-                put!(self, "[bad ts type {other}]");
-                self.out.push(b'}');
-                return Ok(());
-            }
+            other => put!(self, "[bad ts type {other}]"),
         }
+        let known = matches!(flags & 15, 0 | 1 | 3);
         let mut kind = " ";
-        let mut at = 4;
+        let mut at = if known { 4 } else { length };
+        pointing |= !known;
         while at < length {
             if pointer == at {
                 kind = " ^ ";

@@ -39,6 +39,7 @@ impl Printer {
             self.out.push(b' ');
         }
         let mut next = p.u8(6)?;
+        p.part(0, 40)?;
         if self.v() > 0 {
             let flow = p.u32(0)?;
             self.text("(");
@@ -264,10 +265,11 @@ impl Printer {
     /// Routing header; its length, or nothing when it says what cannot be.
     fn routing6(&mut self, p: &[u8]) -> Res<Option<usize>> {
         self.proto = "rt6";
+        self.text("RT6");
         let units = p.u8(1)?;
         let kind = p.u8(2)?;
         let left = p.u8(3)?;
-        put!(self, "RT6 (len={units}, type={kind}, ");
+        put!(self, " (len={units}, type={kind}, ");
         if kind == 0 {
             self.out.truncate(self.out.len() - 2);
             self.text(" [Deprecated], ");

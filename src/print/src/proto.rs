@@ -245,8 +245,9 @@ impl Printer {
         }
         put!(self, "{}seq=0x{:x},icv=0x", if self.v() > 0 { "" } else { "," }, p.u32(8)?);
         let icv = size.saturating_sub(12);
-        let bytes = p.part(12, icv)?;
-        self.hex(bytes);
+        let there = p.tail(12).head(icv);
+        self.hex(there.head(there.len() / 4 * 4));
+        p.part(12, icv)?;
         self.text("): ");
         if size < 12 || p.len() < size {
             self.truncated();

@@ -116,8 +116,13 @@ impl Printer {
     pub(crate) fn tcp(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "tcp";
         if !p.holds(4) {
-            self.ends(outer, None)?;
-            self.out.push(b':');
+            if outer.version == 6 {
+                self.ip6(outer.ip, 8)?;
+                self.ip6_after(" > ", outer.ip, 24)?;
+                self.out.push(b':');
+            } else {
+                self.ip4_ends(outer.ip, ":")?;
+            }
             self.truncated();
             return Ok(());
         }

@@ -52,9 +52,9 @@ impl Printer {
         self.proto = "udp";
         if !p.holds(4) {
             self.ends(outer, None)?;
-            self.text(": ");
-            self.out.truncate(self.out.len() - 1);
-            self.out.push(b' ');
+            if outer.names(17) {
+                self.text(": ");
+            }
             self.truncated();
             return Ok(());
         }
