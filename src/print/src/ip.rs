@@ -83,7 +83,10 @@ impl Printer {
             self.invalid();
             return Ok(());
         }
-        p.part(0, 20)?;
+        if !p.holds(20) {
+            self.truncated();
+            return Ok(());
+        }
         let p = p.head(total);
         let payload = total - header;
         let fragment = p.u16(6)?;

@@ -39,7 +39,10 @@ impl Printer {
             self.out.push(b' ');
         }
         let mut next = p.u8(6)?;
-        p.part(0, 40)?;
+        if !p.holds(40) {
+            self.truncated();
+            return Ok(());
+        }
         if self.v() > 0 {
             let flow = p.u32(0)?;
             self.text("(");
@@ -52,7 +55,6 @@ impl Printer {
             let name = name(proto::NAMES, next).unwrap_or("unknown");
             put!(self, "hlim {}, next-header {name} ({next}), payload length {claimed}) ", p.u8(7)?);
         }
-        p.part(0, 40)?;
         if !matches!(next, 6 | 17 | 33 | 132) {
             self.ip6(p, 8)?;
             self.ip6_after(" > ", p, 24)?;

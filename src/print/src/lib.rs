@@ -40,6 +40,7 @@ mod text;
 mod time;
 mod tunnel;
 mod udp;
+pub mod walk;
 
 use std::fmt;
 
