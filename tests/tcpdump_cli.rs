@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("tcpdump::file_forms", file_forms),
         trial("tcpdump::copies", copies),
         trial("tcpdump::damaged_files", damaged_files),
+        trial("tcpdump::own_modes", own_modes),
     ]
 }
 
@@ -168,6 +169,70 @@ fn copies() -> Result<(), Stop> {
     tcpdump(&["-r", "in", "--nano", "-w", "out"], &dir.0)?;
     if fs::read(dir.0.join("out"))? != fs::read(dir.0.join("in"))? {
         return Err("a copy with nanoseconds is another file".into());
+    }
+    Ok(())
+}
+
+/// A TCP segment without options in Ethernet, with a right IP header.
+fn segment(from: (u8, u16), to: (u8, u16), numbers: (u32, u32), flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0];
+    frame.extend((payload.len() as u16 + 40).to_be_bytes());
+    frame.extend([0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, from.0, 10, 0, 0, to.0]);
+    frame.extend(from.1.to_be_bytes());
+    frame.extend(to.1.to_be_bytes());
+    frame.extend(numbers.0.to_be_bytes());
+    frame.extend(numbers.1.to_be_bytes());
+    frame.extend([0x50, flags, 1, 0, 0, 0, 0, 0]);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+fn own_modes() -> Result<(), Stop> {
+    let dir = TempDir::new("tcpdump-own")?;
+    let (client, server, closed) = ((1, 40000), (2, 80), (2, 81));
+    let mut hello = vec![0x16, 3, 1, 0, 73, 1, 0, 0, 69, 3, 3];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 26, 0, 0, 0, 22, 0, 20, 0, 0, 17]);
+    hello.extend(b"shop.example.test");
+    let packets = [
+        segment(client, server, (100, 0), 2, b""),
+        segment(server, client, (500, 101), 0x12, b""),
+        segment(client, server, (101, 501), 0x10, b""),
+        segment(client, server, (101, 501), 0x18, b"GET /cart HTTP/1.1\r\nHost: shop\r\n\r\n"),
+        segment(client, server, (101, 501), 0x18, b"GET /cart HTTP/1.1\r\nHost: shop\r\n\r\n"),
+        segment(server, client, (501, 137), 0x14, b""),
+        segment((3, 40001), closed, (7, 0), 2, b""),
+        segment(closed, (3, 40001), (0, 8), 0x14, b""),
+        segment((4, 40002), (9, 443), (7, 0), 2, b""),
+        segment((4, 40002), (9, 443), (7, 0), 2, b""),
+        segment((5, 40003), (9, 443), (8, 1), 0x18, &hello),
+    ];
+    let mut file = pcap(false, false);
+    file.truncate(24);
+    for (index, packet) in packets.iter().enumerate() {
+        for field in [100, index as u32 * 1000, packet.len() as u32, packet.len() as u32] {
+            file.extend(field.to_le_bytes());
+        }
+        file.extend_from_slice(packet);
+    }
+    fs::write(dir.0.join("f"), &file)?;
+    let flows = "\
+tcp 10.0.0.1.40000 > 10.0.0.2.80: 4+2 packets, 72+0 bytes, 5.000 ms, handshake 1.000 ms: reset by the server; 1 sent again by the client
+tcp 10.0.0.3.40001 > 10.0.0.2.81: 1+1 packets, 0+0 bytes, 1.000 ms: refused after 1.000 ms: nothing listens, or a rule rejects
+tcp 10.0.0.4.40002 > 10.0.0.9.443: 2+0 packets, 0+0 bytes, 1.000 ms: SYN x2, no answer: dropped on the path, or nobody is there
+tcp 10.0.0.5.40003 > 10.0.0.9.443: 1+0 packets, 89+0 bytes, 0.000 ms: handshake done, ClientHello sent, no ServerHello; still open
+";
+    same("--flows", flows, &text(&tcpdump(&["-n", "--flows", "-r", "f"], &dir.0)?.stdout))?;
+    let request = "10.0.0.1.40000 > 10.0.0.2.80: GET /cart HTTP/1.1 (host shop)\n";
+    same("--http", &request.repeat(2), &text(&tcpdump(&["-n", "-t", "--http", "-r", "f"], &dir.0)?.stdout))?;
+    let hello = "10.0.0.5.40003 > 10.0.0.9.443: ClientHello shop.example.test\n";
+    same("--sni", hello, &text(&tcpdump(&["-n", "-t", "--sni", "-r", "f"], &dir.0)?.stdout))?;
+    let output = tcpdump(&["-n", "--json", "-r", "f"], &dir.0)?;
+    for (number, line) in text(&output.stdout).lines().enumerate() {
+        let value: serde_json::Value = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
+        if value["number"] != number + 1 || value["schema"] != "netkit-tcpdump/1" || !value["text"].is_string() {
+            return Err(format!("--json: {line}").into());
+        }
     }
     Ok(())
 }

@@ -178,7 +178,8 @@ fn compare(change: Change) -> Result<(), Stop> {
     for (link, packets) in packets(change)? {
         let file = dir.0.join(format!("{link}.pcap"));
         write(&file, link, &packets)?;
-        for options in OPTIONS {
+        // Changed packets with every other set: what a set is for does not depend on the bytes.
+        for options in OPTIONS.iter().step_by(if change == Change::None { 1 } else { 2 }) {
             let mut theirs = Command::new(&peer);
             theirs.args(["-#", "-r"]).arg(&file).args(*options).env("TZ", "GMT0");
             let mut ours = Command::new(lab::netkit());

@@ -27,10 +27,7 @@ impl Printer {
     /// One message.
     pub(crate) fn arp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "arp";
-        if !p.holds(8) {
-            self.truncated();
-            return Ok(());
-        }
+        p.part(0, 8)?;
         let (hardware, protocol) = (p.u16(0)?, p.u16(2)?);
         let (hardware_size, protocol_size) = (usize::from(p.u8(4)?), usize::from(p.u8(5)?));
         let operation = p.u16(6)?;
@@ -42,10 +39,7 @@ impl Printer {
         let target = sender_ip + protocol_size;
         let target_ip = target + hardware_size;
         let size = target_ip + protocol_size;
-        if !p.holds(size) {
-            self.truncated();
-            return Ok(());
-        }
+        p.part(0, size)?;
         if !self.options.link_header {
             self.text("ARP, ");
         }
@@ -114,7 +108,7 @@ impl Printer {
                 self.arp_protocol(p, sender_ip, protocol_size, ip)?;
             }
             _ => {
-                self.default_print(p);
+                self.hex_and_ascii("\n\t", p);
                 return Ok(());
             }
         }
@@ -133,6 +127,10 @@ impl Printer {
     fn arp_protocol(&mut self, p: &[u8], at: usize, size: usize, ip: bool) -> Res {
         if ip {
             return self.ip4(p, at);
+        }
+        if p.u16(2)? == 0x0800 {
+            self.text("<wrong len>");
+            return Ok(());
         }
         let bytes = p.part(at, size)?;
         if bytes.is_empty() {

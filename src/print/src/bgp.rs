@@ -61,13 +61,12 @@ impl Printer {
                 return Ok(());
             }
             let message = data.tail(at).head(size);
-            self.bgp_message(message, size)?;
             if message.len() < size {
-                put!(self, "\n[BGP{}]", if p.len() < length { " Bogus" } else { "" });
-                self.out.truncate(self.out.len() - if p.len() < length { 12 } else { 6 });
-                self.truncated();
+                let kind = message.u8(18)?;
+                put!(self, "\n[|BGP {}]", name(KINDS, kind).unwrap_or("Unknown"));
                 return Ok(());
             }
+            self.bgp_message(message, size)?;
             at += size;
         }
         Ok(())

@@ -216,19 +216,19 @@ impl Printer {
             self.invalid();
             return Ok(());
         }
-        p.part(0, 12)?;
-        match self.dns_message(p, multicast)? {
-            Some(()) => {
+        match self.dns_message(p, multicast) {
+            Ok(Some(())) => {
                 self.text(" (");
                 self.dec(length as u32);
                 self.out.push(b')');
             }
-            None => self.truncated(),
+            _ => self.truncated(),
         }
         Ok(())
     }
 
     fn dns_message(&mut self, p: &[u8], multicast: bool) -> Res<Option<()>> {
+        p.part(0, 12)?;
         let flags = p.u16(2)?;
         let counts = [p.u16(4)?, p.u16(6)?, p.u16(8)?, p.u16(10)?];
         let [questions, answers, authorities, additions] = counts;

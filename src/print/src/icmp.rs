@@ -41,6 +41,10 @@ impl Printer {
     /// One message; `ip` is the header around it.
     pub(crate) fn icmp(&mut self, p: &[u8], length: usize, _ip: &[u8], fragmented: bool) -> Res {
         self.proto = "icmp";
+        if p.u8(0)? == 11 && p.len() < 28 {
+            self.truncated();
+            return Ok(());
+        }
         // The text comes after the title, so a message cut off before it ends leaves the title out, too.
         let start = self.out.len();
         self.text("ICMP ");

@@ -89,7 +89,10 @@ impl Printer {
                 }
             }
             3 => {
-                p.part(32, 16)?;
+                if p.u8(1)? == 0 && p.len() < 48 {
+                    self.truncated();
+                    return Ok(());
+                }
                 match p.u8(1)? {
                     0 => {
                         self.ip6_after(" for ", p, 32)?;
@@ -102,7 +105,10 @@ impl Printer {
                 }
             }
             4 => {
-                p.part(32, 16)?;
+                if p.len() < 48 {
+                    self.truncated();
+                    return Ok(());
+                }
                 let pointer = p.u32(4)?;
                 match p.u8(1)? {
                     0 => put!(self, ", erroneous - octet {pointer}"),

@@ -45,8 +45,7 @@ impl Printer {
                 }
             }
             0x12 | 0x16 => {
-                self.text(if kind == 0x12 { "igmp v1 report " } else { "igmp v2 report " });
-                self.ip4(p, 4)?;
+                self.ip4_after(if kind == 0x12 { "igmp v1 report " } else { "igmp v2 report " }, p, 4)?;
                 if length != 8 {
                     put!(self, " [len {length}]");
                 }
@@ -92,9 +91,9 @@ impl Printer {
             put!(self, " robustness={}", p.u8(8)? & 7);
             self.out.truncate(self.out.len() - " robustness=0".len());
         }
-        let sources = usize::from(p.u16(10)?);
         if p.u32(4)? != 0 {
             self.ip4_after(" [gaddr ", p, 4)?;
+            let sources = usize::from(p.u16(10)?);
             if sources > 0 {
                 if 12 + sources * 4 > length {
                     put!(self, " [invalid number of sources {sources}]");
@@ -178,17 +177,69 @@ impl Printer {
             return Ok(());
         }
         let kind = first & 15;
-        put!(self, "PIMv{}, {}, length {length}", first >> 4, name(KINDS, kind).unwrap_or("Unknown-Type"));
-        if self.v() > 0 && p.holds(length) {
-            let sum = p.u16(2)?;
-            let state = if sum == 0 {
-                "unverified"
-            } else if checksum(&[p.head(length)]) == 0 {
-                "correct"
-            } else {
-                "incorrect"
-            };
-            put!(self, "\n\tcksum 0x{sum:04x} ({state})");
+        let text = name(KINDS, kind).unwrap_or("Unknown-Type");
+        if self.v() == 0 {
+            put!(self, "PIMv2, {text}, length {length}");
+            return Ok(());
+        }
+        put!(self, "PIMv2, length {length}\n\t{text}");
+        let sum = p.u16(2)?;
+        if sum == 0 {
+            self.text(", cksum 0x0000 (unverified)");
+        } else if p.holds(length) {
+            let state = if checksum(&[p.head(length)]) == 0 { "correct" } else { "incorrect" };
+            put!(self, ", cksum 0x{sum:04x} ({state})");
+        }
+        if kind == 0 {
+            self.pim_hello(p.head(length).tail(4))?;
+        }
+        Ok(())
+    }
+
+    fn pim_hello(&mut self, p: &[u8]) -> Res {
+        const OPTIONS: &Names = &[
+            (1, "Hold Time"),
+            (2, "LAN Prune Delay"),
+            (19, "DR Priority"),
+            (20, "Generation ID"),
+            (21, "State Refresh Capability"),
+            (22, "Bi-Directional Capability"),
+            (24, "Address List"),
+            (65001, "Address List"),
+        ];
+        let mut at = 0;
+        while at < p.len() {
+            let (kind, size) = (p.u16(at)?, usize::from(p.u16(at + 2)?));
+            let value = p.part(at + 4, size)?;
+            put!(self, "\n\t  {} Option ({kind}), length {size}, Value: ", name(OPTIONS, kind).unwrap_or("Unknown"));
+            match (kind, size) {
+                (1, 2) => match value.u16(0)? {
+                    u16::MAX => self.text("infinity"),
+                    time => self.relative_time(u32::from(time)),
+                },
+                (2, 4) => {
+                    let field = value.u16(0)?;
+                    put!(self, "\n\t    T-bit={}, LAN delay {}ms, ", field >> 15, field & 0x7fff);
+                    put!(self, "Override interval {}ms", value.u16(2)?);
+                }
+                (19, 0 | 4) => {
+                    if size == 0 {
+                        self.text("Bi-Directional Capability (Old)");
+                    } else {
+                        put!(self, "{}", value.u32(0)?);
+                    }
+                }
+                (20, 4) => put!(self, "0x{:08x}", value.u32(0)?),
+                _ => {
+                    if self.v() <= 1 {
+                        self.hex_lines("\n\t    ", value);
+                    }
+                }
+            }
+            if self.v() > 1 {
+                self.hex_lines("\n\t    ", value);
+            }
+            at += 4 + size;
         }
         Ok(())
     }

@@ -83,7 +83,10 @@ impl Printer {
             self.invalid();
             return Ok(());
         }
-        p.part(0, 20)?;
+        if !p.holds(20) {
+            self.truncated();
+            return Ok(());
+        }
         let p = p.head(total);
         let payload = total - header;
         let fragment = p.u16(6)?;
@@ -274,14 +277,12 @@ impl Printer {
             0 => self.text("TSONLY"),
             1 => self.text("TS+ADDR"),
             3 => self.text("PRESPEC"),
-            other => {
-                put!(self, "[bad ts type {other}]");
-                self.out.push(b'}');
-                return Ok(());
-            }
+            other => put!(self, "[bad ts type {other}]"),
         }
+        let known = matches!(flags & 15, 0 | 1 | 3);
         let mut kind = " ";
-        let mut at = 4;
+        let mut at = if known { 4 } else { length };
+        pointing |= !known;
         while at < length {
             if pointer == at {
                 kind = " ^ ";

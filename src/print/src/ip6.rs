@@ -39,6 +39,10 @@ impl Printer {
             self.out.push(b' ');
         }
         let mut next = p.u8(6)?;
+        if !p.holds(40) {
+            self.truncated();
+            return Ok(());
+        }
         if self.v() > 0 {
             let flow = p.u32(0)?;
             self.text("(");
@@ -51,7 +55,6 @@ impl Printer {
             let name = name(proto::NAMES, next).unwrap_or("unknown");
             put!(self, "hlim {}, next-header {name} ({next}), payload length {claimed}) ", p.u8(7)?);
         }
-        p.part(0, 40)?;
         if !matches!(next, 6 | 17 | 33 | 132) {
             self.ip6(p, 8)?;
             self.ip6_after(" > ", p, 24)?;
@@ -91,7 +94,10 @@ impl Printer {
                         return Ok(());
                     }
                     seen_options = true;
-                    let (size, jumbo) = self.options6(rest, "HBH", "hbhopt")?;
+                    let Ok((size, jumbo)) = self.options6(rest, "HBH", "hbhopt") else {
+                        self.truncated();
+                        return Ok(());
+                    };
                     if claimed == 0 && jumbo.is_none() {
                         self.text("[No valid Jumbo Payload Hop-by-Hop option found]");
                         self.invalid();
@@ -261,10 +267,11 @@ impl Printer {
     /// Routing header; its length, or nothing when it says what cannot be.
     fn routing6(&mut self, p: &[u8]) -> Res<Option<usize>> {
         self.proto = "rt6";
+        self.text("RT6");
         let units = p.u8(1)?;
         let kind = p.u8(2)?;
         let left = p.u8(3)?;
-        put!(self, "RT6 (len={units}, type={kind}, ");
+        put!(self, " (len={units}, type={kind}, ");
         if kind == 0 {
             self.out.truncate(self.out.len() - 2);
             self.text(" [Deprecated], ");

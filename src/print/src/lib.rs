@@ -40,6 +40,7 @@ mod text;
 mod time;
 mod tunnel;
 mod udp;
+pub mod walk;
 
 use std::fmt;
 
@@ -165,7 +166,6 @@ impl Printer {
         };
         if result.is_err() {
             self.truncated();
-            self.link_header = 0;
         }
         self.dumps(packet.data);
         self.out.push(b'\n');
@@ -245,6 +245,14 @@ impl Printer {
     pub(crate) fn truncated(&mut self) {
         let proto = self.proto;
         put!(self, " [|{proto}]");
+    }
+
+    /// A protocol whose end is marked by itself: what is around it goes on.
+    pub(crate) fn contained(&mut self, result: Res) -> Res {
+        if result.is_err() {
+            self.truncated();
+        }
+        Ok(())
     }
 
     /// The mark of fields that cannot be.

@@ -422,6 +422,11 @@ impl Printer {
         }
         let mut at = 4;
         while at < length {
+            if length - at < 4 {
+                put!(self, " (remaining packet length {} < 4)", length - at);
+                self.invalid();
+                return Ok(());
+            }
             let (kind, size) = (p.u16(at)?, usize::from(p.u16(at + 2)?));
             if size < 4 {
                 put!(self, " (TLV length {size} < 4)");

@@ -22,10 +22,6 @@ impl Printer {
             self.text(", ");
             return self.eap(p.tail(4), size.min(length.saturating_sub(4)));
         }
-        if kind != 0 && self.v() > 1 {
-            self.hex_lines("\n\t", p.head(length));
-            let _ = size;
-        }
         Ok(())
     }
 
@@ -111,7 +107,7 @@ impl Printer {
                 put!(self, "\n\t{} TLV ({kind}), length {size}", name(TLVS, kind).unwrap_or("Unknown"));
             }
             if size > left {
-                self.invalid();
+                self.truncated();
                 return Ok(());
             }
             let value = p.part(at, size)?;
@@ -263,7 +259,7 @@ impl Printer {
             self.lldp_address(rest)
         } else if (1..=7).contains(&subtype) {
             self.text(": ");
-            self.printable(rest);
+            self.string(rest);
             Ok(())
         } else {
             self.hex_lines("\n\t  ", rest);
@@ -445,6 +441,10 @@ impl Printer {
                     self.truncated();
                     return Ok(());
                 }
+                if rest.is_empty() {
+                    self.truncated();
+                    return Ok(());
+                }
                 self.text(" ");
                 if !self.tftp_word(&mut rest) {
                     self.truncated();
@@ -570,7 +570,7 @@ impl Printer {
                     if flags & 32 != 0 { "R" } else { "" }
                 );
             }
-            _ => {}
+            _ => return Ok(()),
         }
         let claimed = p.u32(24)? as usize;
         if self.v() > 0 && claimed != length {
@@ -601,7 +601,6 @@ impl Printer {
     /// Cisco's hot standby (RFC 2281).
     pub(crate) fn hsrp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "hsrp";
-        let _ = length;
         const OPERATIONS: &Names = &[(0, "hello"), (1, "coup"), (2, "resign")];
         const STATES: &Names =
             &[(0, "initial"), (1, "learn"), (2, "listen"), (4, "speak"), (8, "standby"), (16, "active")];
@@ -616,7 +615,7 @@ impl Printer {
             Some(text) => put!(self, "{text} "),
             None => put!(self, "unknown ({operation}) "),
         }
-        put!(self, "20: state=");
+        put!(self, "{length}: state=");
         let state = p.u8(2)?;
         match name(STATES, state) {
             Some(text) => put!(self, "{text} "),
@@ -642,8 +641,12 @@ impl Printer {
     /// Bidirectional forwarding detection (RFC 5880).
     pub(crate) fn bfd(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "bfd";
-        let (first, second) = (p.u8(0)?, p.u8(1)?);
+        let first = p.u8(0)?;
         let version = first >> 5;
+        if version <= 1 {
+            p.part(0, 24)?;
+        }
+        let second = p.u8(1)?;
         if version > 1 {
             put!(self, "BFDv{version}, ");
             self.text("unknown version");

@@ -68,6 +68,7 @@ impl Printer {
         let p = p.head(length.min(claimed));
         self.ip4_after("\n\tRouter-ID ", p, 4)?;
         self.ospf_area(p)?;
+        p.part(16, 8)?;
         let authentication = p.u16(14)?;
         const AUTHENTICATIONS: &Names = &[(0, "none"), (1, "simple"), (2, "MD5")];
         let text = name(AUTHENTICATIONS, authentication).unwrap_or("unknown type");
@@ -218,6 +219,9 @@ impl Printer {
                 put!(self, "]\n\t  Hello Timer {}s, Dead Timer {}s, Interface-ID ", body.u16(8)?, body.u16(10)?);
                 self.ip4(body, 0)?;
                 put!(self, ", Priority {}", body.u8(4)?);
+                if self.v() > 1 && body.len() <= 20 {
+                    self.text("\n\t  Neighbor List:");
+                }
                 self.ospf_neighbours(body, 12)?;
             }
             2 => {

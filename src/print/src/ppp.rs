@@ -208,9 +208,7 @@ impl Printer {
         while at < rest {
             let (tag, size) = (data.u16(at)?, usize::from(data.u16(at + 2)?));
             at += 4;
-            if size > 0 && data.tail(at).is_empty() {
-                return Err(Short);
-            }
+            data.part(at, size)?;
             self.text(" [");
             match name(TAGS, tag) {
                 Some(text) => self.text(text),

@@ -169,9 +169,15 @@ impl Printer {
             length = length.saturating_sub(size);
         }
         match protocol {
-            50 => self.esp(p, length),
+            50 => {
+                let result = self.esp(p, length);
+                self.contained(result)
+            }
             108 => self.ipcomp(p),
-            132 => self.sctp(p, length, outer),
+            132 => {
+                let result = self.sctp(p, length, outer);
+                self.contained(result)
+            }
             33 => self.dccp(p, length, outer),
             6 => self.tcp(p, length, outer),
             17 => self.udp(p, length, outer),
@@ -184,7 +190,10 @@ impl Printer {
             89 => self.ospf(p, length),
             4 => self.ipv4(p, length),
             41 => self.ipv6(p, length),
-            47 => self.gre(p, length),
+            47 => {
+                let result = self.gre(p, length);
+                self.contained(result)
+            }
             103 => self.pim(p, length, outer),
             112 if self.options.force == Some(Force::Carp) => self.carp(p, length, outer.ttl),
             112 => self.vrrp(p, length, outer),
@@ -236,8 +245,9 @@ impl Printer {
         }
         put!(self, "{}seq=0x{:x},icv=0x", if self.v() > 0 { "" } else { "," }, p.u32(8)?);
         let icv = size.saturating_sub(12);
-        let bytes = p.part(12, icv)?;
-        self.hex(bytes);
+        let there = p.tail(12).head(icv);
+        self.hex(there.head(there.len() / 4 * 4));
+        p.part(12, icv)?;
         self.text("): ");
         if size < 12 || p.len() < size {
             self.truncated();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::fetch::{Fetch, Names, Res, Short, name, should_be};
+use crate::fetch::{Fetch, Names, Res, name, should_be};
 use crate::options::Force;
 use crate::proto::Outer;
 use crate::{Print, Printer, put};
@@ -116,14 +116,22 @@ impl Printer {
     pub(crate) fn tcp(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "tcp";
         if !p.holds(4) {
-            self.ends(outer, None)?;
-            self.out.push(b':');
+            if outer.version == 6 {
+                self.ip6(outer.ip, 8)?;
+                self.ip6_after(" > ", outer.ip, 24)?;
+                self.out.push(b':');
+            } else {
+                self.ip4_ends(outer.ip, ":")?;
+            }
             self.truncated();
             return Ok(());
         }
         let (source, destination) = (p.u16(0)?, p.u16(2)?);
         self.ends(outer, Some((source, destination, true)))?;
-        p.part(0, 20)?;
+        if !p.holds(20) {
+            self.truncated();
+            return Ok(());
+        }
         let header = usize::from(p.u8(12)? >> 4) * 4;
         if header < 20 {
             let rest = length.wrapping_sub(header) as u32;
@@ -312,8 +320,11 @@ impl Printer {
             } else if kind == 5 {
                 put!(self, " {} ", size / 8);
                 for block in (0..size).step_by(8) {
-                    let left_edge = p.u32(data + block)?.wrapping_sub(flow.far);
-                    let right_edge = p.u32(data + block + 4)?.wrapping_sub(flow.far);
+                    let (Ok(left_edge), Ok(right_edge)) = (p.u32(data + block), p.u32(data + block + 4)) else {
+                        self.truncated();
+                        return Ok(false);
+                    };
+                    let (left_edge, right_edge) = (left_edge.wrapping_sub(flow.far), right_edge.wrapping_sub(flow.far));
                     put!(self, "{{{left_edge}:{right_edge}}}");
                 }
             } else if fixed > left {
@@ -323,8 +334,12 @@ impl Printer {
                 let there = p.tail(data).head(fixed);
                 self.tcp_option(kind, there, fixed, flags)?;
                 if there.len() < fixed {
-                    return Err(Short);
+                    self.truncated();
+                    return Ok(false);
                 }
+            } else if !p.tail(data).holds(fixed) {
+                self.truncated();
+                return Ok(false);
             } else if !self.tcp_option(kind, p.part(data, fixed)?, fixed, flags)? {
                 return Ok(self.bad_option(at > 20));
             }

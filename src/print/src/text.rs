@@ -193,7 +193,7 @@ impl Printer {
             }
             at += 1;
         }
-        if at == 0 || at == length {
+        if at == 0 || at == length || !p.starts_with(b"SSH-") {
             return Ok(());
         }
         self.text(": SSH: ");

@@ -40,7 +40,8 @@ impl Printer {
         }
         let flags = p.u8(0)?;
         let letter = if flags & 8 != 0 { "I" } else { "." };
-        put!(self, "flags [{letter}] (0x{flags:02x}), overlay {}, ", p.u24(1)?);
+        put!(self, "flags [{letter}] (0x{flags:02x}), ");
+        put!(self, "overlay {}, ", p.u24(1)?);
         put!(self, "instance {}\n", p.u24(4)?);
         p.part(0, 8)?;
         self.ethernet(p.tail(8), length - 8)?;
@@ -189,6 +190,9 @@ impl Printer {
 
     pub(crate) fn gre(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "gre";
+        if length >= 2 {
+            p.part(0, 2)?;
+        }
         self.text("GRE");
         if length < 2 {
             self.too_short("length", length, 2);
@@ -573,6 +577,7 @@ impl Printer {
                 self.truncated();
                 return Ok(());
             }
+            p.part(at, size)?;
             if word & 0x8000 != 0 {
                 self.text("*");
             }

@@ -43,15 +43,18 @@ const PORTS: &[(u16, Print)] = &[
     (8472, Printer::overlay),
 ];
 
+/// Those whose printers mark their own end.
+const CONTAINED: [u16; 3] = [500, 546, 547];
+
 impl Printer {
     /// One datagram.
     pub(crate) fn udp(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "udp";
         if !p.holds(4) {
             self.ends(outer, None)?;
-            self.text(": ");
-            self.out.truncate(self.out.len() - 1);
-            self.out.push(b' ');
+            if outer.names(17) {
+                self.text(": ");
+            }
             self.truncated();
             return Ok(());
         }
@@ -98,7 +101,8 @@ impl Printer {
         if !self.options.quiet
             && let Some(entry) = PORTS.iter().find(|entry| entry.0 == source || entry.0 == destination)
         {
-            return entry.1(self, data, length);
+            let result = entry.1(self, data, length);
+            return if CONTAINED.contains(&entry.0) { self.contained(result) } else { result };
         }
         if claimed > length && !outer.fragmented {
             put!(self, "UDP, bad length {claimed} > {length}");
