@@ -39,13 +39,19 @@ mod resolvers;
 mod sh;
 mod ss_diff;
 mod ss_modes;
+mod tcpdump_cli;
+mod tcpdump_diff;
 mod tcpdump_filter;
 mod tls_probe;
 mod wget_diff;
+mod tcpdump_live;
+mod tcpdump_samples;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
-    if let Some(status) = inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper) {
+    if let Some(status) =
+        inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper)
+    {
         return status;
     }
     let arguments = libtest_mimic::Arguments::from_args();
@@ -89,5 +95,9 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_modes::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
+    trials.extend(tcpdump_live::trials());
+    trials.extend(tcpdump_cli::trials());
+    trials.extend(tcpdump_diff::trials());
+    trials.extend(tcpdump_samples::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -4,12 +4,14 @@
 //! Runs of the two alternate, so that whatever else the machine does hits both. The figures include starting a process,
 //! which costs both the same. Nothing here fails because of a figure; only different answers do.
 
+mod capture;
 mod curl;
 mod iptables;
 mod jq;
 mod nc;
 mod nft;
 mod sockets;
+mod tcpdump;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,13 +28,13 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[curl|dig|iptables|jq|nc|nft|ss] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|ss|tcpdump] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 7] = [
+const SUBJECTS: [(&str, Measure); 9] = [
     ("nc", nc::run),
     ("dig", dig),
     ("ss", sockets::run),
@@ -40,6 +42,8 @@ const SUBJECTS: [(&str, Measure); 7] = [
     ("iptables", iptables::run),
     ("nft", nft::run),
     ("curl", curl::run),
+    ("tcpdump", tcpdump::rows),
+    ("capture", capture::run),
 ];
 
 /// Runs of each for start-up, where one takes milliseconds.
@@ -60,6 +64,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let usage = || format!("usage: cargo xtask bench {USAGE}");
     let (subject, arguments) = match arguments {
         [flag, number] if flag == sockets::HOLD => return sockets::hold(number),
+        [flag, number] if flag == capture::FLOOD => return capture::flood(number),
         [word, rest @ ..] if !word.starts_with('-') => (Some(word.as_str()), rest),
         _ => (None, arguments),
     };

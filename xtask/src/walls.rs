@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("wire", &["core"]),
     ("print", &["core"]),
+    ("filter", &[]),
     ("sys", &["core"]),
     ("nl", &["sys", "wire", "core"]),
     ("nf", &["nl", "wire", "core"]),
@@ -23,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["tls", "probe", "wire", "core"]),
 ];
 /// An applet may call every room, never another applet.
-const APPLET_MAY_CALL: &[&str] = &["probe", "http", "tls", "dns", "nf", "nl", "sys", "wire", "print", "core"];
+const APPLET_MAY_CALL: &[&str] = &["probe", "http", "tls", "dns", "nf", "nl", "sys", "wire", "print", "filter", "core"];
 /// The only room with a lint table of its own: the one where unsafe code may stand.
 const OWN_LINTS: &str = "sys";
 

@@ -19,11 +19,9 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("-d", "", "print the compiled filter; -dd as C, -ddd as numbers"),
     flag("-D, --list-interfaces", "", "interfaces to capture on"),
     flag("-e", "", "print the link header"),
-    flag("-f", "", "numeric addresses for what is not local"),
     flag("-F", "FILE", "read the filter from FILE"),
     flag("-G", "SECONDS", "a new file with -w every SECONDS; strftime in its name"),
     flag("-h, --help", "", "this"),
-    flag("-H", "", "show 802.11s mesh headers"),
     flag("-i, --interface", "NAME", "interface to capture on; may be repeated"),
     flag("--immediate-mode", "", "deliver packets at once"),
     flag("-j, --time-stamp-type", "TYPE", "time stamp source"),
@@ -47,8 +45,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("-S, --absolute-tcp-sequence-numbers", "", "absolute sequence numbers"),
     flag("-t", "", "no time; -tt seconds, -ttt since the last, -tttt date, -ttttt since the first"),
     flag("--time-stamp-precision", "micro|nano", "precision of time stamps"),
-    flag("-T", "TYPE", "take packets for TYPE (domain, vxlan, snmp, tftp, ...)"),
-    flag("-u", "", "NFS handles undecoded"),
+    flag("-T", "TYPE", "take packets for carp, domain, radius, resp, snmp, tftp or vxlan"),
     flag("-U, --packet-buffered", "", "flush -w after each packet"),
     flag("-v", "", "more; -vv and -vvv even more"),
     flag("-V", "FILE", "read a list of files from FILE"),
@@ -136,9 +133,12 @@ enum Long {
 const REFUSED: &[(char, &str)] = &[
     ('a', "-a (addresses to names) has no meaning any more; leave -n away"),
     ('E', "-E (decrypting ESP) is not offered: the packets are shown as ESP with SPI and sequence number"),
+    ('f', "-f (foreign addresses as numbers) is not offered: only /etc/hosts is asked for names; -n shows numbers"),
+    ('H', "-H (802.11s mesh headers) is not offered: wireless link types are not printed"),
     ('I', "-I (monitor mode) is not offered: only wired and virtual interfaces are captured on"),
     ('m', "-m (SMI modules) is not offered: SNMP objects are shown by number"),
     ('M', "-M (TCP-MD5 secret) is not offered: digests are shown and not checked"),
+    ('u', "-u (NFS handles) is not offered: NFS is not decoded"),
     ('Y', "-Y (parser debugging) is not offered; -d shows the compiled filter"),
     ('z', "-z (command after rotation) is not offered: an image from scratch has no other program"),
 ];
@@ -351,11 +351,9 @@ fn set(opts: &mut Opts, letter: char, value: &str, stamps: &mut u32) -> Result<(
         'd' => more(&mut opts.dump_filter),
         'D' => opts.list_interfaces = true,
         'e' => print.link_header = true,
-        'f' => print.foreign_numeric = true,
         'F' => opts.filter_file = Some(value.to_owned()),
         'G' => opts.rotate_seconds = number(value, 0, u64::from(u32::MAX) / 2, "invalid number of seconds")?,
         'h' => opts.help = true,
-        'H' => print.mesh = true,
         'i' => opts.interfaces.push(value.to_owned()),
         'j' => opts.stamp_type = Some(value.to_owned()),
         'J' => opts.list_stamp_types = true,
@@ -379,8 +377,7 @@ fn set(opts: &mut Opts, letter: char, value: &str, stamps: &mut u32) -> Result<(
         }
         'S' => print.absolute_seq = true,
         't' => *stamps += 1,
-        'T' => print.force = Some(Force::named(value).ok_or_else(|| usage(format!("unknown packet type `{value}'")))?),
-        'u' => print.raw_handles = true,
+        'T' => print.force = Some(force(value)?),
         'U' => opts.packet_buffered = true,
         'v' => more(&mut print.verbose),
         'V' => opts.read_list = Some(value.to_owned()),
@@ -401,6 +398,19 @@ fn set(opts: &mut Opts, letter: char, value: &str, stamps: &mut u32) -> Result<(
         }
     }
     Ok(())
+}
+
+/// `-T`
+fn force(value: &str) -> Result<Force, Error> {
+    const OTHERS: [&str; 13] =
+        ["aodv", "cnfp", "lmp", "pgm", "pgm_zmtp1", "ptp", "rpc", "rtcp", "rtp", "someip", "vat", "wb", "zmtp1"];
+    if let Some(force) = Force::named(value) {
+        return Ok(force);
+    }
+    if OTHERS.iter().any(|other| other.eq_ignore_ascii_case(value)) {
+        return Err(Error::usage(format!("-T {value} is not offered: it is not decoded; -X shows the bytes")));
+    }
+    Err(usage(format!("unknown packet type `{value}'")))
 }
 
 fn number(value: &str, least: u64, most: u64, text: &str) -> Result<u64, Error> {

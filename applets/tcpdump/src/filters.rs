@@ -5,11 +5,11 @@ use std::io::Read;
 use std::net::IpAddr;
 
 use netkit_core::{Ctx, Error};
+use netkit_filter::{self as filter, Ancillary, BuiltIn, Names, Options, Program, Source, Style, link};
 use netkit_probe::services::Services;
 use netkit_probe::{Family, Protocol};
 use netkit_probe::{Lookup, resolve};
 use netkit_sys::capture::Instruction;
-use netkit_wire::filter::{self, Ancillary, BuiltIn, Names, Options, Program, Source, Style, link};
 use netkit_wire::pcap;
 
 use crate::args::{FAILURE, MAXIMUM_SNAPLEN, Opts, usage};
@@ -49,13 +49,18 @@ impl Filter {
     }
 
     /// The program for a link type, compiled when first asked for.
-    pub(crate) fn program(&mut self, link: u32, snaplen: u32, netmask: u32) -> Result<&Program, Error> {
+    pub(crate) fn program(&mut self, link: u32, snaplen: u32) -> Result<&Program, Error> {
         let found = self.programs.iter().position(|(known, _)| *known == link);
         let at = match found {
             Some(at) => at,
             None => {
-                let options =
-                    Options { link, snaplen, source: self.source, netmask: Some(netmask), optimize: self.optimize };
+                let options = Options {
+                    link,
+                    snaplen,
+                    source: self.source, // The peer asks no interface for its mask: `ip broadcast` finds 255.255.255.255 and 0.0.0.0.
+                    netmask: Some(0),
+                    optimize: self.optimize,
+                };
                 let program = filter::compile(&self.text, &options, &mut Known::default()).map_err(|error| {
                     let pointer = error.pointer(&self.text).map(|lines| format!("\n{lines}")).unwrap_or_default();
                     Error::new(FAILURE, format!("{error}{pointer}"))
@@ -72,19 +77,17 @@ impl Filter {
         if self.is_empty() {
             return Ok(true);
         }
-        Ok(self.program(link, snaplen, 0)?.run(bytes, length, None) != 0)
+        Ok(self.program(link, snaplen)?.run(bytes, length, None) != 0)
     }
 }
 
 /// `-d`, `-dd`, `-ddd`: the program for what the command line names, without capturing anything.
 pub(crate) fn show(ctx: &mut Ctx, opts: &Opts, file: Option<(u32, u32, bool)>) -> Result<(), Error> {
-    let mut netmask = 0;
     let (source, link, snaplen) = match (file, &opts.link_type, opts.interfaces.first()) {
         (Some((link, snaplen, swapped)), _, _) => (Source::File { swapped }, link, snaplen),
         (None, Some(name), None) => (Source::Nowhere, link_type(name)?, opts.snaplen),
         (None, _, name) => {
             let interface = interfaces::chosen(name.map(String::as_str))?;
-            netmask = interface.netmask;
             let link = interfaces::link_of(&interface, opts.link_type.as_deref())?;
             (Source::Live, link, opts.snaplen)
         }
@@ -95,7 +98,7 @@ pub(crate) fn show(ctx: &mut Ctx, opts: &Opts, file: Option<(u32, u32, bool)>) -
         2 => Style::C,
         _ => Style::Decimal,
     };
-    let text = filter.program(link, snaplen.min(MAXIMUM_SNAPLEN), netmask)?.text(style);
+    let text = filter.program(link, snaplen.min(MAXIMUM_SNAPLEN))?.text(style);
     ctx.stdout.write_all(text.as_bytes())?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What can be captured on: `-i`, `-D`, `-L`, `-J`, and the link type of each.
 
 use netkit_core::{Ctx, Error};
-use netkit_wire::filter::link;
+use netkit_filter::link;
 use netkit_wire::pcap;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -22,8 +22,6 @@ pub(crate) struct Interface {
     pub(crate) index: u32,
     /// ARPHRD_ type.
     pub(crate) hardware: u16,
-    /// In host order; 0 without an IPv4 address.
-    pub(crate) netmask: u32,
     up: bool,
     running: bool,
     loopback: bool,
@@ -75,21 +73,11 @@ fn list() -> Result<Vec<Interface>, Error> {
             interface.hardware = hardware.hatype();
             interface.index = u32::try_from(hardware.ifindex()).unwrap_or_default();
         }
-        if let Some(mask) = entry.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in())
-            && interface.netmask == 0
-        {
-            interface.netmask = u32::from(mask.ip());
-        }
     }
     all.retain(|interface| interface.index != 0);
     all.push(Interface::any());
     all.sort_by_key(Interface::rank);
     Ok(all)
-}
-
-/// Index and name of each, for headers that hold the index.
-pub(crate) fn names() -> Vec<(u32, String)> {
-    list().unwrap_or_default().into_iter().map(|interface| (interface.index, interface.name)).collect()
 }
 
 /// The interface that `-i` names, by name or by its number in `-D`; without one, the first of the list.
@@ -103,10 +91,9 @@ pub(crate) fn chosen(name: Option<&str>) -> Result<Interface, Error> {
         return Ok(found.clone());
     }
     match name.parse::<usize>() {
-        Ok(0) => Err(usage("Invalid adapter index 0: must be greater than 0")),
         Ok(number) => {
-            let found = all.get(number - 1).cloned();
-            found.ok_or_else(|| usage(format!("Invalid adapter index {number}: only {} interfaces found", all.len())))
+            let found = number.checked_sub(1).and_then(|at| all.get(at)).cloned();
+            found.ok_or_else(|| usage("Invalid adapter index"))
         }
         Err(_) => Err(usage(format!("{name}: No such device exists\n(No such device exists)"))),
     }

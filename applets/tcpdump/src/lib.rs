@@ -1,16 +1,18 @@
 //! tcpdump-lite: packets as they pass, and a line that says what happened.
 //!
 //! - Peer: tcpdump 4.99.6 with libpcap 1.10: flags, texts on both streams, exit statuses, what is printed of a packet.
-//! - Deliberate differences: not promiscuous unless `--promiscuous`; the user is never changed (`-Z` is taken and does
+//! - Deliberate differences: names only from /etc/hosts and /etc/services; not promiscuous unless `--promiscuous`; the user is never changed (`-Z` is taken and does
 //!   nothing); port 8472 is VXLAN where its header is one; a file may hold interfaces of several link types; `-a`, `-E`,
-//!   `-I`, `-m`, `-M` and `-z` are refused by name.
+//!   `-f`, `-H`, `-I`, `-m`, `-M`, `-u`, `-Y` and `-z` are refused by name.
 //! - Beyond the peer: `--json`, `--flows`, `--dns`, `--http`, `--sni`, `--netns`, `--pid`, several `-i`.
 //! - Kernel interfaces: none for files; packet(7) with a ring for interfaces.
 //! - Privilege: none for files; CAP_NET_RAW for interfaces.
 
 mod args;
 mod filters;
+mod flows;
 mod interfaces;
+mod lines;
 mod live;
 mod names;
 mod offline;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
+use netkit_filter::{Program, Source, link};
 use netkit_sys::capture::{Captured, Counters, OpenError, Ring, Settings};
 use netkit_sys::signals::{Signals, Wish};
-use netkit_wire::filter::{Program, Source, link};
 use netkit_wire::pcap::{self, Record};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -119,8 +119,7 @@ enum End {
 fn open(opts: &Opts, filter: &mut Filter, interface: Interface) -> Result<Tap, Error> {
     let link = interfaces::link_of(&interface, opts.link_type.as_deref())?;
     let cooked = matches!(link, link::LINUX_SLL | link::LINUX_SLL2);
-    let program =
-        if filter.is_empty() { None } else { Some(filter.program(link, opts.snaplen, interface.netmask)?.clone()) };
+    let program = if filter.is_empty() { None } else { Some(filter.program(link, opts.snaplen)?.clone()) };
     let cut = netkit_sys::capture::Instruction { code: 6, jt: 0, jf: 0, k: opts.snaplen };
     let in_kernel = match &program {
         Some(program) => filters::for_kernel(program, link),

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use netkit_core::Ctx;
 use netkit_print::{Resolve, Zone};
+use rustix::net::netdevice::index_to_name;
+use rustix::net::{AddressFamily, SocketType, socket};
 
 /// /etc/services and /etc/hosts, read when first asked.
 #[derive(Default)]
@@ -59,6 +61,18 @@ impl Resolve for System {
         });
         services.get(&(port, tcp)).cloned()
     }
+}
+
+/// Names of this machine's interfaces (netdevice(7)), each asked for once.
+pub(crate) fn interfaces() -> netkit_print::Interfaces {
+    let mut known: HashMap<u32, Option<String>> = HashMap::new();
+    Box::new(move |index| {
+        let look = || {
+            let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+            index_to_name(socket, index).ok()
+        };
+        known.entry(index).or_insert_with(look).clone()
+    })
 }
 
 /// The time zone of TZ (tzset(3)) or of /etc/localtime; UTC when neither says anything that can be read.

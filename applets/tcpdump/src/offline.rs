@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use netkit_core::{Ctx, Error, Exit};
-use netkit_wire::filter::{self, Source};
+use netkit_filter::{self as filter, Source};
 use netkit_wire::pcap::{self, Reader};
 
 use crate::args::{FAILURE, MAXIMUM_SNAPLEN, Mode, Opts, usage};
@@ -39,7 +39,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
         output.begin(ctx, opts, link, reader.snaplen())?;
         let mut filter = Filter::new(opts, Source::File { swapped: reader.is_swapped() })?;
         if !filter.is_empty() {
-            filter.program(link, reader.snaplen(), 0)?;
+            filter.program(link, reader.snaplen())?;
         }
         let result = packets(ctx, opts, (&mut reader, &mut filter), &mut output, &mut seen);
         output.flush(ctx)?;

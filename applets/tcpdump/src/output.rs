@@ -1,11 +1,15 @@
 //! Where packets go: text to stdout, records to a file.
 
+use std::io::Write;
+
 use netkit_core::{Ctx, Error};
-use netkit_print::{Packet, Printer};
+use netkit_print::walk::walk;
+use netkit_print::{Packet, Printer, TimeStyle};
 use netkit_wire::pcap::Record;
 
 use crate::args::{FAILURE, Mode, Opts};
-use crate::interfaces;
+use crate::flows::Flows;
+use crate::lines::{self, Dns};
 use crate::names;
 use crate::rotate::Files;
 
@@ -16,6 +20,11 @@ const FULL: usize = 1 << 16;
 pub(crate) struct Output {
     printer: Printer,
     print: bool,
+    /// What is said instead of tcpdump's lines.
+    mode: Mode,
+    number: u64,
+    flows: Flows,
+    dns: Dns,
     file: Option<Files>,
     /// The last file of `-W` is full.
     full: bool,
@@ -27,12 +36,21 @@ impl Output {
         print.nano = opts.nano;
         let mut printer = Printer::new(print);
         printer.set_zone(names::zone(ctx));
-        printer.interfaces = interfaces::names();
+        printer.set_interfaces(names::interfaces());
         if opts.print.numeric == 0 {
             printer.set_resolver(Box::new(names::System::new()));
         }
         let shown = !opts.count_only && (opts.write.is_none() || opts.print_too);
-        Output { printer, print: shown && opts.mode == Mode::Text, file: None, full: false }
+        Output {
+            printer,
+            print: shown,
+            mode: opts.mode,
+            number: 0,
+            flows: Flows::default(),
+            dns: Dns::default(),
+            file: None,
+            full: false,
+        }
     }
 
     /// Opens the file of `-w` when the first link type is known.
@@ -98,8 +116,13 @@ impl Output {
             return Ok(());
         }
         if self.print {
-            let Record { link, seconds, nanos, data, length, .. } = *record;
-            self.printer.packet(&Packet { link, seconds, nanos, data, length });
+            self.number += 1;
+            if self.mode == Mode::Text {
+                let Record { link, seconds, nanos, data, length, .. } = *record;
+                self.printer.packet(&Packet { link, seconds, nanos, data, length });
+            } else {
+                self.own(record);
+            }
             if self.printer.out.len() >= FULL || opts.line_buffered || opts.packet_buffered {
                 self.text(ctx)?;
                 if opts.line_buffered || opts.packet_buffered {
@@ -108,6 +131,37 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// One line of the modes that the peer has not.
+    fn own(&mut self, record: &Record<'_>) {
+        let Record { link, seconds, nanos, data, length, .. } = *record;
+        let found = walk(link, data, length);
+        let now = seconds.saturating_mul(1_000_000_000).saturating_add(u64::from(nanos));
+        if self.mode == Mode::Json {
+            let before = self.printer.out.len();
+            let time = std::mem::replace(&mut self.printer.options.time, TimeStyle::None);
+            self.printer.packet(&Packet { link, seconds, nanos, data, length });
+            self.printer.options.time = time;
+            let line = String::from_utf8_lossy(self.printer.out.get(before..).unwrap_or_default()).into_owned();
+            self.printer.out.truncate(before);
+            let object = lines::json(self.number, record, found.as_ref(), line.trim_end_matches('\n'));
+            let _ = writeln!(self.printer.out, "{object}");
+            return;
+        }
+        let Some(found) = found else { return };
+        let line = match self.mode {
+            Mode::Flows => {
+                self.flows.add(now, &found);
+                None
+            }
+            Mode::Dns => self.dns.add(now, &found),
+            Mode::Http => lines::http(&found),
+            _ => lines::sni(&found),
+        };
+        if let Some(line) = line {
+            self.printer.stamped(seconds, nanos, &line);
+        }
     }
 
     fn text(&mut self, ctx: &mut Ctx) -> Result<(), Error> {
@@ -127,6 +181,14 @@ impl Output {
 
     /// The end of all packets.
     pub(crate) fn finish(&mut self, ctx: &mut Ctx, _opts: &Opts) -> Result<(), Error> {
+        if self.print && self.mode == Mode::Flows {
+            self.printer.out.extend_from_slice(self.flows.report().as_bytes());
+        }
+        if self.print && self.mode == Mode::Dns {
+            for line in self.dns.unanswered() {
+                let _ = writeln!(self.printer.out, "{line}");
+            }
+        }
         self.flush(ctx)
     }
 }

@@ -183,7 +183,7 @@ fn strftime(format: &str, at: i64, offset: &dyn Fn(i64) -> i64) -> String {
             continue;
         }
         let year_day = || (at + east).div_euclid(86_400) - days_before(t.year) + 1;
-        let twelve = if t.hour % 12 == 0 { 12 } else { t.hour % 12 };
+        let twelve = (t.hour + 11) % 12 + 1;
         match rest.next() {
             Some('Y') => out.push_str(&t.year.to_string()),
             Some('C') => out.push_str(&format!("{:02}", t.year.div_euclid(100))),

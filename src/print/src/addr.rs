@@ -20,6 +20,20 @@ impl Printer {
         Ok(())
     }
 
+    /// Words and an address, or neither when the address is cut off.
+    pub(crate) fn ip4_after(&mut self, words: &str, data: &[u8], at: usize) -> Res {
+        data.part(at, 4)?;
+        self.text(words);
+        self.ip4(data, at)
+    }
+
+    /// The same for IPv6.
+    pub(crate) fn ip6_after(&mut self, words: &str, data: &[u8], at: usize) -> Res {
+        data.part(at, 16)?;
+        self.text(words);
+        self.ip6(data, at)
+    }
+
     /// The numbers of an IPv4 address.
     pub(crate) fn dotted(&mut self, address: [u8; 4]) {
         let mut first = true;

@@ -27,10 +27,7 @@ impl Printer {
     /// One message.
     pub(crate) fn arp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "arp";
-        if !p.holds(8) {
-            self.truncated();
-            return Ok(());
-        }
+        p.part(0, 8)?;
         let (hardware, protocol) = (p.u16(0)?, p.u16(2)?);
         let (hardware_size, protocol_size) = (usize::from(p.u8(4)?), usize::from(p.u8(5)?));
         let operation = p.u16(6)?;
@@ -42,20 +39,13 @@ impl Printer {
         let target = sender_ip + protocol_size;
         let target_ip = target + hardware_size;
         let size = target_ip + protocol_size;
-        if !p.holds(size) {
-            self.text("ARP, ");
-            self.out.truncate(self.out.len() - 5);
-            self.truncated();
-            self.default_print(p);
-            return Ok(());
-        }
+        p.part(0, size)?;
         if !self.options.link_header {
             self.text("ARP, ");
         }
-        let hardware_known = matches!(hardware, 1 | 6 | 7 | 15 | 17 | 24);
-        let plain = hardware == 1 && hardware_size == 6 && protocol == 0x0800 && protocol_size == 4;
-        if !plain || self.v() > 0 {
-            match name(HARDWARE, hardware).filter(|_| hardware_known) {
+        let ip_sized = matches!(protocol, 0x0800 | 0x1000) && protocol_size == 4;
+        if !ip_sized || hardware_size == 0 || self.v() > 0 {
+            match name(HARDWARE, hardware) {
                 Some(text) => self.text(text),
                 None => put!(self, "Unknown Hardware ({hardware})"),
             }
@@ -64,10 +54,13 @@ impl Printer {
                 Some(text) => self.text(text),
                 None => put!(self, "Unknown Protocol (0x{protocol:04x})"),
             }
-            put!(self, " (len {protocol_size}), ");
+            put!(self, " (len {protocol_size})");
+            if self.v() == 0 {
+                put!(self, ", length {length}");
+                return Ok(());
+            }
+            self.text(", ");
         }
-        let verbose_prefix = self.v() > 0 && !plain;
-        let _ = verbose_prefix;
         match name(OPERATIONS, operation) {
             Some(text) => self.text(text),
             None => put!(self, "Unknown ({operation})"),
@@ -79,7 +72,7 @@ impl Printer {
             1 => {
                 self.text("who-has ");
                 self.arp_protocol(p, target_ip, protocol_size, ip)?;
-                if !zero(target) && !self.same_broadcast(p.part(target, hardware_size)?) {
+                if !zero(target) {
                     self.text(" (");
                     self.link_address(p.part(target, hardware_size)?);
                     self.text(")");
@@ -115,18 +108,12 @@ impl Printer {
                 self.arp_protocol(p, sender_ip, protocol_size, ip)?;
             }
             _ => {
-                self.out.truncate(self.out.len() - 1);
-                self.default_print(p);
-                put!(self, ", length {length}");
+                self.hex_and_ascii("\n\t", p);
                 return Ok(());
             }
         }
         put!(self, ", length {length}");
         Ok(())
-    }
-
-    fn same_broadcast(&self, bytes: &[u8]) -> bool {
-        !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0xff) && false
     }
 
     fn unknown_arp(&mut self, p: &[u8], length: usize) -> Res {
@@ -140,6 +127,10 @@ impl Printer {
     fn arp_protocol(&mut self, p: &[u8], at: usize, size: usize, ip: bool) -> Res {
         if ip {
             return self.ip4(p, at);
+        }
+        if p.u16(2)? == 0x0800 {
+            self.text("<wrong len>");
+            return Ok(());
         }
         let bytes = p.part(at, size)?;
         if bytes.is_empty() {

@@ -279,7 +279,7 @@ impl Printer {
                 return Ok(size);
             }
             b'$' => return self.dhcp_special(code, data),
-            b'p' if size < 8 || size % 8 != 0 => {
+            b'p' if size < 8 || !size.is_multiple_of(8) => {
                 self.text(if size == 0 { " " } else { "" });
                 self.text("[length != N x 8 bytes]");
                 return Ok(size);
@@ -297,10 +297,8 @@ impl Printer {
             match format {
                 b'i' => self.ip4(item, 0)?,
                 b'p' => {
-                    self.text("(");
-                    self.ip4(item, 0)?;
-                    self.text(":");
-                    self.ip4(item, 4)?;
+                    self.ip4_after("(", item, 0)?;
+                    self.ip4_after(":", item, 4)?;
                     self.text(")");
                 }
                 b'L' => put!(self, "{}", item.u32(0)? as i32),
@@ -490,8 +488,7 @@ impl Printer {
                 self.dotted(address);
                 put!(self, "/{width}");
             }
-            self.text(":");
-            self.ip4(data, at + octets)?;
+            self.ip4_after(":", data, at + octets)?;
             self.text(")");
             at += octets + 4;
         }

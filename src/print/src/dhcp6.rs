@@ -1,6 +1,6 @@
 //! DHCPv6 (RFC 8415 and the options registry).
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res};
 use crate::{Printer, put};
 
 /// Options: code, how the value is shown, name; see [`Printer::dhcp6_value`] for the letters.
@@ -113,10 +113,8 @@ impl Printer {
         if self.v() > 0 {
             self.text(" (");
             let options = if matches!(kind, 12 | 13) {
-                self.text("linkaddr=");
-                self.ip6(p, 2)?;
-                self.text(" peeraddr=");
-                self.ip6(p, 18)?;
+                self.ip6_after("linkaddr=", p, 2)?;
+                self.ip6_after(" peeraddr=", p, 18)?;
                 34
             } else {
                 put!(self, "xid={:x}", p.u24(1)?);
@@ -160,6 +158,8 @@ impl Printer {
             self.text(" (");
             let format = self.dhcp6_title(code);
             match self.dhcp6_value(format, data)? {
+                // What a relay agent carries is left open, as by the peer.
+                None if format == b'r' => {}
                 None => self.text(")"),
                 Some(Trouble::Odd) => self.text(" ?)"),
                 Some(Trouble::Cut) => {
@@ -180,12 +180,12 @@ impl Printer {
             b'n' => size >= 12,
             b't' | b'R' | b'N' => size >= 4,
             b'a' => size >= 24,
-            b'o' => size % 2 == 0,
+            b'o' => size.is_multiple_of(2),
             b'1' | b'm' => size == 1,
             b'2' => size == 2,
             b'4' => size == 4,
             b'A' => size >= 11,
-            b'6' => size % 16 == 0,
+            b'6' => size.is_multiple_of(16),
             b'p' => size >= 25,
             b'q' => size >= 17,
             b'y' => size >= 16,
@@ -199,8 +199,7 @@ impl Printer {
         match format {
             b'd' => return self.duid(data),
             b'a' => {
-                self.text(" ");
-                self.ip6(data, 0)?;
+                self.ip6_after(" ", data, 0)?;
                 put!(self, " pltime:{} vltime:{}", data.u32(16)?, data.u32(20)?);
                 self.dhcp6_options(data.tail(24))?;
             }
@@ -229,8 +228,7 @@ impl Printer {
             },
             b'6' => {
                 for at in (0..size).step_by(16) {
-                    self.text(" ");
-                    self.ip6(data, at)?;
+                    self.ip6_after(" ", data, at)?;
                 }
             }
             b'D' => {
@@ -259,8 +257,7 @@ impl Printer {
                 self.dhcp6_options(data.tail(4))?;
             }
             b'p' => {
-                self.text(" ");
-                self.ip6(data, 9)?;
+                self.ip6_after(" ", data, 9)?;
                 put!(self, "/{} pltime:{} vltime:{}", data.u8(8)?, data.u32(0)?, data.u32(4)?);
                 self.dhcp6_options(data.tail(25))?;
             }
@@ -275,14 +272,12 @@ impl Printer {
                     2 => self.text(" by-clientID"),
                     other => put!(self, " type_{other}"),
                 }
-                self.text(" ");
-                self.ip6(data, 1)?;
+                self.ip6_after(" ", data, 1)?;
                 self.dhcp6_options(data.tail(17))?;
             }
             b'C' => self.dhcp6_options(data)?,
             b'y' => {
-                self.text(" ");
-                self.ip6(data, 0)?;
+                self.ip6_after(" ", data, 0)?;
                 self.text(" ");
                 self.hex(data.tail(16).head(10));
                 self.text("...");
@@ -395,8 +390,7 @@ impl Printer {
             put!(self, " subopt:{code}");
             match code {
                 1 | 2 if size == 16 => {
-                    self.text(" ");
-                    self.ip6(value, 0)?;
+                    self.ip6_after(" ", value, 0)?;
                 }
                 3 => {
                     self.text(" ");

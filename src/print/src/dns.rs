@@ -216,19 +216,19 @@ impl Printer {
             self.invalid();
             return Ok(());
         }
-        p.part(0, 12)?;
-        match self.dns_message(p, multicast)? {
-            Some(()) => {
+        match self.dns_message(p, multicast) {
+            Ok(Some(())) => {
                 self.text(" (");
                 self.dec(length as u32);
                 self.out.push(b')');
             }
-            None => self.truncated(),
+            _ => self.truncated(),
         }
         Ok(())
     }
 
     fn dns_message(&mut self, p: &[u8], multicast: bool) -> Res<Option<()>> {
+        p.part(0, 12)?;
         let flags = p.u16(2)?;
         let counts = [p.u16(4)?, p.u16(6)?, p.u16(8)?, p.u16(10)?];
         let [questions, answers, authorities, additions] = counts;
@@ -580,7 +580,7 @@ impl Printer {
             9 if size != 4 => self.invalid(),
             9 => put!(self, "{} sec", data.u32(0)?),
             12 => put!(self, "({size})"),
-            14 if size % 2 != 0 => self.invalid(),
+            14 if !size.is_multiple_of(2) => self.invalid(),
             14 => {
                 for (index, tag) in data.chunks(2).enumerate() {
                     if index > 0 {
@@ -625,7 +625,7 @@ impl Printer {
                 return Ok(());
             }
         };
-        if source > bits || scope > bits || (usize::from(source) + 7) / 8 != size - 4 {
+        if source > bits || scope > bits || usize::from(source).div_ceil(8) != size - 4 {
             self.invalid();
             return Ok(());
         }

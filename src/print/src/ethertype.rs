@@ -12,38 +12,52 @@ pub(crate) const NAMES: &Names = &[
     (0x8100, "802.1Q"),
     (0x88a8, "802.1Q-QinQ"),
     (0x9100, "802.1Q-9100"),
+    (0x9200, "802.1Q-9200"),
+    (0x8847, "MPLS unicast"),
+    (0x8848, "MPLS multicast"),
+    (0x88e5, "802.1AE MACsec"),
+    (0x0200, "PUP"),
     (0x8035, "Reverse ARP"),
+    (0x0600, "NS"),
+    (0x0500, "Sprite"),
+    (0x1000, "Trail"),
+    (0x6001, "MOP DL"),
+    (0x6002, "MOP RC"),
+    (0x6003, "DN"),
+    (0x6004, "LAT"),
+    (0x6007, "SCA"),
+    (0x6558, "TEB"),
+    (0x8038, "Lanbridge"),
+    (0x803c, "DEC DNS"),
+    (0x803e, "DEC DTS"),
+    (0x805b, "VEXP"),
+    (0x805c, "VPROD"),
     (0x809b, "Appletalk"),
     (0x80f3, "Appletalk ARP"),
     (0x8137, "IPX"),
-    (0x6000, "DECNET-DNA-DL?"),
-    (0x0500, "Sprite"),
-    (0x0600, "Xerox IDP"),
-    (0x0200, "Xerox PUP"),
-    (0x0801, "X.75"),
     (0x880b, "PPP"),
-    (0x880c, "GSMP"),
-    (0x8847, "MPLS unicast"),
-    (0x8848, "MPLS multicast"),
+    (0x8808, "MPCP"),
+    (0x8809, "Slow Protocols"),
     (0x8863, "PPPoE D"),
     (0x8864, "PPPoE S"),
     (0x888e, "EAPOL"),
+    (0x8899, "Realtek protocols"),
+    (0x886f, "MS NLB heartbeat"),
     (0x8870, "Jumbo"),
-    (0x8899, "RRCP"),
-    (0x8809, "Slow Protocols"),
-    (0x9000, "Loopback"),
-    (0x876b, "VMAN"),
-    (0x88ca, "TIPC"),
-    (0x88cc, "LLDP"),
-    (0x8902, "CFM"),
-    (0x88f7, "PTP"),
-    (0x88e5, "802.1AE MACsec"),
-    (0x6558, "TEB"),
     (0x894f, "NSH"),
-    (0xd28b, "Arista Vendor Protocol"),
+    (0x9000, "Loopback"),
+    (0xfefe, "OSI"),
+    (0x00fe, "GRE-OSI"),
+    (0x8902, "CFM"),
+    (0x893a, "IEEE1905.1"),
+    (0x88cc, "LLDP"),
+    (0x88ca, "TIPC"),
+    (0x0707, "GeoNet (old)"),
+    (0x8947, "GeoNet"),
+    (0x04e0, "CALM FAST"),
     (0x88a2, "AoE"),
-    (0x22f0, "AVTP"),
-    (0x4305, "B.A.T.M.A.N."),
+    (0x88f7, "PTP"),
+    (0xd28b, "Arista Vendor Specific Protocol"),
 ];
 
 impl Printer {
@@ -56,7 +70,10 @@ impl Printer {
             0x8863 | 0x8864 => {
                 self.pppoe(p, length)?;
             }
-            0x888e => self.eapol(p, length)?,
+            0x888e => {
+                let result = self.eapol(p, length);
+                self.contained(result)?;
+            }
             0x880b => {
                 if length > 0 {
                     self.text(": ");
@@ -65,7 +82,10 @@ impl Printer {
             }
             0x9000 => self.loopback(p, length)?,
             0x8847 | 0x8848 => self.mpls(p, length)?,
-            0x88cc => self.lldp(p, length)?,
+            0x88cc => {
+                let result = self.lldp(p, length);
+                self.contained(result)?;
+            }
             0x8809 => self.slow(p, length)?,
             0x6558 => {
                 self.ethernet(p, length)?;
@@ -137,6 +157,7 @@ impl Printer {
         }
         if rest > 0 {
             put!(self, ", data ({rest} octets)");
+            p.part(length - rest, rest)?;
         }
         Ok(())
     }

@@ -37,9 +37,6 @@ pub(crate) trait Fetch {
     fn u32(&self, at: usize) -> Res<u32> {
         self.bytes(at).map(u32::from_be_bytes)
     }
-    fn u48(&self, at: usize) -> Res<u64> {
-        Ok(u64::from(self.u16(at)?) << 32 | u64::from(self.u32(at + 2)?))
-    }
     fn u64(&self, at: usize) -> Res<u64> {
         self.bytes(at).map(u64::from_be_bytes)
     }

@@ -25,8 +25,6 @@ pub(crate) fn find(link: u32) -> Option<Print> {
     LINKS.iter().find(|entry| entry.0 == link).map(|entry| entry.1)
 }
 
-pub(crate) const ARISTA: u16 = 0xd28b;
-
 /// Packet types of Linux's packet socket (linux/if_packet.h).
 const PACKET_TYPES: &Names = &[(0, "In"), (1, "B"), (2, "M"), (3, "P"), (4, "Out")];
 
@@ -184,7 +182,7 @@ impl Printer {
     /// The bytes of what no printer knows, unless a dump follows anyway.
     pub(crate) fn default_print(&mut self, data: &[u8]) {
         let options = &self.options;
-        if options.hex == 0 && options.hex_ascii == 0 && options.ascii == 0 {
+        if !options.quiet && options.hex == 0 && options.hex_ascii == 0 && options.ascii == 0 {
             self.hex_and_ascii("\n\t", data);
         }
     }
@@ -201,7 +199,7 @@ impl Printer {
         let (payload, rest) = (p.tail(4), length.saturating_sub(4));
         let kind = match family {
             2 => 0x0800,
-            10 | 23 | 24 | 28 | 30 => 0x86dd,
+            24 | 28 | 30 => 0x86dd,
             _ => 0,
         };
         if self.options.link_header {
@@ -209,9 +207,6 @@ impl Printer {
         }
         if kind != 0 {
             return self.ethertype(kind, payload, rest, Ends::default()).map(|_| ());
-        }
-        if family == 7 {
-            self.text(if self.options.link_header { "" } else { "" });
         }
         if !self.options.link_header {
             self.null_header(family, length);
@@ -221,22 +216,13 @@ impl Printer {
     }
 
     fn null_header(&mut self, family: u32, length: usize) {
-        const FAMILIES: &Names = &[
-            (2, "IPv4"),
-            (7, "OSI"),
-            (10, "IPv6"),
-            (23, "IPv6"),
-            (24, "IPv6"),
-            (28, "IPv6"),
-            (30, "IPv6"),
-            (16, "Appletalk"),
-            (23, "IPX"),
-        ];
+        const FAMILIES: &Names =
+            &[(2, "IPv4"), (7, "OSI"), (24, "IPv6"), (28, "IPv6"), (30, "IPv6"), (16, "Appletalk"), (23, "IPX")];
         let text = name(FAMILIES, family);
         if self.options.quiet {
             match text {
                 Some(text) => self.text(text),
-                None => put!(self, "Unknown AF ({family})"),
+                None => put!(self, "Unknown AF {family}"),
             }
         } else {
             put!(self, "AF {} ({family})", text.unwrap_or("Unknown"));
@@ -254,21 +240,23 @@ impl Printer {
     }
 
     fn raw4(&mut self, p: &[u8], length: usize) -> Res {
+        if self.options.link_header {
+            self.text("ip: ");
+        }
         self.ipv4(p, length)
     }
 
     fn raw6(&mut self, p: &[u8], length: usize) -> Res {
+        if self.options.link_header {
+            self.text("ip: ");
+        }
         self.ipv6(p, length)
     }
 
     /// Linux cooked capture (LINKTYPE_LINUX_SLL).
     fn cooked(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "sll";
-        if p.len() < 16 {
-            self.truncated();
-            self.link_header = p.len();
-            return Ok(());
-        }
+        p.part(0, 16)?;
         if self.options.link_header {
             self.cooked_header(p, length)?;
         }
@@ -288,15 +276,15 @@ impl Printer {
                             self.unknown_cooked(p, length, payload)?;
                         }
                     }
+                    0x0001 => self.ipx(payload, rest)?,
                     _ => self.unknown_cooked(p, length, payload)?,
                 }
                 return Ok(());
             }
             if kind == 0x8100 || kind == 0x88a8 {
                 if payload.len() < 4 {
-                    self.truncated();
-                    self.link_header = p.len();
-                    return Ok(());
+                    self.proto = "vlan";
+                    payload.part(0, 4)?;
                 }
                 if self.options.link_header {
                     self.vlan_tag(payload.u16(0)?);
@@ -306,7 +294,7 @@ impl Printer {
                 if kind <= 1500 {
                     kind = 4;
                 }
-                if !self.options.quiet && self.options.link_header {
+                if !self.options.quiet {
                     let name = name(crate::ethertype::NAMES, kind).unwrap_or("Unknown");
                     put!(self, "ethertype {name}, ");
                 }
@@ -334,7 +322,7 @@ impl Printer {
         const TYPES: &Names = &[(0, "In"), (1, "B"), (2, "M"), (3, "P"), (4, "Out")];
         match name(TYPES, p.u16(0)?) {
             Some(text) => put!(self, "{text:>3} "),
-            None => self.text("??? "),
+            None => self.text("  ? "),
         }
         // Some drivers leave the link type out; then there is no address to speak of.
         if p.u16(4)? == 6 {
@@ -364,20 +352,21 @@ impl Printer {
     /// Linux cooked capture, version 2 (LINKTYPE_LINUX_SLL2).
     fn cooked2(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "sll2";
-        if p.len() < 20 {
-            self.truncated();
-            self.link_header = p.len();
-            return Ok(());
-        }
+        p.part(0, 20)?;
         // The interface and the direction stand before every packet.
         let index = p.u32(4)?;
-        if self.options.link_header || true {
-            let known = self.interfaces.iter().find(|entry| entry.0 == index).map(|entry| entry.1.clone());
-            put!(self, "{:<5} ", known.unwrap_or_else(|| format!("if{index}")));
-            match name(PACKET_TYPES, p.u8(10)?) {
-                Some(text) => put!(self, "{text:<3} "),
-                None => self.text("??? "),
-            }
+        let width = self.out.len();
+        match self.interfaces.as_mut().and_then(|names| names(index)) {
+            Some(name) => self.text(&name),
+            None => self.out.push(b'?'),
+        }
+        for _ in self.out.len() - width..5 {
+            self.out.push(b' ');
+        }
+        self.out.push(b' ');
+        match name(PACKET_TYPES, p.u8(10)?) {
+            Some(text) => put!(self, "{text:<3} "),
+            None => self.text("?   "),
         }
         if self.options.link_header {
             self.cooked2_header(p, length)?;
@@ -389,7 +378,10 @@ impl Printer {
         loop {
             let payload = p.tail(at);
             if kind <= 1536 {
-                let mut known = false;
+                let mut known = kind == 1;
+                if known {
+                    self.ipx(payload, rest)?;
+                }
                 if kind == 4 {
                     let (header, found) = self.llc(payload, rest, Ends::default())?;
                     self.link_header = at + header;
@@ -402,9 +394,8 @@ impl Printer {
             }
             if kind == 0x8100 || kind == 0x88a8 {
                 if payload.len() < 4 {
-                    self.truncated();
-                    self.link_header = p.len();
-                    return Ok(());
+                    self.proto = "vlan";
+                    payload.part(0, 4)?;
                 }
                 if self.options.link_header {
                     self.vlan_tag(payload.u16(0)?);
@@ -414,7 +405,7 @@ impl Printer {
                 if kind <= 1500 {
                     kind = 4;
                 }
-                if !self.options.quiet && self.options.link_header {
+                if !self.options.quiet {
                     let name = name(crate::ethertype::NAMES, kind).unwrap_or("Unknown");
                     put!(self, "ethertype {name}, ");
                 }

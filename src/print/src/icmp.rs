@@ -41,6 +41,10 @@ impl Printer {
     /// One message; `ip` is the header around it.
     pub(crate) fn icmp(&mut self, p: &[u8], length: usize, _ip: &[u8], fragmented: bool) -> Res {
         self.proto = "icmp";
+        if p.u8(0)? == 11 && p.len() < 28 {
+            self.truncated();
+            return Ok(());
+        }
         // The text comes after the title, so a message cut off before it ends leaves the title out, too.
         let start = self.out.len();
         self.text("ICMP ");
@@ -64,7 +68,7 @@ impl Printer {
             self.ipv4(inner.head(size), size)?;
             self.proto = "icmp";
         }
-        if self.v() > 0 && length > 156 && matches!(kind, 3 | 11 | 12) {
+        if self.v() > 0 && length > 140 && matches!(kind, 3 | 11 | 12) {
             self.icmp_extension(p, length)?;
         }
         Ok(())
@@ -89,15 +93,22 @@ impl Printer {
                     _ => put!(self, "redirect-#{code} "),
                 }
                 self.ip4(p, 24)?;
-                self.text(if matches!(code, 1 | 3) { " to host " } else { " to net " });
+                self.text(match code {
+                    1 | 3 => " to host ",
+                    0 | 2 => " to net ",
+                    _ => " to ",
+                });
                 self.ip4(p, 4)?;
             }
             9 => self.icmp_routers(p)?,
-            11 => match code {
-                0 => self.text("time exceeded in-transit"),
-                1 => self.text("ip reassembly time exceeded"),
-                _ => put!(self, "time exceeded-#{code}"),
-            },
+            11 => {
+                p.part(24, 4)?;
+                match code {
+                    0 => self.text("time exceeded in-transit"),
+                    1 => self.text("ip reassembly time exceeded"),
+                    _ => put!(self, "time exceeded-#{code}"),
+                }
+            }
             12 => {
                 if code != 0 {
                     put!(self, "parameter problem - code {code}");
@@ -180,8 +191,7 @@ impl Printer {
             return Ok(());
         }
         for index in 0..usize::from(count) {
-            self.text(" {");
-            self.ip4(p, 8 + index * 8)?;
+            self.ip4_after(" {", p, 8 + index * 8)?;
             put!(self, " {}}}", p.u32(12 + index * 8)?);
         }
         Ok(())
@@ -189,10 +199,6 @@ impl Printer {
 
     /// Milliseconds since midnight.
     fn icmp_time(&mut self, time: u32) {
-        if time & 0x8000_0000 != 0 {
-            put!(self, "Unparsed 0x{time:08x}");
-            return;
-        }
         let seconds = time / 1000;
         put!(self, "{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, time % 1000);
     }
@@ -233,7 +239,7 @@ impl Printer {
                     let label = object.u32(0)?;
                     put!(self, "\n\t    label {}, tc {}", label >> 12, label >> 9 & 7);
                     if label & 0x100 != 0 {
-                        self.text(", stack");
+                        self.text(", [S]");
                     }
                     put!(self, ", ttl {}", label & 0xff);
                 }

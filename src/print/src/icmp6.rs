@@ -7,7 +7,7 @@ use crate::{Printer, put};
 const TYPES: &Names = &[
     (1, "destination unreachable"),
     (2, "packet too big"),
-    (3, "time exceeded"),
+    (3, "time exceeded in-transit"),
     (4, "parameter problem"),
     (128, "echo request"),
     (129, "echo reply"),
@@ -25,11 +25,13 @@ const TYPES: &Names = &[
     (141, "inverse neighbor solicitation"),
     (142, "inverse neighbor advertisement"),
     (143, "multicast listener report v2"),
-    (144, "dhaad request"),
-    (145, "dhaad reply"),
+    (144, "ha discovery request"),
+    (145, "ha discovery reply"),
     (146, "mobile router solicitation"),
     (147, "mobile router advertisement"),
     (155, "RPL"),
+    (200, "mtrace response"),
+    (201, "mtrace message"),
 ];
 
 const OPTIONS: &Names = &[
@@ -51,7 +53,11 @@ impl Printer {
     /// One message.
     pub(crate) fn icmp6(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "icmp6";
-        p.part(0, 4)?;
+        if length == 0 {
+            self.text("ICMP6, length 0");
+            self.invalid();
+            return Ok(());
+        }
         if self.v() > 0 && !outer.fragmented && p.holds(length) {
             let stored = p.u16(2)?;
             let sum = outer.checksum(p.head(length), 58);
@@ -61,7 +67,7 @@ impl Printer {
                 put!(self, "[bad icmp6 cksum 0x{stored:04x} -> 0x{:04x}!] ", should_be(stored, sum));
             }
         }
-        let (kind, code) = (p.u8(0)?, p.u8(1)?);
+        let kind = p.u8(0)?;
         match name(TYPES, kind) {
             Some(text) => put!(self, "ICMP6, {text}"),
             None => put!(self, "ICMP6, unknown icmp6 type ({kind})"),
@@ -72,7 +78,7 @@ impl Printer {
         }
         match kind {
             1 => {
-                if !self.icmp6_unreachable(p, code, length)? {
+                if !self.icmp6_unreachable(p, p.u8(1)?, length)? {
                     return Ok(());
                 }
             }
@@ -83,26 +89,33 @@ impl Printer {
                 }
             }
             3 => {
-                match code {
+                if p.u8(1)? == 0 && p.len() < 48 {
+                    self.truncated();
+                    return Ok(());
+                }
+                match p.u8(1)? {
                     0 => {
-                        self.text(" for ");
-                        self.ip6(p, 32)?;
+                        self.ip6_after(" for ", p, 32)?;
                     }
                     1 => self.text(" (reassembly)"),
-                    _ => put!(self, ", unknown code ({code})"),
+                    code => put!(self, ", unknown code ({code})"),
                 }
                 if self.v() > 1 {
                     self.unknown_data("\n\t", p, length);
                 }
             }
             4 => {
+                if p.len() < 48 {
+                    self.truncated();
+                    return Ok(());
+                }
                 let pointer = p.u32(4)?;
-                match code {
+                match p.u8(1)? {
                     0 => put!(self, ", erroneous - octet {pointer}"),
                     1 => put!(self, ", next header - octet {pointer}"),
                     2 => put!(self, ", option - octet {pointer}"),
                     3 => put!(self, ", incomplete header chain - octet {pointer}"),
-                    _ => put!(self, ", code-#{code}"),
+                    code => put!(self, ", code-#{code}"),
                 }
                 if self.v() > 1 {
                     self.unknown_data("\n\t", p, length);
@@ -129,15 +142,13 @@ impl Printer {
                 self.nd_options(p, 16, length)?;
             }
             135 => {
-                self.text(", who has ");
-                self.ip6(p, 8)?;
+                self.ip6_after(", who has ", p, 8)?;
                 if verbose {
                     self.nd_options(p, 24, length)?;
                 }
             }
             136 => {
-                self.text(", tgt is ");
-                self.ip6(p, 8)?;
+                self.ip6_after(", tgt is ", p, 8)?;
                 if verbose {
                     self.text(", Flags [");
                     let table: &Names =
@@ -148,10 +159,8 @@ impl Printer {
                 }
             }
             137 => {
-                self.text(", ");
-                self.ip6(p, 24)?;
-                self.text(" to ");
-                self.ip6(p, 8)?;
+                self.ip6_after(", ", p, 24)?;
+                self.ip6_after(" to ", p, 8)?;
                 if verbose {
                     self.nd_options(p, 40, length)?;
                 }
@@ -164,8 +173,7 @@ impl Printer {
                 put!(self, ", id 0x{:04x}", p.u16(4)?);
                 let mut at = 8;
                 while at < length {
-                    self.text(", ");
-                    self.ip6(p, at)?;
+                    self.ip6_after(", ", p, at)?;
                     at += 16;
                 }
             }
@@ -218,14 +226,11 @@ impl Printer {
         }
         match code {
             0 | 1 | 3 => {
-                self.text(" ");
-                self.ip6(p, 32)?;
+                self.ip6_after(" ", p, 32)?;
             }
             2 => {
-                self.text(" ");
-                self.ip6(p, 32)?;
-                self.text(", source address ");
-                self.ip6(p, 16)?;
+                self.ip6_after(" ", p, 32)?;
+                self.ip6_after(", source address ", p, 16)?;
             }
             4 => {
                 let Some((protocol, at)) = upper_layer(p.tail(8)) else {
@@ -233,8 +238,7 @@ impl Printer {
                     return Ok(false);
                 };
                 let port = p.u16(8 + at + 2)?;
-                self.text(", ");
-                self.ip6(p, 32)?;
+                self.ip6_after(", ", p, 32)?;
                 match protocol {
                     6 => {
                         self.text(" tcp port ");
@@ -265,8 +269,7 @@ impl Printer {
             return Ok(());
         }
         put!(self, "max resp delay: {} ", p.u16(4)?);
-        self.text("addr: ");
-        self.ip6(p, 8)
+        self.ip6_after("addr: ", p, 8)
     }
 
     fn mld2_report(&mut self, p: &[u8], length: usize) -> Res {
@@ -285,11 +288,10 @@ impl Printer {
                 self.text(" [invalid number of groups]");
                 return Ok(());
             }
-            self.text(" [gaddr ");
-            self.ip6(p, at + 4)?;
+            self.ip6_after(" [gaddr ", p, at + 4)?;
             let kind = p.u8(at)?;
             self.text(" ");
-            self.named(RECORDS, kind, "[v2-report-#");
+            self.named(RECORDS, kind, " [v2-report-#");
             if name(RECORDS, kind).is_none() {
                 self.text("]");
             }
@@ -301,8 +303,7 @@ impl Printer {
             if self.v() > 1 {
                 self.text(" {");
                 for index in 0..sources {
-                    self.text(" ");
-                    self.ip6(p, at + 20 + index * 16)?;
+                    self.ip6_after(" ", p, at + 20 + index * 16)?;
                 }
                 self.text(" }");
             } else {
@@ -325,8 +326,7 @@ impl Printer {
                 put!(self, "{delay}]");
             }
         }
-        self.text(" [gaddr ");
-        self.ip6(p, 8)?;
+        self.ip6_after(" [gaddr ", p, 8)?;
         if self.v() > 0 {
             let misc = p.u8(24)?;
             if misc & 8 != 0 {
@@ -342,12 +342,11 @@ impl Printer {
         let sources = usize::from(p.u16(26)?);
         if sources > 0 {
             if length < 28 + sources * 16 {
-                put!(self, " [invalid number of sources {sources}]");
+                self.text(" [invalid number of sources]");
             } else if self.v() > 1 {
                 self.text(" {");
                 for index in 0..sources {
-                    self.text(" ");
-                    self.ip6(p, 28 + index * 16)?;
+                    self.ip6_after(" ", p, 28 + index * 16)?;
                 }
                 self.text(" }");
             } else {
@@ -367,15 +366,11 @@ impl Printer {
             let kind = p.u8(at)?;
             let units = p.u8(at + 1)?;
             let size = usize::from(units) * 8;
-            if p.len() < at + 2 {
-                return Err(Short);
+            if units == 0 || at + size > p.len() {
+                self.truncated();
+                return Ok(());
             }
             put!(self, "\n\t  {} option ({kind}), length {size} ({units}): ", name(OPTIONS, kind).unwrap_or("unknown"));
-            if units == 0 {
-                self.invalid();
-                self.out.truncate(self.out.len() - " (invalid)".len());
-                return Err(Short);
-            }
             match kind {
                 1 | 2 => {
                     let bytes = p.part(at + 2, size - 2)?;
@@ -395,7 +390,7 @@ impl Printer {
                     self.text(", pref. time ");
                     self.nd_lifetime(p.u32(at + 8)?);
                 }
-                4 => self.unknown_data("\n\t    ", p.tail(at), size),
+                4 => self.unknown_data("\n\t    ", p.tail(start), size),
                 5 => {
                     put!(self, " {}", p.u32(at + 4)?);
                     if units != 1 {
@@ -424,8 +419,7 @@ impl Printer {
                 25 => {
                     put!(self, " lifetime {}s,", p.u32(at + 4)?);
                     for index in 0..usize::from(units).saturating_sub(1) / 2 {
-                        self.text(" addr: ");
-                        self.ip6(p, at + 8 + index * 16)?;
+                        self.ip6_after(" addr: ", p, at + 8 + index * 16)?;
                     }
                 }
                 31 => {
@@ -500,16 +494,14 @@ impl Printer {
             if end > 16 {
                 match code {
                     0 => {
-                        self.text(", subject=");
-                        self.ip6(p, 16)?;
+                        self.ip6_after(", subject=", p, 16)?;
                     }
                     1 => {
                         self.text(", subject=DNS name ");
                         self.domain_name(p, 0, 16)?;
                     }
                     2 => {
-                        self.text(", subject=");
-                        self.ip4(p, 16)?;
+                        self.ip4_after(", subject=", p, 16)?;
                     }
                     _ => self.text(", unknown subject"),
                 }
@@ -517,24 +509,20 @@ impl Printer {
         } else {
             let mut at = 16;
             match question {
-                2 => {
-                    if end > 20 {
-                        self.text(" ");
-                        self.domain_name(p, 0, 20)?;
-                    }
+                2 if end > 20 => {
+                    self.text(" ");
+                    self.domain_name(p, 0, 20)?;
                 }
                 3 => {
                     while at + 20 <= end {
-                        self.text(" ");
-                        self.ip6(p, at + 4)?;
+                        self.ip6_after(" ", p, at + 4)?;
                         put!(self, "({})", p.u32(at)?);
                         at += 20;
                     }
                 }
                 4 => {
                     while at + 8 <= end {
-                        self.text(" ");
-                        self.ip4(p, at + 4)?;
+                        self.ip4_after(" ", p, at + 4)?;
                         put!(self, "({})", p.u32(at)?);
                         at += 8;
                     }
@@ -580,17 +568,28 @@ impl Printer {
     /// RPL control messages (RFC 6550 section 6): kind and the fields that name the graph.
     fn rpl(&mut self, p: &[u8], length: usize) -> Res {
         let code = p.u8(1)?;
-        let secured = if code & 0x80 != 0 { "S" } else { "" };
-        match code & 0x7f {
-            0 => put!(self, ", ({secured}CLR)DODAG Information Solicitation"),
-            1 => {
-                put!(self, " [dodagid:");
-                let id: [u8; 16] = p.bytes(12)?;
-                self.colons(&id);
-                put!(self, ",seq:{},instance:{},rank:{}", p.u8(9)?, p.u8(4)?, p.u16(6)?);
-                self.text("]");
-            }
-            _ => put!(self, "(unknown){secured}{}", code & 0x7f),
+        const CODES: &Names = &[
+            (0, "DODAG Information Solicitation"),
+            (1, "DODAG Information Object"),
+            (2, "Destination Advertisement Object"),
+            (3, "Destination Advertisement Object Ack"),
+            (10, "Consistency Check"),
+        ];
+        let secured = if code & 0x80 != 0 { "SEC" } else { "CLR" };
+        put!(self, ", ({secured})");
+        self.named(CODES, code & 0x7f, "unknown-#");
+        if self.v() > 0 && code == 1 {
+            let mode = p.u8(8)?;
+            put!(self, " [dagid:");
+            let id: [u8; 16] = p.bytes(12)?;
+            self.colons(&id);
+            put!(self, ",seq:{},instance:{},rank:{},", p.u8(9)?, p.u8(4)?, p.u16(6)?);
+            let grounded = if mode & 0x80 != 0 { "grounded," } else { "" };
+            const MODES: &Names =
+                &[(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "multicast-storing")];
+            put!(self, "{grounded}mop:");
+            self.named(MODES, mode >> 3 & 7, "mop");
+            put!(self, ",prf:{}]", mode & 7);
         }
         let _ = length;
         Ok(())

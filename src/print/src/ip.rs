@@ -77,12 +77,16 @@ impl Printer {
         let offloaded = total == 0;
         if offloaded {
             total = length;
-        } else if total < header {
+        }
+        if total < header {
             put!(self, " [total length {total} < {header}]");
             self.invalid();
             return Ok(());
         }
-        p.part(0, 20)?;
+        if !p.holds(20) {
+            self.truncated();
+            return Ok(());
+        }
         let p = p.head(total);
         let payload = total - header;
         let fragment = p.u16(6)?;
@@ -153,8 +157,7 @@ impl Printer {
     pub(crate) fn ip4_ends(&mut self, p: &[u8], after: &str) -> Res {
         p.part(12, 8)?;
         self.ip4(p, 12)?;
-        self.text(" > ");
-        self.ip4(p, 16)?;
+        self.ip4_after(" > ", p, 16)?;
         self.text(after);
         Ok(())
     }
@@ -192,13 +195,11 @@ impl Printer {
             let Ok(length) = p.u8(at + 1) else { return Ok(false) };
             let length = usize::from(length);
             if length < 2 {
-                put!(self, " [bad length {length} < 2]");
-                self.invalid();
+                put!(self, " [bad length {length}]");
                 return Ok(true);
             }
             if at + length > header {
-                put!(self, " [bad length {length} > {}]", header - at);
-                self.invalid();
+                put!(self, " [bad length {length}]");
                 return Ok(true);
             }
             let Ok(option) = p.part(at, length) else { return Ok(false) };
@@ -263,7 +264,7 @@ impl Printer {
         let flags = option.u8(3)?;
         let with_address = flags & 15 != 0;
         let step = if with_address { 8 } else { 4 };
-        if (length - 4) % step != 0 {
+        if !(length - 4).is_multiple_of(step) {
             put!(self, "[bad length {length}]");
             self.invalid();
         }
@@ -276,25 +277,21 @@ impl Printer {
             0 => self.text("TSONLY"),
             1 => self.text("TS+ADDR"),
             3 => self.text("PRESPEC"),
-            other => {
-                put!(self, "[bad ts type {other}]");
-                self.out.push(b'}');
-                return Ok(());
-            }
+            other => put!(self, "[bad ts type {other}]"),
         }
+        let known = matches!(flags & 15, 0 | 1 | 3);
         let mut kind = " ";
-        let mut at = 4;
+        let mut at = if known { 4 } else { length };
+        pointing |= !known;
         while at < length {
             if pointer == at {
                 kind = " ^ ";
                 pointing = true;
             }
+            let stamp = if with_address { at + 4 } else { at };
+            put!(self, "{kind}{}@", option.u32(stamp)?);
             if with_address {
-                self.text(kind);
                 self.ip4(option, at)?;
-                put!(self, "@{}", option.u32(at + 4)?);
-            } else {
-                put!(self, "{kind}{}", option.u32(at)?);
             }
             kind = " ";
             at += step;

@@ -39,6 +39,10 @@ impl Printer {
             self.out.push(b' ');
         }
         let mut next = p.u8(6)?;
+        if !p.holds(40) {
+            self.truncated();
+            return Ok(());
+        }
         if self.v() > 0 {
             let flow = p.u32(0)?;
             self.text("(");
@@ -51,11 +55,9 @@ impl Printer {
             let name = name(proto::NAMES, next).unwrap_or("unknown");
             put!(self, "hlim {}, next-header {name} ({next}), payload length {claimed}) ", p.u8(7)?);
         }
-        p.part(0, 40)?;
         if !matches!(next, 6 | 17 | 33 | 132) {
             self.ip6(p, 8)?;
-            self.text(" > ");
-            self.ip6(p, 24)?;
+            self.ip6_after(" > ", p, 24)?;
             self.text(": ");
         }
         // A payload length of zero is a jumbogram's, which says its length in an option (RFC 2675).
@@ -66,7 +68,8 @@ impl Printer {
         }
         let mut outer = Outer { ip: p, version: 6, fragmented: false, ttl: p.u8(7)? };
         let p = if claimed == 0 && next != 0 { whole.head(40) } else { p };
-        let mut at = 40;
+        // `at` is where the header before began: a payload that is missing is still named.
+        let mut at = 0;
         let mut advance = 40;
         let mut left = total;
         let mut seen_options = false;
@@ -76,6 +79,7 @@ impl Printer {
                 return Ok(());
             }
             left -= advance;
+            at += advance;
             let rest = p.tail(at);
             match next {
                 0 => {
@@ -90,7 +94,10 @@ impl Printer {
                         return Ok(());
                     }
                     seen_options = true;
-                    let (size, jumbo) = self.options6(rest, "HBH", "hbhopt")?;
+                    let Ok((size, jumbo)) = self.options6(rest, "HBH", "hbhopt") else {
+                        self.truncated();
+                        return Ok(());
+                    };
                     if claimed == 0 && jumbo.is_none() {
                         self.text("[No valid Jumbo Payload Hop-by-Hop option found]");
                         self.invalid();
@@ -123,7 +130,6 @@ impl Printer {
                 _ => return self.ip_payload(rest, left, next, &outer),
             }
             next = rest.u8(0)?;
-            at += advance;
         }
         Ok(())
     }
@@ -137,6 +143,9 @@ impl Printer {
         let mut jumbo = None;
         if self.v() > 0 || title == "HBH" {
             jumbo = self.option_list6(p.head(size), self.v() > 0)?;
+            if self.v() > 0 {
+                self.text(" ");
+            }
         }
         Ok((size, jumbo))
     }
@@ -151,7 +160,7 @@ impl Printer {
         while rest > 0 {
             let kind = p.u8(at)?;
             if kind == 0 {
-                say!("(pad1) ");
+                say!("(pad1)");
                 at += 1;
                 rest -= 1;
                 continue;
@@ -169,17 +178,17 @@ impl Printer {
                 return Ok(jumbo);
             }
             match kind {
-                1 => say!("(padn) "),
+                1 => say!("(padn)"),
                 5 => {
                     if length != 2 {
-                        say!("(rtalert: invalid len {length}) ");
+                        say!("(rtalert: invalid len {length})");
                     } else {
                         say!("(rtalert: 0x{:04x}) ", p.u16(at + 2)?);
                     }
                 }
                 0xc2 => {
                     if length != 4 {
-                        say!("(jumbo: invalid len {length}) ");
+                        say!("(jumbo: invalid len {length})");
                     } else {
                         let bytes = p.u32(at + 2)?;
                         if jumbo.is_none() {
@@ -196,17 +205,16 @@ impl Printer {
                 }
                 0xc9 => {
                     if length < 16 {
-                        say!("(homeaddr: invalid len {length}) ");
+                        say!("(homeaddr: invalid len {length})");
                     } else if show {
-                        self.text("(homeaddr: ");
-                        self.ip6(p, at + 2)?;
+                        self.ip6_after("(homeaddr: ", p, at + 2)?;
                         if length > 16 {
                             self.suboptions6(p.part(at + 18, length - 16)?)?;
                         }
-                        self.text(") ");
+                        self.text(")");
                     }
                 }
-                _ => say!("(opt_type 0x{kind:02x}: len={length}) "),
+                _ => say!("(opt_type 0x{kind:02x}: len={length})"),
             }
             at += whole;
             rest -= whole;
@@ -249,9 +257,6 @@ impl Printer {
         let total = usize::from(outer.ip.u16(4)?) + 40;
         let length = total as i64 - before as i64 - 8;
         put!(self, "{length})");
-        if field & 6 != 0 {
-            self.text(" !res!");
-        }
         if offset != 0 {
             return Ok(false);
         }
@@ -262,69 +267,53 @@ impl Printer {
     /// Routing header; its length, or nothing when it says what cannot be.
     fn routing6(&mut self, p: &[u8]) -> Res<Option<usize>> {
         self.proto = "rt6";
+        self.text("RT6");
         let units = p.u8(1)?;
         let kind = p.u8(2)?;
         let left = p.u8(3)?;
-        put!(self, "RT6 (len={units}, type={kind}, segleft={left}, ");
-        let mut units = usize::from(units);
-        let mut at;
-        match kind {
+        put!(self, " (len={units}, type={kind}, ");
+        if kind == 0 {
+            self.out.truncate(self.out.len() - 2);
+            self.text(" [Deprecated], ");
+        }
+        put!(self, "segleft={left}");
+        let units = usize::from(units);
+        let count = match kind {
             0 | 2 => {
-                if units == 0 || units % 2 != 0 {
-                    self.out.truncate(self.out.len() - 2);
+                let reserved = p.u32(4)?;
+                if reserved != 0 || self.v() > 0 {
+                    put!(self, ", rsv=0x{reserved:x}");
+                }
+                if units == 0 || units % 2 != 0 || kind == 2 && units != 2 {
+                    put!(self, " (invalid length {units})");
                     self.invalid();
                     return Ok(None);
                 }
-                if kind == 0 {
-                    let reserved = p.u32(4)?;
-                    if reserved != 0 || self.v() > 1 {
-                        put!(self, "rsv=0x{reserved:0x}, ");
-                    }
-                }
-                at = 8;
-                units /= 2;
+                units / 2
             }
             4 => {
-                let last = p.u8(4)?;
-                put!(self, "last-entry={last}, flags=0x{:0x}, tag={:x}, ", p.u8(5)?, p.u16(6)?);
-                if units % 2 != 0 {
-                    self.text("(odd)");
+                let (last, flags) = (p.u8(4)?, p.u8(5)?);
+                put!(self, ", last-entry={last}");
+                if flags != 0 || self.v() > 0 {
+                    put!(self, ", flags=0x{flags:x}");
                 }
-                at = 8;
+                put!(self, ", tag={:x}", p.u16(6)?);
                 // The list may be shorter than the header, which then goes on with options.
-                let bytes = (units * 8) as i64;
-                let mut entries = Vec::new();
-                for index in 0..=usize::from(last) {
-                    if (index as i64 + 1) * 16 > bytes {
-                        break;
-                    }
-                    entries.push(index);
-                }
-                for index in entries {
-                    put!(self, "[{index}]");
-                    self.ip6(p, at)?;
-                    self.text(", ");
-                    at += 16;
-                }
-                self.out.truncate(self.out.len() - 2);
-                self.text(") ");
-                return Ok(Some((units + 1) * 8));
+                (usize::from(last) + 1).min(units / 2)
             }
             _ => {
-                self.out.truncate(self.out.len() - 2);
-                self.text(" (unknown type)) ");
-                return Ok(Some((units + 1) * 8));
+                self.text(" (unknown type)");
+                self.invalid();
+                return Ok(None);
             }
+        };
+        for index in 0..count {
+            p.part(8 + index * 16, 16)?;
+            put!(self, ", [{index}]");
+            self.ip6(p, 8 + index * 16)?;
         }
-        for index in 0..units {
-            put!(self, "[{index}]");
-            self.ip6(p, at)?;
-            self.text(", ");
-            at += 16;
-        }
-        self.out.truncate(self.out.len() - 2);
         self.text(") ");
-        Ok(Some(units * 16 + 8))
+        Ok(Some((units + 1) * 8))
     }
 
     /// Mobility header (RFC 6275): kind and length of its message.
@@ -387,6 +376,46 @@ impl Printer {
                 self.ip6(p, 8)?;
             }
             _ => {}
+        }
+        let fixed = match kind {
+            0 => 8,
+            1 | 2 => 16,
+            3 | 4 | 7 => 24,
+            _ => 12,
+        };
+        if self.v() == 0 {
+            return Ok(());
+        }
+        self.mobility_options(p.tail(fixed), length.saturating_sub(fixed))
+    }
+
+    fn mobility_options(&mut self, p: &[u8], length: usize) -> Res {
+        let mut at = 0;
+        while at < length {
+            let kind = p.u8(at)?;
+            let size = if kind == 0 { 1 } else { usize::from(p.u8(at + 1)?) + 2 };
+            if at + size > length {
+                self.truncated();
+                return Ok(());
+            }
+            p.u8(at + size)?;
+            match (kind, size) {
+                (0, _) => self.text("(pad1)"),
+                (1, _) => self.text("(padn)"),
+                (2, 4..) => put!(self, "(refresh: {})", u32::from(p.u16(at + 2)?) << 2),
+                (3, 18..) => {
+                    self.ip6_after("(alt-CoA: ", p, at + 2)?;
+                    self.text(")");
+                }
+                (4, 6..) => put!(self, "(ni: ho=0x{:04x} co=0x{:04x})", p.u16(at + 2)?, p.u16(at + 4)?),
+                (5, 12..) => self.text("(auth)"),
+                (2..=5, _) => {
+                    const TITLES: [&str; 4] = ["refresh", "altcoa", "ni", "auth"];
+                    put!(self, "({}: trunc)", TITLES.get(usize::from(kind) - 2).copied().unwrap_or_default());
+                }
+                _ => put!(self, "(type-0x{kind:02x}: len={})", size - 2),
+            }
+            at += size;
         }
         Ok(())
     }

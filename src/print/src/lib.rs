@@ -1,6 +1,6 @@
 //! Packets as tcpdump prints them: bytes in, text out. No input or output, no clock.
 //!
-//! - Peer: tcpdump 4.99.6, line by line, for the link types and protocols of [`link`]'s table.
+//! - Peer: tcpdump 4.99.6, line by line, for the link types of `frame.rs` and what they carry.
 //! - A printer is a method of [`Printer`] that takes the bytes from its own header to the end of what is known (the
 //!   capture, or the length an outer header gives) and, apart from them, the length that the packet claims to have.
 //! - A read past the bytes ends the packet with `[|protocol]`; fields that contradict each other end it with `(invalid)`.
@@ -10,6 +10,7 @@
 
 mod addr;
 mod arp;
+mod bgp;
 mod bootp;
 mod dhcp6;
 mod dns;
@@ -19,20 +20,27 @@ mod frame;
 mod hexdump;
 mod icmp;
 mod icmp6;
+mod igmp;
 mod ip;
 mod ip6;
 mod llc;
+mod misc;
 mod mptcp;
 mod ntp;
 mod options;
-mod pending;
+mod ospf;
+mod ppp;
 mod proto;
+mod radius;
+mod routing;
 mod sctp;
+mod snmp;
 mod tcp;
 mod text;
 mod time;
 mod tunnel;
 mod udp;
+pub mod walk;
 
 use std::fmt;
 
@@ -50,7 +58,7 @@ pub struct Packet<'a> {
     pub seconds: u64,
     /// Nanoseconds of the second; above 999,999,999 when the file holds nonsense.
     pub nanos: u32,
-    /// The fraction as the file has it, and whether that is in nanoseconds.
+    /// What was captured.
     pub data: &'a [u8],
     /// Bytes on the wire.
     pub length: u32,
@@ -62,8 +70,6 @@ pub struct Printer {
     pub options: Options,
     /// Finished lines.
     pub out: Vec<u8>,
-    /// Names of this machine's interfaces by index, which Linux cooked headers of version 2 hold.
-    pub interfaces: Vec<(u32, String)>,
     /// The protocol that is being printed, for the mark of a truncated packet.
     proto: &'static str,
     /// Bytes of link header, which the hexadecimal dump leaves out.
@@ -77,10 +83,8 @@ pub struct Printer {
     day: Option<(u64, [u8; 19])>,
     flows: tcp::Flows,
     resolve: Option<Box<dyn Resolve>>,
+    interfaces: Option<Interfaces>,
     zone: Zone,
-    spare: Vec<u8>,
-    ip_source: [u8; 4],
-    bgp_as4: bool,
 }
 
 impl fmt::Debug for Printer {
@@ -88,6 +92,9 @@ impl fmt::Debug for Printer {
         f.debug_struct("Printer").field("options", &self.options).finish_non_exhaustive()
     }
 }
+
+/// Finds the name of an interface by its index.
+pub type Interfaces = Box<dyn FnMut(u32) -> Option<String>>;
 
 /// Printers nest at most this deep; tcpdump has no limit but the packet's length.
 const MAX_DEPTH: u8 = 32;
@@ -104,7 +111,6 @@ impl Printer {
         Printer {
             options,
             out: Vec::with_capacity(1 << 17),
-            interfaces: Vec::new(),
             proto: "",
             link_header: 0,
             depth: 0,
@@ -114,16 +120,19 @@ impl Printer {
             day: None,
             flows: tcp::Flows::default(),
             resolve: None,
+            interfaces: None,
             zone: Zone::utc(),
-            spare: Vec::new(),
-            ip_source: [0; 4],
-            bgp_as4: false,
         }
     }
 
     /// Names for addresses and ports come from here.
     pub fn set_resolver(&mut self, resolve: Box<dyn Resolve>) {
         self.resolve = Some(resolve);
+    }
+
+    /// Names of interfaces, for captures that number them, come from here.
+    pub fn set_interfaces(&mut self, interfaces: Interfaces) {
+        self.interfaces = Some(interfaces);
     }
 
     /// The time zone of the clock that is printed.
@@ -157,7 +166,6 @@ impl Printer {
         };
         if result.is_err() {
             self.truncated();
-            self.link_header = 0;
         }
         self.dumps(packet.data);
         self.out.push(b'\n');
@@ -237,6 +245,14 @@ impl Printer {
     pub(crate) fn truncated(&mut self) {
         let proto = self.proto;
         put!(self, " [|{proto}]");
+    }
+
+    /// A protocol whose end is marked by itself: what is around it goes on.
+    pub(crate) fn contained(&mut self, result: Res) -> Res {
+        if result.is_err() {
+            self.truncated();
+        }
+        Ok(())
     }
 
     /// The mark of fields that cannot be.

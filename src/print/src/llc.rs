@@ -214,10 +214,8 @@ impl Printer {
             put!(self, "oui {maker} (0x{organization:06x}), {what} {title} (0x{kind:04x}), length {rest}: ");
         }
         match (organization, kind) {
-            (0 | 0xf8, _) => {
-                if self.ethertype(kind, data, rest, ends)? {
-                    return Ok(true);
-                }
+            (0 | 0xf8, _) if self.ethertype(kind, data, rest, ends)? => {
+                return Ok(true);
             }
             (0x0c, 0x010b | 0x010c) => {
                 self.stp(data, rest)?;
@@ -255,13 +253,12 @@ impl Printer {
     }
 
     /// IPX: addresses and length.
-    fn ipx(&mut self, p: &[u8], length: usize) -> Res {
+    pub(crate) fn ipx(&mut self, p: &[u8], _length: usize) -> Res {
         self.proto = "ipx";
-        self.text("IPX ");
-        if length < 30 {
-            self.too_short("length", length, 30);
-            return Ok(());
+        if !self.options.link_header {
+            self.text("IPX ");
         }
+        p.part(0, 30)?;
         for (network, node, socket, after) in [(18, 22, 28, " > "), (6, 10, 16, ": ")] {
             put!(self, "{:08x}.", p.u32(network)?);
             self.mac_plain(p.part(node, 6)?);
@@ -302,7 +299,7 @@ impl Printer {
     pub(crate) fn stp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "stp";
         if length < 4 {
-            self.truncated();
+            self.invalid();
             return Ok(());
         }
         if p.u16(0)? != 0 {
@@ -334,14 +331,14 @@ impl Printer {
         match kind {
             0 => {
                 if length < 35 {
-                    self.truncated();
+                    self.invalid();
                     return Ok(());
                 }
                 self.stp_config(p, length, false)
             }
             2 => {
                 if length < 36 {
-                    self.truncated();
+                    self.invalid();
                     return Ok(());
                 }
                 self.stp_config(p, length, true)
@@ -362,7 +359,9 @@ impl Printer {
         ];
         self.text(", Flags [");
         self.bits(table, u32::from(flags), ", ");
-        self.text("], bridge-id ");
+        self.text("]");
+        p.part(17, 10)?;
+        self.text(", bridge-id ");
         self.bridge(p, 17)?;
         put!(self, ".{:04x}, length {length}", p.u16(25)?);
         if self.v() == 0 {
@@ -414,6 +413,7 @@ impl Printer {
         ];
         if length < 4 {
             put!(self, " (packet length {length} < 4)");
+            self.invalid();
             return Ok(());
         }
         put!(self, "CDPv{}, ttl: {}s", p.u8(0)?, p.u8(1)?);
@@ -422,8 +422,19 @@ impl Printer {
         }
         let mut at = 4;
         while at < length {
+            if length - at < 4 {
+                put!(self, " (remaining packet length {} < 4)", length - at);
+                self.invalid();
+                return Ok(());
+            }
             let (kind, size) = (p.u16(at)?, usize::from(p.u16(at + 2)?));
-            if size < 4 || at + size > length {
+            if size < 4 {
+                put!(self, " (TLV length {size} < 4)");
+                self.invalid();
+                return Ok(());
+            }
+            if at + size > length {
+                put!(self, " (TLV length {size} > {})", length - at);
                 self.invalid();
                 return Ok(());
             }

@@ -1,24 +1,15 @@
 //! Multipath TCP (RFC 8684, RFC 6824).
 
-use crate::fetch::{Fetch, Names, Res};
+use crate::fetch::{Fetch, Res};
 use crate::{Printer, put};
 
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 
-const RESET_REASONS: &Names = &[
-    (0, "unspecified"),
-    (1, "MPTCP-specific"),
-    (2, "Lack of resources"),
-    (3, "Administratively prohibited"),
-    (4, "Too much outstanding data"),
-    (5, "Unacceptable performance"),
-    (6, "Middlebox interference"),
-];
-
 impl Printer {
     /// The option after its kind and length; false when it cannot be.
     pub(crate) fn mptcp(&mut self, data: &[u8], flags: u8) -> Res<bool> {
+        self.proto = "mptcp";
         let length = data.len() + 2;
         if length < 3 {
             return Ok(false);
@@ -33,40 +24,19 @@ impl Printer {
             4 => self.mp_remove(data),
             5 => self.mp_priority(data),
             6 => {
+                self.text(" fail");
                 if length != 12 {
                     return Ok(false);
                 }
-                put!(self, " fail seq {}", data.u64(2)?);
+                put!(self, " seq {}", data.u64(2)?);
                 Ok(true)
             }
             7 => {
+                self.text(" fast-close");
                 if length != 12 {
                     return Ok(false);
                 }
-                put!(self, " fast-close key 0x{:x}", data.u64(2)?);
-                Ok(true)
-            }
-            8 => {
-                if length != 4 {
-                    return Ok(false);
-                }
-                let bits = data.u8(0)? & 15;
-                self.text(" tcprst flags [");
-                let table: &Names = &[(8, "U"), (4, "V"), (2, "W"), (1, "T")];
-                if bits == 0 {
-                    self.text("none");
-                }
-                for (bit, letter) in table {
-                    if u32::from(bits) & bit != 0 {
-                        self.text(letter);
-                    }
-                }
-                put!(self, "] reason ");
-                let reason = data.u8(1)?;
-                match crate::fetch::name(RESET_REASONS, reason) {
-                    Some(text) => self.text(text),
-                    None => put!(self, "unknown (0x{reason:02x})"),
-                }
+                put!(self, " key 0x{:x}", data.u64(2)?);
                 Ok(true)
             }
             _ => {
@@ -79,31 +49,21 @@ impl Printer {
     fn mp_capable(&mut self, data: &[u8], flags: u8) -> Res<bool> {
         let length = data.len() + 2;
         let version = data.u8(0)? & 15;
-        match version {
-            0 => {
-                let syn = flags & SYN != 0;
-                let fits = length == 12 && syn || length == 20 && flags & (SYN | ACK) == ACK;
-                if !fits {
-                    return Ok(false);
-                }
-            }
-            1 => {
-                let fits = match length {
-                    4 => flags & (SYN | ACK) == SYN,
-                    12 => flags & SYN != 0 && flags & ACK != 0,
-                    20 | 22 | 24 => flags & (SYN | ACK) == ACK,
-                    _ => false,
-                };
-                if !fits {
-                    return Ok(false);
-                }
-            }
-            _ => {
-                put!(self, " Unknown Version ({version})");
-                return Ok(true);
-            }
+        self.text(" capable");
+        let acknowledged = flags & (SYN | ACK) == ACK;
+        let fits = match (version, length) {
+            (0, 12) | (1.., 4 | 12) => flags & SYN != 0,
+            (0, 20) | (1.., 20 | 22 | 24) => acknowledged,
+            _ => false,
+        };
+        if !fits {
+            return Ok(false);
         }
-        put!(self, " capable v{version}");
+        if version > 1 {
+            put!(self, " Unknown Version ({version})");
+            return Ok(true);
+        }
+        put!(self, " v{version}");
         if data.u8(1)? & 0x80 != 0 {
             self.text(" csum");
         }
@@ -119,16 +79,16 @@ impl Printer {
 
     fn mp_join(&mut self, data: &[u8], flags: u8) -> Res<bool> {
         let length = data.len() + 2;
+        self.text(" join");
         let fits = match length {
-            12 => flags & SYN != 0 && flags & ACK == 0,
-            16 => flags & SYN != 0 && flags & ACK != 0,
-            24 => flags & SYN == 0 && flags & ACK != 0,
+            12 => flags & SYN != 0,
+            16 => flags & (SYN | ACK) == SYN | ACK,
+            24 => flags & ACK != 0,
             _ => false,
         };
         if !fits {
             return Ok(false);
         }
-        self.text(" join");
         if length != 24 {
             if data.u8(0)? & 1 != 0 {
                 self.text(" backup");
@@ -148,12 +108,11 @@ impl Printer {
 
     fn mp_dss(&mut self, data: &[u8], flags: u8) -> Res<bool> {
         // The whole option has to be as long as its flags say, with or without a checksum.
-        let bits = data.u8(1)?;
-        let whole = data.len() + 2;
-        if whole < 4 || flags & SYN != 0 {
+        self.text(" dss");
+        if data.len() < 2 || flags & SYN != 0 {
             return Ok(false);
         }
-        self.text(" dss");
+        let bits = data.u8(1)?;
         if bits & 0x10 != 0 {
             self.text(" fin");
         }
@@ -196,9 +155,6 @@ impl Printer {
 
     fn mp_add(&mut self, data: &[u8]) -> Res<bool> {
         let length = data.len() + 2;
-        if !matches!(length, 8 | 10 | 16 | 18 | 20 | 22 | 28 | 30) {
-            return Ok(false);
-        }
         let low = data.u8(0)? & 15;
         // The first version has an address family there, the second a flag that the address was heard.
         let (v4, hmac) = match length {
@@ -208,14 +164,14 @@ impl Printer {
             _ => (false, true),
         };
         self.text(" add-addr");
+        if !matches!(length, 8 | 10 | 16 | 18 | 20 | 22 | 28 | 30) {
+            return Ok(false);
+        }
         match low {
-            0 | 1 => {
-                self.text(" v1");
-                if low == 1 {
-                    self.text(" echo");
-                }
-            }
-            4 | 6 => self.text(" v0"),
+            0 => self.text(" v1"),
+            1 => self.text(" v1-echo"),
+            4 => self.text(" v0-ip4"),
+            6 => self.text(" v0-ip6"),
             _ => return Ok(false),
         }
         put!(self, " id {} ", data.u8(1)?);
@@ -239,10 +195,11 @@ impl Printer {
     }
 
     fn mp_remove(&mut self, data: &[u8]) -> Res<bool> {
+        self.text(" rem-addr");
         if data.len() < 2 {
             return Ok(false);
         }
-        self.text(" rem-addr id");
+        self.text(" id");
         for id in data.tail(1) {
             put!(self, " {id}");
         }
@@ -251,13 +208,11 @@ impl Printer {
 
     fn mp_priority(&mut self, data: &[u8]) -> Res<bool> {
         let length = data.len() + 2;
+        self.text(" prio");
         if length != 3 && length != 4 {
             return Ok(false);
         }
-        self.text(" prio");
-        if data.u8(0)? & 1 != 0 {
-            self.text(" backup");
-        }
+        self.text(if data.u8(0)? & 1 != 0 { " backup" } else { " non-backup" });
         if length == 4 {
             put!(self, " id {}", data.u8(1)?);
         }

@@ -116,7 +116,7 @@ impl Printer {
     fn ntp_time(&mut self, p: &[u8], at: usize) -> Res {
         let (seconds, fraction) = (p.u32(at)?, p.u32(at + 4)?);
         put!(self, "{seconds}.{:09}", billionths(fraction));
-        if seconds != 0 || fraction != 0 && seconds != 0 {
+        if seconds != 0 {
             // A clear high bit means the era that begins in 2036 (RFC 4330 section 3).
             let era = if seconds & 0x8000_0000 == 0 { 1u64 << 32 } else { 0 };
             let unix = u64::from(seconds) + era - TO_UNIX;
@@ -169,5 +169,5 @@ impl Printer {
 }
 
 fn billionths(fraction: u32) -> u64 {
-    u64::from(fraction) * 1_000_000_000 >> 32
+    (u64::from(fraction) * 1_000_000_000) >> 32
 }

@@ -15,20 +15,14 @@ pub struct Options {
     pub numeric: u8,
     /// `-N`
     pub no_domain: bool,
-    /// `-f`
-    pub foreign_numeric: bool,
     /// `-S`
     pub absolute_seq: bool,
     /// `-K`
     pub skip_checksums: bool,
     /// Checksums of local packets may be left to the hardware: said instead of called wrong.
     pub offloaded: bool,
-    /// `-u`
-    pub raw_handles: bool,
     /// `-b`
     pub asdot: bool,
-    /// `-H`
-    pub mesh: bool,
     /// `-#`
     pub number: bool,
     /// How many `-x`.
@@ -66,69 +60,30 @@ pub enum TimeStyle {
 /// `-T`: what packets are taken for, whatever their ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Force {
-    /// AODV
-    Aodv,
     /// CARP
     Carp,
-    /// Cisco NetFlow
-    Cnfp,
     /// DNS
     Domain,
-    /// LMP
-    Lmp,
-    /// PGM
-    Pgm,
-    /// PGM, and ZMTP in it
-    PgmZmtp1,
-    /// PTP
-    Ptp,
     /// RADIUS
     Radius,
     /// Redis
     Resp,
-    /// Sun RPC
-    Rpc,
-    /// RTCP
-    Rtcp,
-    /// RTP
-    Rtp,
     /// SNMP
     Snmp,
-    /// SOME/IP
-    Someip,
     /// TFTP
     Tftp,
-    /// Visual Audio Tool
-    Vat,
     /// VXLAN
     Vxlan,
-    /// White board
-    Wb,
-    /// ZMTP 1
-    Zmtp1,
 }
 
 const FORCES: &[(&str, Force)] = &[
-    ("aodv", Force::Aodv),
     ("carp", Force::Carp),
-    ("cnfp", Force::Cnfp),
     ("domain", Force::Domain),
-    ("lmp", Force::Lmp),
-    ("pgm", Force::Pgm),
-    ("pgm_zmtp1", Force::PgmZmtp1),
-    ("ptp", Force::Ptp),
     ("radius", Force::Radius),
     ("resp", Force::Resp),
-    ("rpc", Force::Rpc),
-    ("rtcp", Force::Rtcp),
-    ("rtp", Force::Rtp),
     ("snmp", Force::Snmp),
-    ("someip", Force::Someip),
     ("tftp", Force::Tftp),
-    ("vat", Force::Vat),
     ("vxlan", Force::Vxlan),
-    ("wb", Force::Wb),
-    ("zmtp1", Force::Zmtp1),
 ];
 
 impl Force {

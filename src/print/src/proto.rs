@@ -25,7 +25,6 @@ pub(crate) const NAMES: &Names = &[
     (55, "Mobile IP"),
     (58, "ICMPv6"),
     (62, "Mobile IP (old)"),
-    (77, "ND"),
     (88, "EIGRP"),
     (89, "OSPF"),
     (103, "PIM"),
@@ -35,8 +34,6 @@ pub(crate) const NAMES: &Names = &[
     (132, "SCTP"),
     (135, "Mobility"),
     (143, "Ethernet"),
-    (59, "no next header"),
-    (60, "DSTOPT"),
 ];
 
 /// Keywords of the protocol numbers registry, for protocols without a printer.
@@ -172,9 +169,15 @@ impl Printer {
             length = length.saturating_sub(size);
         }
         match protocol {
-            50 => self.esp(p, length),
+            50 => {
+                let result = self.esp(p, length);
+                self.contained(result)
+            }
             108 => self.ipcomp(p),
-            132 => self.sctp(p, length, outer),
+            132 => {
+                let result = self.sctp(p, length, outer);
+                self.contained(result)
+            }
             33 => self.dccp(p, length, outer),
             6 => self.tcp(p, length, outer),
             17 => self.udp(p, length, outer),
@@ -187,12 +190,19 @@ impl Printer {
             89 => self.ospf(p, length),
             4 => self.ipv4(p, length),
             41 => self.ipv6(p, length),
-            47 => self.gre(p, length),
+            47 => {
+                let result = self.gre(p, length);
+                self.contained(result)
+            }
             103 => self.pim(p, length, outer),
             112 if self.options.force == Some(Force::Carp) => self.carp(p, length, outer.ttl),
             112 => self.vrrp(p, length, outer),
             143 if outer.version == 6 => self.ethernet(p, length).map(|_| ()),
             143 => self.requires(protocol, 6),
+            77 => {
+                put!(self, " nd {length}");
+                Ok(())
+            }
             59 => {
                 self.text("no next header");
                 Ok(())
@@ -235,8 +245,9 @@ impl Printer {
         }
         put!(self, "{}seq=0x{:x},icv=0x", if self.v() > 0 { "" } else { "," }, p.u32(8)?);
         let icv = size.saturating_sub(12);
-        let bytes = p.part(12, icv)?;
-        self.hex(bytes);
+        let there = p.tail(12).head(icv);
+        self.hex(there.head(there.len() / 4 * 4));
+        p.part(12, icv)?;
         self.text("): ");
         if size < 12 || p.len() < size {
             self.truncated();
@@ -248,20 +259,15 @@ impl Printer {
     /// Encapsulating security payload (RFC 4303): what is readable without keys.
     pub(crate) fn esp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "esp";
-        self.text("ESP");
-        if p.len() < 8 {
-            self.truncated();
-            return Ok(());
-        }
-        put!(self, "(spi=0x{:08x},seq=0x{:x}), length {length}", p.u32(0)?, p.u32(4)?);
+        p.part(0, 8)?;
+        put!(self, "ESP(spi=0x{:08x},seq=0x{:x}), length {length}", p.u32(0)?, p.u32(4)?);
         Ok(())
     }
 
     /// Compressed payload (RFC 3173).
     fn ipcomp(&mut self, p: &[u8]) -> Res {
         self.proto = "ipcomp";
-        self.text("IPComp(");
-        put!(self, "cpi=0x{:04x})", p.u16(2)?);
+        put!(self, "IPComp(cpi=0x{:04x})", p.u16(2)?);
         Ok(())
     }
 
@@ -306,6 +312,9 @@ impl Printer {
         let own = outer.names(6) || outer.names(17) || outer.names(33) || outer.names(132);
         let (source, destination) = if outer.version == 6 { (8, 24) } else { (12, 16) };
         let Some((from, to, tcp)) = ports else {
+            if !own {
+                return Ok(());
+            }
             self.address(outer, source)?;
             self.text(" > ");
             return self.address(outer, destination);

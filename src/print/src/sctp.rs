@@ -18,17 +18,11 @@ const CHUNKS: &Names = &[
     (10, "COOKIE ECHO"),
     (11, "COOKIE ACK"),
     (12, "ECN ECHO"),
-    (13, "CWR"),
+    (13, "ECN CWR"),
     (14, "SHUTDOWN COMPLETE"),
-    (15, "AUTH"),
-    (0xc1, "ASCONF-ACK"),
-    (0x82, "RE-CONFIG"),
-    (0x84, "PAD"),
-    (0xc0, "FORWARD TSN"),
-    (0xc1, "ASCONF"),
-    (0x40, "I-DATA"),
-    (0xa2, "REL REQ"),
-    (0xa3, "REL ACK"),
+    (0xc0, "FOR CUM TSN"),
+    (0xc1, "REL CTRL"),
+    (0xc2, "REL CTRL ACK"),
 ];
 
 const PAYLOADS: &Names = &[

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::fetch::{Fetch, Names, Res, Short, name, should_be};
+use crate::fetch::{Fetch, Names, Res, name, should_be};
 use crate::options::Force;
 use crate::proto::Outer;
 use crate::{Print, Printer, put};
@@ -89,6 +89,9 @@ const OPTIONS: &Names = &[
     (254, "exp"),
 ];
 
+/// Kinds whose bytes have to be there before anything is said of them.
+const KNOWN: [u8; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 19, 20, 28, 30, 34, 254];
+
 /// Printers by port of either end, the first that fits.
 const PORTS: &[(u16, Print)] = &[
     (21, Printer::ftp),
@@ -98,15 +101,10 @@ const PORTS: &[(u16, Print)] = &[
     (43, Printer::whois),
     (53, Printer::dns_tcp),
     (80, Printer::http),
-    (139, Printer::netbios_session),
     (179, Printer::bgp),
-    (445, Printer::smb_direct),
     (554, Printer::rtsp),
     (639, Printer::msdp),
     (646, Printer::ldp),
-    (873, Printer::nothing),
-    (1723, Printer::nothing),
-    (3128, Printer::http),
     (5353, Printer::dns_tcp),
     (6379, Printer::resp),
     (8080, Printer::http),
@@ -114,23 +112,26 @@ const PORTS: &[(u16, Print)] = &[
 ];
 
 impl Printer {
-    /// Prints nothing of a payload.
-    pub(crate) fn nothing(&mut self, _p: &[u8], _length: usize) -> Res {
-        Ok(())
-    }
-
     /// One segment.
     pub(crate) fn tcp(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "tcp";
         if !p.holds(4) {
-            self.ends(outer, None)?;
-            self.out.push(b':');
+            if outer.version == 6 {
+                self.ip6(outer.ip, 8)?;
+                self.ip6_after(" > ", outer.ip, 24)?;
+                self.out.push(b':');
+            } else {
+                self.ip4_ends(outer.ip, ":")?;
+            }
             self.truncated();
             return Ok(());
         }
         let (source, destination) = (p.u16(0)?, p.u16(2)?);
         self.ends(outer, Some((source, destination, true)))?;
-        p.part(0, 20)?;
+        if !p.holds(20) {
+            self.truncated();
+            return Ok(());
+        }
         let header = usize::from(p.u8(12)? >> 4) * 4;
         if header < 20 {
             let rest = length.wrapping_sub(header) as u32;
@@ -202,7 +203,7 @@ impl Printer {
         let data = p.tail(header);
         if flags & RST != 0 {
             if self.v() > 0 {
-                self.reset_reason(data, payload)?;
+                self.reset_reason(data, payload);
             }
             return Ok(());
         }
@@ -314,19 +315,33 @@ impl Printer {
                 0 | 1 | 4 => 0,
                 _ => size,
             };
-            if kind == 5 && (size % 8 != 0 || flags & ACK == 0) {
-                put!(self, " malformed sack [len {size}] ");
+            if kind == 5 && size % 8 != 0 {
+                self.text(" invalid sack");
             } else if kind == 5 {
                 put!(self, " {} ", size / 8);
                 for block in (0..size).step_by(8) {
-                    let left_edge = p.u32(data + block)?.wrapping_sub(flow.far);
-                    let right_edge = p.u32(data + block + 4)?.wrapping_sub(flow.far);
+                    let (Ok(left_edge), Ok(right_edge)) = (p.u32(data + block), p.u32(data + block + 4)) else {
+                        self.truncated();
+                        return Ok(false);
+                    };
+                    let (left_edge, right_edge) = (left_edge.wrapping_sub(flow.far), right_edge.wrapping_sub(flow.far));
                     put!(self, "{{{left_edge}:{right_edge}}}");
                 }
             } else if fixed > left {
-                return Ok(self.bad_option(true));
-            } else if !self.tcp_option(kind, p.part(data, fixed)?, flags)? {
-                return Ok(self.bad_option(true));
+                return Ok(self.bad_option(at > 20));
+            } else if kind == 29 || !KNOWN.contains(&kind) {
+                // Of what has any length, as much is shown as there is.
+                let there = p.tail(data).head(fixed);
+                self.tcp_option(kind, there, fixed, flags)?;
+                if there.len() < fixed {
+                    self.truncated();
+                    return Ok(false);
+                }
+            } else if !p.tail(data).holds(fixed) {
+                self.truncated();
+                return Ok(false);
+            } else if !self.tcp_option(kind, p.part(data, fixed)?, fixed, flags)? {
+                return Ok(self.bad_option(at > 20));
             }
             let used = fixed + if kind > 1 { 2 } else { 1 };
             if used != length {
@@ -349,7 +364,7 @@ impl Printer {
         false
     }
 
-    fn tcp_option(&mut self, kind: u8, data: &[u8], flags: u8) -> Res<bool> {
+    fn tcp_option(&mut self, kind: u8, data: &[u8], fixed: usize, flags: u8) -> Res<bool> {
         match kind {
             0 | 1 | 4 => {}
             2 => {
@@ -369,7 +384,7 @@ impl Printer {
             }
             19 => {
                 // Without the secret there is nothing to check it against.
-                self.text(" can't check - ");
+                self.text(" shared secret not supplied with -M, can't check - ");
                 self.hex(data);
             }
             20 => put!(self, " cap {:02x} id {}", data.u8(0)?, data.u8(1)?),
@@ -379,12 +394,12 @@ impl Printer {
                 put!(self, " 0x{field:x} {timeout}");
             }
             29 => {
-                if data.len() < 2 {
+                if fixed < 2 {
                     self.invalid();
                     return Ok(true);
                 }
                 put!(self, " keyid {} rnextkeyid {}", data.u8(0)?, data.u8(1)?);
-                if data.len() > 2 {
+                if fixed > 2 {
                     self.text(" mac 0x");
                     self.hex(data.tail(2));
                 }
@@ -401,7 +416,7 @@ impl Printer {
                 self.out.push(b'-');
                 match data.u16(0)? {
                     0xf989 => self.fast_open(data.tail(2), true),
-                    magic => put!(self, "0x{magic:04x}"),
+                    magic => put!(self, "{magic:04x}"),
                 }
             }
             _ => {
@@ -420,31 +435,24 @@ impl Printer {
             self.text("tfo");
         }
         if data.is_empty() {
-            self.text(if experimental { " cookiereq" } else { "cookiereq" });
-        } else if data.len() % 2 != 0 || !(4..=16).contains(&data.len()) {
-            self.text(if experimental { " cookie " } else { "cookie " });
-            self.out.truncate(self.out.len() - if experimental { 8 } else { 7 });
-            put!(self, "{}nocookie", if experimental { " " } else { "" });
+            self.text(" cookiereq");
+        } else if !data.len().is_multiple_of(2) || !(4..=16).contains(&data.len()) {
+            self.invalid();
         } else {
-            self.text(if experimental { " cookie " } else { "cookie " });
+            self.text(" cookie ");
             self.hex(data);
         }
     }
 
     /// The text that some hosts put into a reset (RFC 9293 section 3.5.3).
-    fn reset_reason(&mut self, data: &[u8], length: usize) -> Res {
-        self.text(if data.len() < length { " [|RST" } else { " [RST" });
-        let shown = length.min(30);
-        if shown < length {
+    fn reset_reason(&mut self, data: &[u8], length: usize) {
+        self.text(if data.len() < length { " [!RST" } else { " [RST" });
+        if length > 30 {
             self.text("+");
         }
         self.text(" ");
-        for byte in data.head(shown) {
-            let byte = byte & 0x7f;
-            self.out.push(if (0x20..0x7f).contains(&byte) { byte } else { b'.' });
-        }
+        self.printable(data.head(length.min(30)));
         self.text("]");
-        if data.len() < shown { Err(Short) } else { Ok(()) }
     }
 }
 

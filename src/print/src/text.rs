@@ -193,7 +193,7 @@ impl Printer {
             }
             at += 1;
         }
-        if at == 0 || at == length {
+        if at == 0 || at == length || !p.starts_with(b"SSH-") {
             return Ok(());
         }
         self.text(": SSH: ");
@@ -230,9 +230,7 @@ impl Printer {
             }
         }
         if !closed {
-            self.text("[|syslog]");
-            self.out.truncate(self.out.len() - "[|syslog]".len());
-            self.truncated();
+            self.invalid();
             return Ok(());
         }
         let severity = SEVERITIES.get(usize::from(value & 7)).copied().unwrap_or("unknown");
@@ -333,11 +331,7 @@ impl Printer {
                 251..=254 => break,
                 _ => 2,
             };
-            if self.v() == 0 {
-                put!(self, "{}", if first { " [telnet " } else { ", " });
-            } else {
-                put!(self, "{}", if first { " [telnet " } else { ", " });
-            }
+            self.text(if first { " [telnet " } else { ", " });
             first = false;
             match command {
                 255 => self.text("IAC"),

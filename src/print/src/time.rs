@@ -100,6 +100,13 @@ impl Printer {
         self.fraction(fraction);
     }
 
+    /// A line of one's own after the time of a packet.
+    pub fn stamped(&mut self, seconds: u64, nanos: u32, line: &str) {
+        self.stamp(seconds, nanos);
+        self.text(line);
+        self.out.push(b'\n');
+    }
+
     fn fraction(&mut self, fraction: u32) {
         self.out.push(b'.');
         let mut unit = self.options.per_second() / 10;

@@ -15,11 +15,11 @@ impl Printer {
         self.proto = "vxlan";
         self.text("VXLAN");
         if length < 8 {
-            self.too_short("length", length, 8);
+            self.invalid();
             return Ok(());
         }
         let flags = p.u8(0)?;
-        let letter = if flags & 8 != 0 { "I" } else { "." };
+        let letter = if flags & 8 != 0 { "I" } else { "invalid" };
         put!(self, ", flags [{letter}] (0x{flags:02x}), vni {}\n", p.u24(4)?);
         p.part(0, 8)?;
         self.ethernet(p.tail(8), length - 8)?;
@@ -40,7 +40,8 @@ impl Printer {
         }
         let flags = p.u8(0)?;
         let letter = if flags & 8 != 0 { "I" } else { "." };
-        put!(self, "flags [{letter}] (0x{flags:02x}), overlay {}, ", p.u24(1)?);
+        put!(self, "flags [{letter}] (0x{flags:02x}), ");
+        put!(self, "overlay {}, ", p.u24(1)?);
         put!(self, "instance {}\n", p.u24(4)?);
         p.part(0, 8)?;
         self.ethernet(p.tail(8), length - 8)?;
@@ -57,8 +58,9 @@ impl Printer {
         }
         self.text("flags [");
         self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(p.u8(0)?));
-        put!(self, "], vni {}", p.u24(4)?);
+        self.text("], ");
         p.part(0, 8)?;
+        put!(self, "vni {}", p.u24(4)?);
         let next = p.u8(3)?;
         self.text(if self.v() > 0 { "\n    " } else { ": " });
         let (data, rest) = (p.tail(8), length - 8);
@@ -69,7 +71,8 @@ impl Printer {
             4 => self.nsh(data, rest),
             5 => self.mpls(data, rest),
             _ => {
-                put!(self, "unknown-next-protocol-0x{next:02x}");
+                self.text("ERROR: unknown-next-protocol");
+                self.invalid();
                 Ok(())
             }
         }
@@ -90,7 +93,6 @@ impl Printer {
         let first = p.u8(0)?;
         if first >> 6 != 0 {
             put!(self, " ERROR: unknown-version {}", first >> 6);
-            self.invalid();
             return Ok(());
         }
         let (flags, kind, network, reserved) = (p.u8(1)?, p.u16(2)?, p.u24(4)?, p.u8(7)?);
@@ -188,6 +190,9 @@ impl Printer {
 
     pub(crate) fn gre(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "gre";
+        if length >= 2 {
+            p.part(0, 2)?;
+        }
         self.text("GRE");
         if length < 2 {
             self.too_short("length", length, 2);
@@ -343,16 +348,8 @@ impl Printer {
                 _ => put!(self, ", (rtaf=0x{family:x}"),
             }
             if unit > 0 {
-                let trouble = if offset % unit != 0 {
-                    Some(format_args!(", badoffset={offset}"))
-                } else if size % unit != 0 {
-                    None
-                } else {
-                    None
-                };
-                if let Some(text) = trouble {
-                    self.format(text);
-                    self.text(")");
+                if offset % unit != 0 {
+                    put!(self, ", badoffset={offset})");
                     return Ok(None);
                 }
                 if size % unit != 0 {
@@ -580,6 +577,7 @@ impl Printer {
                 self.truncated();
                 return Ok(());
             }
+            p.part(at, size)?;
             if word & 0x8000 != 0 {
                 self.text("*");
             }

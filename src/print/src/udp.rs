@@ -12,8 +12,6 @@ const PORTS: &[(u16, Print)] = &[
     (68, Printer::bootp),
     (69, Printer::tftp),
     (123, Printer::ntp),
-    (137, Printer::netbios_names),
-    (138, Printer::netbios_datagram),
     (161, Printer::snmp),
     (162, Printer::snmp),
     (500, Printer::isakmp),
@@ -40,11 +38,13 @@ const PORTS: &[(u16, Print)] = &[
     (4790, Printer::vxlan_gpe),
     (5060, Printer::sip),
     (5353, Printer::mdns),
-    (5355, Printer::dns_udp),
     (6081, Printer::geneve),
     (6784, Printer::bfd),
     (8472, Printer::overlay),
 ];
+
+/// Those whose printers mark their own end.
+const CONTAINED: [u16; 3] = [500, 546, 547];
 
 impl Printer {
     /// One datagram.
@@ -52,9 +52,9 @@ impl Printer {
         self.proto = "udp";
         if !p.holds(4) {
             self.ends(outer, None)?;
-            self.text(": ");
-            self.out.truncate(self.out.len() - 1);
-            self.out.push(b' ');
+            if outer.names(17) {
+                self.text(": ");
+            }
             self.truncated();
             return Ok(());
         }
@@ -101,7 +101,8 @@ impl Printer {
         if !self.options.quiet
             && let Some(entry) = PORTS.iter().find(|entry| entry.0 == source || entry.0 == destination)
         {
-            return entry.1(self, data, length);
+            let result = entry.1(self, data, length);
+            return if CONTAINED.contains(&entry.0) { self.contained(result) } else { result };
         }
         if claimed > length && !outer.fragmented {
             put!(self, "UDP, bad length {claimed} > {length}");

@@ -3,7 +3,6 @@
 pub mod cursor;
 pub mod der;
 pub mod dns;
-pub mod filter;
 pub mod pcap;
 pub mod pem;
 pub mod x509;

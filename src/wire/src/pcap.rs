@@ -232,6 +232,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The source fails or a record is cut off or impossible; nothing can be read after that.
+    #[allow(clippy::should_implement_trait)] // An iterator could not lend its buffer.
     pub fn next(&mut self) -> Result<Option<Record<'_>>, Error> {
         match self.kind {
             Kind::Pcap { record, nano, swap } => self.next_pcap(record, nano, swap),
@@ -312,7 +313,7 @@ impl<'a> Reader<'a> {
             _ => return bad("the file has a section with an unknown byte order"),
         };
         let size = self.u32(4);
-        if !(28..=MAXIMUM_BLOCK).contains(&size) || size % 4 != 0 {
+        if !(28..=MAXIMUM_BLOCK).contains(&size) || !size.is_multiple_of(4) {
             return bad(format!("Section Header Block in pcapng dump file has invalid length {size}"));
         }
         let size = size as usize;
@@ -356,7 +357,7 @@ impl<'a> Reader<'a> {
             if size < 12 {
                 return bad(format!("block in pcapng dump file has a length of {size} < 12"));
             }
-            if size % 4 != 0 {
+            if !size.is_multiple_of(4) {
                 return bad(format!("block in pcapng dump file has a length of {size} that is not a multiple of 4"));
             }
             if size > MAXIMUM_BLOCK {
@@ -607,7 +608,9 @@ mod tests {
         Record { link: 1, interface: 0, seconds: 7, nanos: 123_456_789, data, length: 99 }
     }
 
-    fn read(bytes: &[u8]) -> Result<Vec<(u64, u32, Vec<u8>, u32)>, Error> {
+    type Seen = Vec<(u64, u32, Vec<u8>, u32)>;
+
+    fn read(bytes: &[u8]) -> Result<Seen, Error> {
         let mut reader = Reader::open(Box::new(bytes))?;
         let mut out = Vec::new();
         while let Some(record) = reader.next()? {

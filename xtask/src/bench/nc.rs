@@ -235,7 +235,7 @@ fn pour(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 /// A process that ends with us at the latest.
-pub(super) struct Guard(Child);
+pub(super) struct Guard(pub(super) Child);
 
 impl Guard {
     pub(super) fn start(command: &mut Command) -> Result<Guard> {

@@ -72,13 +72,15 @@ struct Parser<'t, 'g, 'n> {
     last: Span,
     state: &'g mut Gen<'n>,
     depth: u32,
+    /// Inside parentheses behind qualifiers, where nothing but addresses stands.
+    ids_only: bool,
 }
 
 /// Translates a whole filter; nothing for the empty one.
 pub(super) fn parse(text: &str, state: &mut Gen<'_>) -> Result<Option<Code>, FilterError> {
     let mut lexer = Lexer::new(text);
     let (token, span) = lexer.next();
-    let mut parser = Parser { lexer, token, span, last: span, state, depth: 0 };
+    let mut parser = Parser { lexer, token, span, last: span, state, depth: 0, ids_only: false };
     if parser.token == Token::End {
         return Ok(None);
     }
@@ -174,7 +176,10 @@ impl Parser<'_, '_, '_> {
             if only_ids && !self.may_be_id() {
                 return Err(self.syntax());
             }
+            let outside = self.ids_only;
+            self.ids_only |= only_ids;
             let right = self.operand(left.quals, true)?;
+            self.ids_only = outside;
             if only_ids && !right.is_id {
                 return Err(self.syntax());
             }
@@ -182,6 +187,11 @@ impl Parser<'_, '_, '_> {
                 if is_and { self.state.and(left.code, right.code) } else { self.state.or(left.code, right.code) };
             left = Operand { code, quals: right.quals, is_id: only_ids };
         }
+    }
+
+    /// Whether what stands here can follow a complete primitive.
+    fn is_complete(&self) -> bool {
+        matches!(self.token, Token::End | Token::And | Token::Or | Token::Op(")"))
     }
 
     /// Whether an address can begin here.
@@ -219,7 +229,7 @@ impl Parser<'_, '_, '_> {
 
     fn primitive(&mut self, outer: Quals, id: bool) -> Parsed<Operand> {
         match &self.token {
-            Token::Op("(") => match self.group(outer, id, false)? {
+            Token::Op("(") => match self.group(outer, id, self.ids_only)? {
                 Group::Condition(operand) => Ok(operand),
                 Group::Value(value) => {
                     let value = self.operators(value, None)?;
@@ -274,7 +284,7 @@ impl Parser<'_, '_, '_> {
     /// A number is an address if nothing follows that computes or compares.
     fn after_number(&mut self, number: u32, outer: Quals, id: bool) -> Parsed<Operand> {
         if self.operator().is_none() && self.comparison().is_none() {
-            if !id {
+            if !id || !self.is_complete() {
                 return Err(self.syntax());
             }
             let made = self.numeric(number, None, outer);
@@ -398,6 +408,7 @@ impl Parser<'_, '_, '_> {
         if ids_only && !self.may_be_id() {
             return Err(self.syntax());
         }
+        let outside = std::mem::replace(&mut self.ids_only, ids_only);
         let group = match &self.token {
             Token::Op("(") => match self.group(outer, id, ids_only)? {
                 Group::Number(number) => self.grouped_number(number, outer, id)?,
@@ -428,6 +439,7 @@ impl Parser<'_, '_, '_> {
             _ => Group::Condition(self.condition(outer, id)?),
         };
         self.eat(")")?;
+        self.ids_only = outside;
         self.depth -= 1;
         if let Group::Condition(mut operand) = group {
             // Addresses in parentheses keep their qualifiers; conditions have those from before the parenthesis.
@@ -518,7 +530,7 @@ impl Parser<'_, '_, '_> {
             _ => Kind::Default,
         };
         if kind == Kind::Default && !directed {
-            if !named || !matches!(self.token, Token::End | Token::And | Token::Or | Token::Op(")")) {
+            if !named || !self.is_complete() {
                 return Err(self.syntax());
             }
             let made = self.state.abbreviation(proto);
@@ -624,7 +636,6 @@ impl Parser<'_, '_, '_> {
             Kind::Default | Kind::Host | Kind::Net => {
                 self.state.host6(address, bits, quals.proto, quals.dir, quals.kind.word())
             }
-            Kind::Undefined => Err(FilterError::new("syntax error in filter expression")),
             _ => Err(FilterError::new("invalid qualifier against IPv6 address")),
         }
     }
@@ -652,7 +663,6 @@ impl Parser<'_, '_, '_> {
         };
         match quals.kind {
             Kind::Net => self.state.host4((number, mask), quals.proto, quals.dir, "net"),
-            Kind::Undefined => Err(FilterError::new("syntax error in filter expression")),
             _ => Err(FilterError::new("Mask syntax for networks only")),
         }
     }

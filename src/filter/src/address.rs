@@ -68,7 +68,7 @@ impl Gen<'_> {
             P::Rarp => return self.address4(wanted, dir, ETHER_RARP, (14, 24)),
             P::Decnet => return self.decnet(wanted.0, dir),
             P::Link => format!("link-layer modifier applied to {what}"),
-            P::Ip6 => format!("'ip6' modifier applied to ip {what}"),
+            P::Ip6 => "'ip6' modifier applied to ip host".to_owned(),
             P::Atalk => "AppleTalk host filtering not implemented".to_owned(),
             P::Aarp | P::Lat | P::Sca | P::Moprc | P::Mopdl | P::Iso | P::Ipx => {
                 format!("{} host filtering not implemented", proto.name().to_uppercase())

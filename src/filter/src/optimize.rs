@@ -8,8 +8,8 @@ use super::code::*;
 use super::flow::{Flow, Set};
 use super::graph::{Block, NONE, NOP, leaving_order, linear};
 
-/// Larger graphs are left as they are: the sets take the square of the number of blocks.
-const MAX_BLOCKS: usize = 6000;
+/// Larger graphs are left as they are: the sets take the square of the number of blocks, and the time more than that.
+const MAX_BLOCKS: usize = 1500;
 /// Rounds in which branches are moved only; two moves may undo each other for ever.
 const MAX_MOVES: u32 = 100;
 /// Rounds in all.
