@@ -1,5 +1,7 @@
 //! tcpdump-lite's command line on files: what is refused, the forms of capture files, copying, counting, its own modes.
 
+#![allow(clippy::indexing_slicing)]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
