@@ -2,6 +2,8 @@
 //! with fifteen option sets. What 4.99.6 prints otherwise is brought to one form or left out, and counted.
 //! `NETKIT_TCPDUMP_SHOW=1` shows what differs.
 
+#![allow(clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -98,8 +100,11 @@ impl Random {
     }
 }
 
-fn packets(change: Change) -> Result<BTreeMap<u32, Vec<(Vec<u8>, usize)>>, Stop> {
-    let mut links: BTreeMap<u32, Vec<(Vec<u8>, usize)>> = BTreeMap::new();
+/// By link type: what was captured, and how long it was.
+type Packets = BTreeMap<u32, Vec<(Vec<u8>, usize)>>;
+
+fn packets(change: Change) -> Result<Packets, Stop> {
+    let mut links = Packets::new();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for line in PACKETS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (link, hex) = line.split_once(' ').ok_or("a line without a link type")?;

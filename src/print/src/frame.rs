@@ -46,6 +46,7 @@ impl Printer {
 
     /// A frame from its destination address on (IEEE 802.3); returns how long its headers are.
     pub(crate) fn ethernet(&mut self, p: &[u8], length: usize) -> Res<usize> {
+        self.proto = "ether";
         if length < 14 {
             self.invalid();
             return Ok(length);
@@ -179,10 +180,10 @@ impl Printer {
         put!(self, "vlan {}, p {}{dei}", tag & 0xfff, tag >> 13);
     }
 
-    /// The bytes of what no printer knows, unless a dump follows anyway.
+    /// The bytes of what no printer knows, unless a dump in hexadecimal follows anyway.
     pub(crate) fn default_print(&mut self, data: &[u8]) {
         let options = &self.options;
-        if !options.quiet && options.hex == 0 && options.hex_ascii == 0 && options.ascii == 0 {
+        if !options.quiet && options.hex == 0 && options.hex_ascii == 0 {
             self.hex_and_ascii("\n\t", data);
         }
     }
@@ -195,7 +196,6 @@ impl Printer {
         if family & 0xffff_0000 != 0 {
             family = family.swap_bytes();
         }
-        self.link_header = 4;
         let (payload, rest) = (p.tail(4), length.saturating_sub(4));
         let kind = match family {
             2 => 0x0800,
@@ -206,18 +206,23 @@ impl Printer {
             self.null_header(family, length);
         }
         if kind != 0 {
-            return self.ethertype(kind, payload, rest, Ends::default()).map(|_| ());
+            self.ethertype(kind, payload, rest, Ends::default())?;
+        } else if family == 7 {
+            self.osi(payload, rest)?;
+        } else {
+            if !self.options.link_header {
+                self.null_header(family, length);
+            }
+            self.default_print(payload);
         }
-        if !self.options.link_header {
-            self.null_header(family, length);
-        }
-        self.default_print(payload);
+        // A packet that stops in the middle is dumped with its header.
+        self.link_header = 4;
         Ok(())
     }
 
     fn null_header(&mut self, family: u32, length: usize) {
         const FAMILIES: &Names =
-            &[(2, "IPv4"), (7, "OSI"), (24, "IPv6"), (28, "IPv6"), (30, "IPv6"), (16, "Appletalk"), (23, "IPX")];
+            &[(2, "IPv4"), (7, "ISO"), (24, "IPv6"), (28, "IPv6"), (30, "IPv6"), (16, "Appletalk"), (23, "IPX")];
         let text = name(FAMILIES, family);
         if self.options.quiet {
             match text {

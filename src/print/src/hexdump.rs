@@ -60,7 +60,7 @@ impl Printer {
             rest = after;
             match byte {
                 // A line end of the wire becomes a line end here.
-                b'\r' if after.first() == Some(&b'\n') => {}
+                b'\r' if after.first().is_none_or(|next| *next == b'\n') => {}
                 b'\r' => self.out.push(b'.'),
                 b'\t' | b'\n' | b' ' => self.out.push(*byte),
                 byte if byte.is_ascii_graphic() => self.out.push(*byte),

@@ -8,6 +8,7 @@ const OPTIONS: &Names = &[
     (1, "NOP"),
     (7, "RR"),
     (68, "timestamp"),
+    (82, "traceroute"),
     (130, "security"),
     (131, "LSRR"),
     (137, "SSRR"),

@@ -249,7 +249,6 @@ impl Printer {
         if self.v() > 0 {
             put!(self, "frag (0x{:08x}:{}|", p.u32(4)?, offset);
         } else {
-            p.part(0, 8)?;
             put!(self, "frag ({offset}|");
         }
         // What is left of the datagram after this header.
@@ -270,13 +269,11 @@ impl Printer {
         self.text("RT6");
         let units = p.u8(1)?;
         let kind = p.u8(2)?;
-        let left = p.u8(3)?;
-        put!(self, " (len={units}, type={kind}, ");
+        put!(self, " (len={units}, type={kind}");
         if kind == 0 {
-            self.out.truncate(self.out.len() - 2);
-            self.text(" [Deprecated], ");
+            self.text(" [Deprecated]");
         }
-        put!(self, "segleft={left}");
+        put!(self, ", segleft={}", p.u8(3)?);
         let units = usize::from(units);
         let count = match kind {
             0 | 2 => {

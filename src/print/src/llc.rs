@@ -274,12 +274,16 @@ impl Printer {
     }
 
     /// ISO network protocols: which one.
-    fn osi(&mut self, p: &[u8], length: usize) -> Res {
+    pub(crate) fn osi(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "isoclns";
         const KINDS: &Names = &[(0x81, "CLNP"), (0x82, "ES-IS"), (0x83, "IS-IS"), (0x00, "NULLNS"), (0x08, "Q.933")];
         let kind = p.u8(0)?;
         if self.options.link_header {
             put!(self, "OSI NLPID {} (0x{kind:02x}): ", name(KINDS, kind).unwrap_or("Unknown"));
+        }
+        if kind == 0x83 {
+            self.proto = "isis";
+            p.part(0, 8)?;
         }
         match name(KINDS, kind) {
             Some(text) => put!(self, "{text}, length {length}"),

@@ -246,7 +246,7 @@ impl Printer {
         put!(self, "{}seq=0x{:x},icv=0x", if self.v() > 0 { "" } else { "," }, p.u32(8)?);
         let icv = size.saturating_sub(12);
         let there = p.tail(12).head(icv);
-        self.hex(there.head(there.len() / 4 * 4));
+        self.hex(there);
         p.part(12, icv)?;
         self.text("): ");
         if size < 12 || p.len() < size {

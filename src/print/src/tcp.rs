@@ -94,21 +94,21 @@ const KNOWN: [u8; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 19, 20, 28, 30, 
 
 /// Printers by port of either end, the first that fits.
 const PORTS: &[(u16, Print)] = &[
-    (21, Printer::ftp),
-    (22, Printer::ssh),
     (23, Printer::telnet),
     (25, Printer::smtp),
     (43, Printer::whois),
-    (53, Printer::dns_tcp),
-    (80, Printer::http),
     (179, Printer::bgp),
+    (6379, Printer::resp),
+    (22, Printer::ssh),
+    (21, Printer::ftp),
+    (80, Printer::http),
+    (8080, Printer::http),
     (554, Printer::rtsp),
+    (8554, Printer::rtsp),
+    (53, Printer::dns_tcp),
+    (5353, Printer::dns_tcp),
     (639, Printer::msdp),
     (646, Printer::ldp),
-    (5353, Printer::dns_tcp),
-    (6379, Printer::resp),
-    (8080, Printer::http),
-    (8554, Printer::rtsp),
 ];
 
 impl Printer {
@@ -420,7 +420,7 @@ impl Printer {
                 }
             }
             _ => {
-                if !data.is_empty() {
+                if fixed > 0 {
                     self.text(" 0x");
                     self.hex(data);
                 }

@@ -20,7 +20,8 @@ impl Printer {
         }
         let flags = p.u8(0)?;
         let letter = if flags & 8 != 0 { "I" } else { "invalid" };
-        put!(self, ", flags [{letter}] (0x{flags:02x}), vni {}\n", p.u24(4)?);
+        put!(self, ", flags [{letter}] (0x{flags:02x}), ");
+        put!(self, "vni {}\n", p.u24(4)?);
         p.part(0, 8)?;
         self.ethernet(p.tail(8), length - 8)?;
         Ok(())
