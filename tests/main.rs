@@ -42,10 +42,10 @@ mod ss_modes;
 mod tcpdump_cli;
 mod tcpdump_diff;
 mod tcpdump_filter;
-mod tls_probe;
-mod wget_diff;
 mod tcpdump_live;
 mod tcpdump_samples;
+mod tls_probe;
+mod wget_diff;
 
 fn main() -> std::process::ExitCode {
     let inner = lab::helper().or_else(lab::recorder::dispatch);
