@@ -32,9 +32,12 @@ pub fn announce() {
 }
 
 extern "C" fn last_words(_signal: libc::c_int, info: *const libc::siginfo_t, _context: *const libc::c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t, and for SIGILL it holds an address (sigaction(2)).
+    // SAFETY: with SA_SIGINFO the kernel passes a pointer to a valid siginfo_t (sigaction(2)).
     #[allow(unsafe_code)]
-    let address = unsafe { (*info).si_addr() } as usize;
+    let info = unsafe { &*info };
+    // SAFETY: for SIGILL it holds an address.
+    #[allow(unsafe_code)]
+    let address = unsafe { info.si_addr() } as usize;
     let mut line =
         *b"netkit: a bug of its own stopped it at +0x0000000000000000; please report this with `netkit --version`\n";
     let place = address.wrapping_sub(BASE.load(Ordering::Relaxed));
