@@ -91,6 +91,14 @@ impl Toolchain {
         Ok(musl_version(&bytes).is_some_and(|version| version >= [1, 2, 4]))
     }
 
+    /// The folder in which gcc finds the compiler's own lld as `ld.lld`; Debian's compiler has none.
+    pub(crate) fn lld(&self) -> Option<PathBuf> {
+        let compiler = Compiler::new(self.cargo.clone(), self.rustc.clone()).ok()?;
+        let host = compiler.verbose.lines().find_map(|line| line.strip_prefix("host: "))?;
+        let folder = compiler.sysroot.join("lib/rustlib").join(host).join("bin/gcc-ld");
+        folder.join("ld.lld").is_file().then_some(folder)
+    }
+
     /// This toolchain's cargo, told to use its own compiler.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = command(&self.cargo);

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wire", &["core"]),
     ("print", &["core"]),
     ("filter", &[]),
+    ("regex", &[]),
     ("sys", &["core"]),
     ("nl", &["sys", "wire", "core"]),
     ("nf", &["nl", "wire", "core"]),
@@ -24,7 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["tls", "probe", "wire", "core"]),
 ];
 /// An applet may call every room, never another applet.
-const APPLET_MAY_CALL: &[&str] = &["probe", "http", "tls", "dns", "nf", "nl", "sys", "wire", "print", "filter", "core"];
+const APPLET_MAY_CALL: &[&str] =
+    &["probe", "http", "tls", "dns", "nf", "nl", "sys", "wire", "print", "filter", "regex", "core"];
 /// The only room with a lint table of its own: the one where unsafe code may stand.
 const OWN_LINTS: &str = "sys";
 

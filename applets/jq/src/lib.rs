@@ -22,7 +22,6 @@ mod map;
 mod natives;
 pub mod number;
 pub mod read;
-mod regex;
 mod run;
 mod stream;
 mod time;

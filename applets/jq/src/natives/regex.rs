@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::regex::{Flags, Match, Regex, Span};
 use crate::value::{Map, Value};
+use netkit_regex::{Flags, Match, Regex, Span};
 
 use super::{Failure, failed, type_error};
 

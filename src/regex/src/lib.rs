@@ -28,7 +28,7 @@ use program::Program;
 
 /// A pattern or a search that failed, in the words that jq's error has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Error(String);
+pub struct Error(String);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,24 +38,24 @@ impl fmt::Display for Error {
 
 /// The letters after the pattern: `match(re; flags)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Flags {
+pub struct Flags {
     /// `g`: every match, not only the first.
-    pub(crate) global: bool,
+    pub global: bool,
     /// `i`: case does not count.
-    pub(crate) fold: bool,
+    pub fold: bool,
     /// `x`: spaces and comments in the pattern do not count.
-    pub(crate) extended: bool,
+    pub extended: bool,
     /// `p` (and `m`): a dot matches a newline. `s`, single line, is how Perl syntax begins: accepted, changes nothing.
-    pub(crate) dot_all: bool,
+    pub dot_all: bool,
     /// `n`: an empty match is none.
-    pub(crate) not_empty: bool,
+    pub not_empty: bool,
     /// `l`: the longest match at a place, not the first.
-    pub(crate) longest: bool,
+    pub longest: bool,
 }
 
 impl Flags {
     /// Reads the letters; the error is jq's whole message.
-    pub(crate) fn parse(letters: &str) -> Result<Flags, String> {
+    pub fn parse(letters: &str) -> Result<Flags, String> {
         let mut flags = Flags::default();
         for letter in letters.chars() {
             match letter {
@@ -75,30 +75,30 @@ impl Flags {
 
 /// A part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
     /// First byte.
-    pub(crate) start: usize,
+    pub start: usize,
     /// Byte behind the last.
-    pub(crate) end: usize,
+    pub end: usize,
     /// Characters before it.
-    pub(crate) offset: usize,
+    pub offset: usize,
     /// Characters in it.
-    pub(crate) length: usize,
+    pub length: usize,
 }
 
 /// One match.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Match {
+pub struct Match {
     /// The whole match.
-    pub(crate) span: Span,
+    pub span: Span,
     /// The groups in order of their numbers; `None` for one that took no part (offset -1 and string null in jq).
     /// In an empty match, jq puts every group that took part where the match is, and leaves it empty.
-    pub(crate) captures: Vec<Option<Span>>,
+    pub captures: Vec<Option<Span>>,
 }
 
 /// A compiled pattern with its flags.
 #[derive(Debug)]
-pub(crate) struct Regex {
+pub struct Regex {
     program: Program,
     names: Vec<Option<String>>,
     flags: Flags,
@@ -106,7 +106,7 @@ pub(crate) struct Regex {
 
 impl Regex {
     /// Compiles a pattern.
-    pub(crate) fn new(pattern: &str, flags: Flags) -> Result<Regex, Error> {
+    pub fn new(pattern: &str, flags: Flags) -> Result<Regex, Error> {
         let options =
             parse::Options { fold: flags.fold, extended: flags.extended, dot_all: flags.dot_all, lines: false };
         let program = parse::parse(pattern, options).and_then(program::compile).map_err(Error)?;
@@ -121,12 +121,12 @@ impl Regex {
     }
 
     /// The name of each capture group, in order of their numbers.
-    pub(crate) fn names(&self) -> &[Option<String>] {
+    pub fn names(&self) -> &[Option<String>] {
         &self.names
     }
 
     /// Whether the pattern matches anywhere.
-    pub(crate) fn is_match(&self, text: &str) -> Result<bool, Error> {
+    pub fn is_match(&self, text: &str) -> Result<bool, Error> {
         Ok(self.matcher(text).search(0).map_err(Error)?.is_some())
     }
 
@@ -136,7 +136,7 @@ impl Regex {
 
     /// The first match, or all of them with `g`. After an empty match the search goes on one character further, and it
     /// goes on at the very end as well: `"ab" | [match("";"g")]` has three.
-    pub(crate) fn matches(&self, text: &str) -> Result<Vec<Match>, Error> {
+    pub fn matches(&self, text: &str) -> Result<Vec<Match>, Error> {
         let mut found = Vec::new();
         let mut counter = Counter { text, byte: 0, characters: 0 };
         let mut from = 0;
