@@ -1,6 +1,8 @@
 //! `iptables --trace` against the truth: rules are loaded in a router's namespace, the packet is really sent, and the
 //! walk must say what became of it and which rules counted it. Then the other views.
 
+#![allow(clippy::indexing_slicing)]
+
 mod random;
 mod scenarios;
 mod stage;

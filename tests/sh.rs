@@ -3,7 +3,7 @@
 //!
 //! `NETKIT_DIFF=PATTERN` shows the three outcomes of the scripts that contain it.
 
-#![allow(clippy::print_stderr)]
+#![allow(clippy::print_stderr, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -315,8 +315,11 @@ impl Stage {
         let v6 = packet.source.is_ipv6();
         let listener = match local {
             Some(port) => Some(inside(&self.host, || {
-                let any: SocketAddr =
-                    if v6 { ("::".parse::<IpAddr>().unwrap(), port).into() } else { ([0, 0, 0, 0], port).into() };
+                let any: SocketAddr = if v6 {
+                    (IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED), port).into()
+                } else {
+                    ([0, 0, 0, 0], port).into()
+                };
                 let socket = Socket::new(Domain::for_address(any), Type::DGRAM, None)?;
                 if v6 {
                     socket.set_only_v6(true)?;
@@ -384,7 +387,7 @@ fn transmit(packet: &Packet) -> Result<(Socket, bool), Stop> {
             // Echo request; the kernel fills in ICMPv6's checksum.
             let mut echo = vec![if packet.source.is_ipv4() { 8 } else { 128 }, 0, 0, 0, 0x12, 0x34, 0, 1];
             let sum: u32 = echo.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-            let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+            let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap_or(u16::MAX);
             echo[2..4].copy_from_slice(&sum.to_be_bytes());
             connected.and_then(|()| socket.send(&echo).map(drop))
         }
