@@ -311,6 +311,20 @@ fn same_as_the_peers() -> Result<(), Stop> {
 }
 
 /// What is wrong with one case, if anything is.
+/// traceroute waits for a hop's further answers three times as long as its first one took: some microseconds here, so on a
+/// busy machine it shows a star for one that was late. Behind a time a star counts as one.
+fn unhurried(shown: &str) -> String {
+    let line = |line: &str| {
+        let mut timed = false;
+        let words = line.split(' ').map(|word| {
+            timed |= word == "T";
+            if word == "*" && timed { "T ms" } else { word }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    shown.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn compare(lab: &Lab, case: &str, known: &BTreeMap<&str, &str>, always: bool) -> Result<Option<String>, Stop> {
     let mut words = case.split(' ');
     let program = words.next().unwrap_or_default();
@@ -319,7 +333,7 @@ fn compare(lab: &Lab, case: &str, known: &BTreeMap<&str, &str>, always: bool) ->
     let peer = shown(&lab::run(lab.command(program).args(&words), LIMIT)?);
     lab.forget()?;
     let ours = shown(&lab::run(lab.ours().arg(program).args(&words), LIMIT)?);
-    Ok(match (peer == ours, known.get(case)) {
+    Ok(match (peer == ours || unhurried(&peer) == unhurried(&ours), known.get(case)) {
         (true, None) => None,
         (true, Some(_)) => Some(format!("`{case}` is listed as different and is equal")),
         (false, Some(_)) if !always => None,

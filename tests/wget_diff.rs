@@ -505,7 +505,7 @@ fn hostile() -> Result<(), Stop> {
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx".to_vec(), &[0]),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nx".to_vec(), &[4]),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab".to_vec(), &[4]),
-        (b"HTTP/1.1 999999 OK\r\n\r\n".to_vec(), &[4]),
+        (b"HTTP/1.1 999999 OK\r\n\r\n".to_vec(), &[8]),
         (b"HTTP/1.1 302 Found\r\nLocation: \r\n\r\n".to_vec(), &[1, 8]),
         (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n".to_vec(), &[1, 8]),
         (b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n56789".to_vec(), &[0]),

@@ -197,6 +197,7 @@ impl Scan<'_> {
             }
             let wait = wait.min(Duration::from_millis(200));
             let millis = u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(200);
+            let asked = Instant::now();
             let count = match self.epoll.wait(&mut events, EpollTimeout::from(millis)) {
                 Ok(count) => count,
                 Err(nix::errno::Errno::EINTR) => 0,
@@ -205,7 +206,10 @@ impl Scan<'_> {
             for event in events.get(..count).unwrap_or_default() {
                 self.ready(usize::try_from(event.data()).unwrap_or(usize::MAX));
             }
-            self.expire();
+            // Only what was silent when the kernel was asked: on a busy machine answers may wait for us, not we for them.
+            if count < events.len() {
+                self.expire(asked);
+            }
         }
     }
 
@@ -334,8 +338,7 @@ impl Scan<'_> {
         self.told(flight.task, verdict);
     }
 
-    fn expire(&mut self) {
-        let now = Instant::now();
+    fn expire(&mut self, now: Instant) {
         while let Some(Reverse((at, slot, generation))) = self.deadlines.peek().copied() {
             if at > now {
                 return;
