@@ -514,7 +514,7 @@ impl Shell {
                 let name = words.first().cloned().unwrap_or_default();
                 let keeps = !special_allowed && name == b"exec";
                 let Some(saved) = self.redirect(&command.redirects)? else { return Ok(()) };
-                let before = match self.assign_for_now(assignments, true) {
+                let before = match self.assign_for_now(assignments) {
                     Ok(before) => before,
                     Err(unwind) => {
                         self.restore(saved);
@@ -540,7 +540,7 @@ impl Shell {
             }
             Found::Function(body) => {
                 let Some(saved) = self.redirect(&command.redirects)? else { return Ok(()) };
-                let before = self.assign_for_now(assignments, true);
+                let before = self.assign_for_now(assignments);
                 let result = before.and_then(|before| {
                     let result = self.call(&body, words.get(1..).unwrap_or_default());
                     self.put_back(before);
@@ -643,7 +643,7 @@ impl Shell {
     }
 
     /// Assigns for the time of one command and returns what was there before.
-    pub(crate) fn assign_for_now(&mut self, assignments: &[(Bytes, Word)], export: bool) -> Result<Before, Unwind> {
+    pub(crate) fn assign_for_now(&mut self, assignments: &[(Bytes, Word)]) -> Result<Before, Unwind> {
         let mut before = Vec::new();
         for (name, word) in assignments {
             let value = match self.expand_assignment(word) {
@@ -659,7 +659,7 @@ impl Shell {
                 self.put_back(before);
                 return Err(unwind);
             }
-            if export && let Some(variable) = self.variables.get_mut(name) {
+            if let Some(variable) = self.variables.get_mut(name) {
                 variable.exported = true;
             }
         }

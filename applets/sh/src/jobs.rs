@@ -27,6 +27,16 @@ impl Job {
         self.members.iter().all(|(_, change)| matches!(change, Some(Change::Exited(_) | Change::Killed { .. })))
     }
 
+    /// Its members run again, or are about to.
+    pub(crate) fn resume(&mut self) {
+        self.stopped = false;
+        for (_, change) in &mut self.members {
+            if matches!(change, Some(Change::Stopped(_))) {
+                *change = None;
+            }
+        }
+    }
+
     /// The status of its last member, with `pipefail` of the last one that failed.
     fn status(&self, pipefail: bool) -> u8 {
         let mut statuses = self.members.iter().filter_map(|(_, change)| change.map(status_of));
@@ -209,12 +219,7 @@ impl Shell {
             let _ = process::set_foreground(terminal, group);
         }
         if resume {
-            job.stopped = false;
-            for (_, change) in &mut job.members {
-                if matches!(change, Some(Change::Stopped(_))) {
-                    *change = None;
-                }
-            }
+            job.resume();
             let _ = process::kill(if controlled { -group } else { group }, libc::SIGCONT);
         }
         let status = self.wait_for(number);

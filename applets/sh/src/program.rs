@@ -66,7 +66,7 @@ impl Shell {
         if !self.redirect_for_good(&command.redirects)? {
             return Ok(());
         }
-        self.assign_for_now(assignments, true)?;
+        self.assign_for_now(assignments)?;
         self.status = self.exec_program(found, words);
         Ok(())
     }

@@ -105,12 +105,7 @@ pub(super) fn resume(shell: &mut Shell, words: &[Bytes]) -> Result<u8, Unwind> {
         shell.put(b"fg", line.as_bytes());
         return Ok(shell.foreground(number, true));
     }
-    job.stopped = false;
-    for (_, change) in &mut job.members {
-        if matches!(change, Some(process::Change::Stopped(_))) {
-            *change = None;
-        }
-    }
+    job.resume();
     let _ = process::kill(-group, libc::SIGCONT);
     Ok(shell.put(b"bg", format!("[{number}] {line}").as_bytes()))
 }
