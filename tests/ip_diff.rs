@@ -463,6 +463,7 @@ fn why() -> Result<(), Stop> {
 /// What works as nobody: everything but namespaces and transforms.
 fn without_privilege() -> Result<(), Stop> {
     let scene = Scene::new()?;
+    let copy = lab::binary_for_everybody(&scene.dir.0)?;
     let nobody = |arguments: &str| -> Result<(String, String, Option<i32>), Stop> {
         let mut command = scene.command("setpriv");
         command.args([
@@ -474,11 +475,6 @@ fn without_privilege() -> Result<(), Stop> {
             "--inh-caps=-all",
             "--bounding-set=-all",
         ]);
-        // The binary may lie where only root may look.
-        let copy = scene.dir.0.join("netkit");
-        if !copy.exists() {
-            std::fs::copy(lab::netkit(), &copy)?;
-        }
         command.arg(&copy).args(arguments.split(' '));
         let output = lab::run(&mut command, LIMIT)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -158,11 +158,7 @@ impl Lab {
             lab.holder.stderr.take().ok_or("no pipe")?.read_to_string(&mut said)?;
             return Err(Stop::Fail(format!("the lab did not start: {said}")));
         }
-        // The binary may lie where only root may look.
-        std::fs::copy(lab::netkit(), lab.binary())?;
-        for path in [&lab.dir.0, &lab.binary()] {
-            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        }
+        lab::binary_for_everybody(&lab.dir.0)?;
         Ok(lab)
     }
 

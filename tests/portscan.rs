@@ -42,12 +42,8 @@ impl Stage {
     fn new() -> Result<Stage, Stop> {
         let lab = Firewall::new()?;
         let dir = TempDir::new("portscan")?;
-        let stage = Stage { lab, dir };
-        std::fs::copy(lab::netkit(), stage.binary())?;
-        for path in [&stage.dir.0, &stage.binary()] {
-            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        }
-        Ok(stage)
+        lab::binary_for_everybody(&dir.0)?;
+        Ok(Stage { lab, dir })
     }
 
     fn binary(&self) -> PathBuf {
@@ -62,6 +58,9 @@ impl Stage {
     /// Port to state, reason and who rejected.
     fn ports(&self, line: &str) -> Result<BTreeMap<u64, String>, Stop> {
         let output = self.run(&format!("--json -n -Pn {line}"))?;
+        if output.stdout.is_empty() {
+            return Err(Stop::Fail(format!("{line}: {}: {}", output.status, text(&output.stderr))));
+        }
         let mut found = BTreeMap::new();
         for row in text(&output.stdout).lines() {
             let host: Value = serde_json::from_str(row).map_err(|error| format!("{error}: {row}"))?;

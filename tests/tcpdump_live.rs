@@ -657,11 +657,7 @@ fn refused() -> Result<(), Stop> {
         same("status", &format!("{:?}", theirs.status.code()), &format!("{:?}", ours.status.code()))?;
     }
     // Without the capability: what is missing, and what grants it.
-    let copy = wire.path("netkit");
-    std::fs::copy(lab::netkit(), &copy)?;
-    for path in [&wire.directory.0, &copy] {
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    }
+    let copy = lab::binary_for_everybody(&wire.directory.0)?;
     let mut poor = wire.command(Path::new("setpriv"));
     poor.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]);
     let output = lab::run(poor.arg(&copy).args(["tcpdump", "-i", "lo"]), LIMIT)?;

@@ -85,8 +85,7 @@ fn from_pid_dead() -> Result<(), Stop> {
 /// A copy that a user without rights can reach, wherever the build directory lies.
 fn copy() -> Result<(TempDir, PathBuf), Stop> {
     let dir = TempDir::new("copy")?;
-    let program = dir.0.join("netkit");
-    std::fs::copy(lab::netkit(), &program)?;
+    let program = lab::binary_for_everybody(&dir.0)?;
     Ok((dir, program))
 }
 

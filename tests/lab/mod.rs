@@ -12,7 +12,7 @@ pub mod server;
 pub mod tls;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,25 @@ pub fn trial(name: &str, body: impl FnOnce() -> Result<(), Stop> + Send + 'stati
 /// The binary under test: NETKIT_BIN, or the one cargo built for this run.
 pub fn netkit() -> PathBuf {
     std::env::var_os("NETKIT_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_netkit")), PathBuf::from)
+}
+
+/// Puts the binary under test into `dir`, where every user may run it, and opens `dir` to them: it may lie where only
+/// root may look.
+///
+/// Another process does the writing. A descriptor of ours that is open for writing lives on in whatever another trial's
+/// thread starts at that moment, and the kernel refuses to run a file that somebody may still write to (`ETXTBSY`).
+///
+/// # Errors
+/// What `install` says.
+pub fn binary_for_everybody(dir: &Path) -> Result<PathBuf, Stop> {
+    let copy = dir.join("netkit");
+    let mut install = Command::new("install");
+    let output = run(install.args(["-m", "755"]).arg(netkit()).arg(&copy), Duration::from_secs(60))?;
+    if !output.status.success() {
+        return Err(Stop::Fail(format!("install: {}", String::from_utf8_lossy(&output.stderr))));
+    }
+    std::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(copy)
 }
 
 /// Where `name` lies on PATH (and the sbin directories), or a skip that names it and its Debian package.

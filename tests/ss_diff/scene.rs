@@ -100,12 +100,7 @@ impl Scene {
 
     /// The binary under test where everybody may run it: it may lie in a directory that is root's alone.
     pub fn readable_copy(&self) -> Result<PathBuf, Stop> {
-        let copy = self.directory.0.join("netkit");
-        std::fs::copy(lab::netkit(), &copy)?;
-        for path in [&self.directory.0, &copy] {
-            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        }
-        Ok(copy)
+        lab::binary_for_everybody(&self.directory.0)
     }
 }
 
