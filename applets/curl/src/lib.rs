@@ -206,7 +206,7 @@ pub(crate) fn transfer(ctx: &mut Ctx, global: Global, configs: &[Config]) -> Res
 
 fn version_text(own: &str) -> String {
     format!(
-        "curl {PEER_VERSION}-netkit{own} (netkit) rustls/0.23 (ring) miniz_oxide brotli-decompressor ruzstd\n\
+        "curl {PEER_VERSION}-netkit{own} (netkit) rustls/0.23 (ring) miniz_oxide ruzstd\n\
          Release-Date: follows curl {PEER_VERSION}\n\
          Protocols: file http https\n\
          Features: brotli HTTP2 HTTPS-proxy IPv6 Largefile libz SSL threadsafe UnixSockets zstd\n"
