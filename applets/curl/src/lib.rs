@@ -43,7 +43,7 @@ use std::io::{stderr, stdout};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Flags, Group, flags, front};
 
 use crate::args::{Parser, Request, Usage};
 use crate::config::{Config, Global, Trace};
@@ -81,7 +81,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
 }
 
 /// The options people look for; every option of curl that is offered is accepted.
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-d, --data", "DATA", "POST data; @FILE reads it"),
     flag("-f, --fail", "", "fail on statuses of 400 and above"),
     flag("-F, --form", "NAME=CONTENT", "POST a multipart form"),

@@ -22,7 +22,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_probe::echo::{Echo, Queued};
 use netkit_probe::scan::{Settings, State, Task, Verdict, scan};
 use netkit_probe::services::Services;
@@ -48,7 +48,7 @@ pub static APPLETS: &[Applet] = &[Applet {
     main: run,
 }];
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-p", "PORTS", "22,80,1000-2000,https,T:80,U:53; -p- for all"),
     flag("-F", "", "the 100 ports most worth asking"),
     flag("--top-ports", "N", "so many of them (1000)"),

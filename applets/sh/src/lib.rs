@@ -33,7 +33,7 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::rc::Rc;
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flags};
 use netkit_sys::process::{self, Disposition};
 use nix::libc;
 
@@ -52,7 +52,7 @@ pub static APPLETS: &[Applet] = &[Applet {
     purpose: "a shell that finds the tools of this binary first",
     usage: "[-abCefimnsuvx] [-o OPTION] [FILE [ARGUMENT...]]\n-c [OPTIONS] COMMANDS [NAME [ARGUMENT...]]",
     group: Group::Shell,
-    flags: &[
+    flags: flags![
         flag("-c", "COMMANDS", "run these commands"),
         flag("-s", "", "read commands from stdin"),
         flag("-i", "", "be interactive"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use netkit_core::text::{nearest, printable};
-use netkit_core::{Error, Flag};
+use netkit_core::{Error, Flag, Flags, flags};
 
 use crate::starttls::Protocol;
 
@@ -13,7 +13,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
     Flag { spelling, value, help }
 }
 
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("--connect", "IP[:PORT]", "connect there instead of to what the name resolves to"),
     flag("--servername", "NAME", "ask for and check this name instead of HOST"),
     flag("--alpn", "NAME[,NAME]", "protocols offered (h2,http/1.1)"),

@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use netkit_core::json::Value;
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_probe::{Family, Lookup, resolve, reverse};
 
 use crate::args::{Method, Opts};
@@ -39,7 +39,7 @@ pub static APPLETS: &[Applet] = &[
     tracepath::APPLET,
 ];
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-I", "", "ICMP echoes (--icmp)"),
     flag("-T", "", "TCP connections, port 80 (--tcp)"),
     flag("-U", "", "UDP to one port, 53 (--udp)"),

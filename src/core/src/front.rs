@@ -129,7 +129,7 @@ pub fn help_page(applet: &Applet) -> String {
     if !applet.flags.is_empty() {
         out.push('\n');
     }
-    for flag in applet.flags {
+    for flag in applet.flags.iter() {
         let left = match (flag.value, flag.spelling.ends_with('=')) {
             ("", _) => flag.spelling.to_owned(),
             (value, true) => format!("{}{value}", flag.spelling),
@@ -227,13 +227,10 @@ fn no_more_arguments(ctx: &Ctx, after: &str) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::ctx::testing;
-    use crate::{Build, Flag};
+    use crate::{Build, Flags, flag, flags};
 
     static BUILD: Build = Build { version: "1.2.3", commit: "abc", epoch: "86400", target: "t", trust_roots: "r" };
-    static FLAGS: &[Flag] = &[
-        Flag { spelling: "-x", value: "ADDR", help: "reverse" },
-        Flag { spelling: "+time=", value: "N", help: "seconds" },
-    ];
+    const FLAGS: Flags = flags![flag("-x", "ADDR", "reverse"), flag("+time=", "N", "seconds")];
     static TABLE: &[&[Applet]] = &[&[Applet {
         name: "echo-args",
         aliases: &["ea"],

@@ -11,7 +11,7 @@ pub mod json;
 pub mod privilege;
 pub mod text;
 
-pub use applet::{Applet, Build, Flag, Group, find, flag};
+pub use applet::{Applet, Build, Flag, Flags, Group, find, flag, pack, packed_length};
 pub use clock::{Civil, Clock, SystemClock, civil_from_unix};
 pub use ctx::Ctx;
 pub use error::{Error, Exit};

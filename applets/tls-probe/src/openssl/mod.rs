@@ -3,7 +3,7 @@
 mod x509;
 
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Flags, Group, flags, front};
 
 const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
     Flag { spelling, value, help }
@@ -21,7 +21,7 @@ pub(crate) const APPLET: Applet = Applet {
     main: run,
 };
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-in", "FILE", "x509: read this certificate instead of standard input"),
     flag("-inform", "PEM|DER", "x509: its form; both are recognised"),
     flag("-noout", "", "x509: do not print the certificate itself"),
