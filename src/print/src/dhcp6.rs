@@ -68,7 +68,7 @@ const MESSAGES: &Names = &[
     (7, "reply"),
     (8, "release"),
     (9, "decline"),
-    (10, "reconf"),
+    (10, "reconfigure"),
     (11, "inf-req"),
     (12, "relay-fwd"),
     (13, "relay-reply"),

@@ -47,13 +47,13 @@ impl Printer {
     /// A frame from its destination address on (IEEE 802.3); returns how long its headers are.
     pub(crate) fn ethernet(&mut self, p: &[u8], length: usize) -> Res<usize> {
         self.proto = "ether";
-        if length < 14 {
-            self.invalid();
-            return Ok(length);
-        }
         if p.len() < 14 {
             self.truncated();
             return Ok(p.len());
+        }
+        if length < 14 {
+            self.invalid();
+            return Ok(length);
         }
         if !self.enter() {
             return Ok(0);
@@ -74,7 +74,7 @@ impl Printer {
         let mut length = length - 14;
         let mut said_length = false;
         // VLAN tags, one after the other (IEEE 802.1Q, 802.1ad).
-        while matches!(kind, 0x8100 | 0x88a8 | 0x9100) {
+        while matches!(kind, 0x8100 | 0x88a8 | 0x9100 | 0x9200) {
             if p.tail(at).len() < 4 {
                 self.proto = "vlan";
                 self.truncated();
@@ -209,6 +209,8 @@ impl Printer {
             self.ethertype(kind, payload, rest, Ends::default())?;
         } else if family == 7 {
             self.osi(payload, rest)?;
+        } else if family == 23 {
+            self.ipx(payload, rest)?;
         } else {
             if !self.options.link_header {
                 self.null_header(family, length);
@@ -278,11 +280,11 @@ impl Printer {
                         let (header, known) = self.llc(payload, rest, Ends::default())?;
                         self.link_header = at + header;
                         if !known {
-                            self.unknown_cooked(p, length, payload)?;
+                            self.default_print(payload);
                         }
                     }
                     0x0001 => self.ipx(payload, rest)?,
-                    _ => self.unknown_cooked(p, length, payload)?,
+                    _ => self.default_print(payload),
                 }
                 return Ok(());
             }
@@ -393,7 +395,7 @@ impl Printer {
                     known = found;
                 }
                 if !known {
-                    self.unknown_cooked2(p, length, payload)?;
+                    self.default_print(payload);
                 }
                 return Ok(());
             }

@@ -44,10 +44,25 @@ impl Printer {
                     }
                 }
             }
-            0x12 | 0x16 => {
-                self.ip4_after(if kind == 0x12 { "igmp v1 report " } else { "igmp v2 report " }, p, 4)?;
+            0x12 => {
+                self.ip4_after("igmp v1 report ", p, 4)?;
                 if length != 8 {
                     put!(self, " [len {length}]");
+                }
+            }
+            0x16 => self.ip4_after("igmp v2 report ", p, 4)?,
+            0x13 => {
+                self.text("igmp dvmrp");
+                if length < 8 {
+                    put!(self, " [len {length}]");
+                } else {
+                    put!(self, " [type {}]", p.u8(1)?);
+                }
+            }
+            0x14 => {
+                put!(self, "igmp pimv1 [type {}]", p.u8(1)?);
+                if p.u8(4)? >> 4 != 1 {
+                    put!(self, " [v{}]", p.u8(4)? >> 4);
                 }
             }
             0x22 => {
@@ -56,8 +71,17 @@ impl Printer {
             }
             0x17 => {
                 self.ip4_after("igmp leave ", p, 4)?;
-                if length != 8 {
-                    put!(self, " [len {length}]");
+            }
+            // Traces of multicast routes, asked for and answered.
+            0x1e | 0x1f => {
+                if length < 24 {
+                    put!(self, " [invalid len {length}]");
+                } else {
+                    let title = if kind == 0x1e { "mresp" } else { "mtrace" };
+                    put!(self, "{title} {}: ", p.u24(21)?);
+                    self.ip4(p, 8)?;
+                    self.ip4_after(" to ", p, 12)?;
+                    self.ip4_after(" reply-to ", p, 16)?;
                 }
             }
             _ => put!(self, "igmp-{kind}"),
@@ -114,7 +138,7 @@ impl Printer {
 
     fn igmp3_report(&mut self, p: &[u8], length: usize) -> Res {
         if length < 16 {
-            put!(self, " [len {length}]");
+            put!(self, " [invalid len {length}]");
             return Ok(());
         }
         let groups = usize::from(p.u16(6)?);
@@ -132,7 +156,7 @@ impl Printer {
             let kind = p.u8(at)?;
             match name(RECORDS, kind) {
                 Some(text) => put!(self, " {text}"),
-                None => put!(self, " [v3-report-#{kind}]"),
+                None => put!(self, "  [v3-report-#{kind}]"),
             }
             let sources = usize::from(p.u16(at + 2)?);
             if length < at + 8 + sources * 4 {
@@ -156,7 +180,7 @@ impl Printer {
 
     /// Protocol-independent multicast: version and kind.
     pub(crate) fn pim(&mut self, p: &[u8], length: usize, _outer: &Outer<'_>) -> Res {
-        self.proto = "pim";
+        self.proto = "pimv2";
         const KINDS: &Names = &[
             (0, "Hello"),
             (1, "Register"),
@@ -173,7 +197,7 @@ impl Printer {
         ];
         let first = p.u8(0)?;
         if first >> 4 != 2 {
-            put!(self, "[pim-version-{}], length {length}", first >> 4);
+            put!(self, "PIMv{}, length {length}", first >> 4);
             return Ok(());
         }
         let kind = first & 15;

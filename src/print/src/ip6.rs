@@ -166,22 +166,19 @@ impl Printer {
                 continue;
             }
             if rest < 2 {
-                put!(self, "[remaining length {rest} < 2]");
-                self.invalid();
-                return Err(Short).or(Ok(jumbo));
+                return Err(Short);
             }
             let length = usize::from(p.u8(at + 1)?);
             let whole = length + 2;
             if rest < whole {
-                put!(self, "[remaining length {rest} < {whole}]");
-                self.invalid();
-                return Ok(jumbo);
+                return Err(Short);
             }
             match kind {
                 1 => say!("(padn)"),
                 5 => {
                     if length != 2 {
-                        say!("(rtalert: invalid len {length})");
+                        say!("(rtalert: {})", if rest < 4 { "trunc".to_owned() } else { format!("invalid len {length}") });
+                        return Err(Short);
                     } else {
                         say!("(rtalert: 0x{:04x}) ", p.u16(at + 2)?);
                     }
@@ -189,6 +186,7 @@ impl Printer {
                 0xc2 => {
                     if length != 4 {
                         say!("(jumbo: invalid len {length})");
+                        return Err(Short);
                     } else {
                         let bytes = p.u32(at + 2)?;
                         if jumbo.is_none() {
@@ -205,7 +203,8 @@ impl Printer {
                 }
                 0xc9 => {
                     if length < 16 {
-                        say!("(homeaddr: invalid len {length})");
+                        say!("(homeaddr: {})", if rest < 18 { "trunc".to_owned() } else { format!("invalid len {length}") });
+                        return Err(Short);
                     } else if show {
                         self.ip6_after("(homeaddr: ", p, at + 2)?;
                         if length > 16 {

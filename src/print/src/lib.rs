@@ -272,16 +272,13 @@ impl Printer {
         }
     }
 
-    /// The names of the bits that are set, between separators; `none` for no bit, `unknown 0x..` for unknown ones.
+    /// The names of the bits that are set, between separators; `none` when none of them has a name.
     pub(crate) fn bits(&mut self, table: &fetch::Names, value: u32, separator: &str) {
         self.bits_or(table, value, separator, "none");
     }
 
     /// The same with another word for no bit.
     pub(crate) fn bits_or(&mut self, table: &fetch::Names, value: u32, separator: &str, none: &str) {
-        if value == 0 {
-            return self.text(none);
-        }
         let mut some = false;
         for (_, text) in table.iter().filter(|(bit, _)| *bit != 0 && value & bit == *bit) {
             if some {
@@ -291,7 +288,7 @@ impl Printer {
             some = true;
         }
         if !some {
-            put!(self, "unknown (0x{value:x})");
+            self.text(none);
         }
     }
 

@@ -17,7 +17,7 @@ impl Printer {
         p.part(0, 4)?;
         let kind = p.u8(1)?;
         let size = usize::from(p.u16(2)?);
-        put!(self, "{} ({kind}) v{}, len {size}", name(KINDS, kind).unwrap_or("Unknown EAPOL Type"), p.u8(0)?);
+        put!(self, "{} ({kind}) v{}, len {size}", name(KINDS, kind).unwrap_or("unknown"), p.u8(0)?);
         if kind == 0 && self.v() > 0 {
             self.text(", ");
             return self.eap(p.tail(4), size.min(length.saturating_sub(4)));
@@ -47,17 +47,13 @@ impl Printer {
             (254, "Expanded type"),
             (255, "Experimental"),
         ];
-        if length < 4 {
-            self.invalid();
-            return Ok(());
-        }
         let code = p.u8(0)?;
         let size = usize::from(p.u16(2)?);
-        put!(self, "{} ({code}), id {}, len {size}", name(CODES, code).unwrap_or("Unknown EAP Type"), p.u8(1)?);
-        if size > length {
-            self.invalid();
+        if size != length {
+            self.text("EAP fragment?");
             return Ok(());
         }
+        put!(self, "{} ({code}), id {}, len {size}", name(CODES, code).unwrap_or("Unknown EAP Type"), p.u8(1)?);
         if matches!(code, 1 | 2) && size > 4 {
             let kind = p.u8(4)?;
             put!(self, "\n\t\t Type {} ({kind})", name(TYPES, kind).unwrap_or("unknown"));
@@ -430,7 +426,7 @@ impl Printer {
         let mut rest = p.head(length).tail(2);
         match code {
             1 | 2 => {
-                if rest.is_empty() {
+                if length == 2 {
                     self.truncated();
                     return Ok(());
                 }
@@ -708,7 +704,7 @@ impl Printer {
     /// BFD's echo packets say nothing to others.
     pub(crate) fn bfd_echo(&mut self, _p: &[u8], length: usize) -> Res {
         self.proto = "bfd";
-        put!(self, "BFD, Echo, length {length}");
+        put!(self, "BFD, Echo, length: {length}");
         Ok(())
     }
 

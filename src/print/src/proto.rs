@@ -161,9 +161,6 @@ impl Printer {
             // An authentication header leaves what follows readable.
             let Ok(next) = p.u8(0) else { return Ok(()) };
             let size = self.ah(p)?;
-            if size == 0 {
-                return Ok(());
-            }
             protocol = next;
             p = p.tail(size);
             length = length.saturating_sub(size);
@@ -221,38 +218,25 @@ impl Printer {
         Ok(())
     }
 
-    /// Authentication header (RFC 4302); returns its length, 0 when it cannot be read on.
+    /// Authentication header (RFC 4302); returns its length.
     fn ah(&mut self, p: &[u8]) -> Res<usize> {
         self.proto = "ah";
-        self.text("AH");
-        p.part(0, 12)?;
-        let units = p.u8(1)?;
-        self.text("(");
+        let units = usize::from(p.u8(1)?);
+        let size = (units + 2) * 4;
+        self.text("AH(");
         if self.v() > 0 {
-            put!(self, "length={units}(");
-        }
-        let size = (usize::from(units) + 2) * 4;
-        if self.v() > 0 {
-            put!(self, "{size}-bytes),");
+            put!(self, "length={units}({size}-bytes),");
         }
         let reserved = p.u16(2)?;
-        put!(self, "spi=0x{:08x}", p.u32(4)?);
-        if self.v() > 0 {
-            put!(self, ",");
-        }
         if reserved != 0 {
-            put!(self, "reserved[not MBZ],");
+            put!(self, "reserved=0x{reserved:x}[MustBeZero],");
         }
-        put!(self, "{}seq=0x{:x},icv=0x", if self.v() > 0 { "" } else { "," }, p.u32(8)?);
-        let icv = size.saturating_sub(12);
-        let there = p.tail(12).head(icv);
-        self.hex(there);
-        p.part(12, icv)?;
+        put!(self, "spi=0x{:08x},", p.u32(4)?);
+        put!(self, "seq=0x{:x},icv=0x", p.u32(8)?);
+        for at in (12..size).step_by(4) {
+            self.hex(p.part(at, 4)?);
+        }
         self.text("): ");
-        if size < 12 || p.len() < size {
-            self.truncated();
-            return Ok(0);
-        }
         Ok(size)
     }
 

@@ -79,7 +79,7 @@ const OPTIONS: &Names = &[
     (8, "TS"),
     (11, "cc"),
     (12, "ccnew"),
-    (13, "ccecho"),
+    (13, ""),
     (19, "md5"),
     (20, "scps"),
     (28, "uto"),
@@ -322,6 +322,9 @@ impl Printer {
                 for block in (0..size).step_by(8) {
                     let (Ok(left_edge), Ok(right_edge)) = (p.u32(data + block), p.u32(data + block + 4)) else {
                         self.truncated();
+                        if at > 20 {
+                            self.out.push(b'>');
+                        }
                         return Ok(false);
                     };
                     let (left_edge, right_edge) = (left_edge.wrapping_sub(flow.far), right_edge.wrapping_sub(flow.far));

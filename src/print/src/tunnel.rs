@@ -70,7 +70,6 @@ impl Printer {
             2 => self.ipv6(data, rest),
             3 => self.ethernet(data, rest).map(|_| ()),
             4 => self.nsh(data, rest),
-            5 => self.mpls(data, rest),
             _ => {
                 self.text("ERROR: unknown-next-protocol");
                 self.invalid();
@@ -91,6 +90,7 @@ impl Printer {
             self.too_short("len", length, 8);
             return Ok(());
         }
+        p.part(0, 8)?;
         let first = p.u8(0)?;
         if first >> 6 != 0 {
             put!(self, " ERROR: unknown-version {}", first >> 6);
@@ -116,14 +116,13 @@ impl Printer {
             return Ok(());
         }
         if size > 0 {
+            p.part(8, size)?;
             self.text(", options [");
             if self.v() > 0 {
                 if !self.geneve_options(p.tail(8), size)? {
-                    self.invalid();
                     return Ok(());
                 }
             } else {
-                p.part(8, size)?;
                 put!(self, "{size} bytes");
             }
             self.text("]");
@@ -132,7 +131,6 @@ impl Printer {
         self.text(if self.v() > 0 { "\n\t" } else { ": " });
         if !self.ethertype(kind, data, rest, Ends::default())? {
             put!(self, "geneve-proto-0x{kind:x}");
-            data.part(0, rest)?;
         }
         Ok(())
     }
@@ -143,7 +141,6 @@ impl Printer {
             let left = size - at;
             if left < 4 {
                 put!(self, " [remaining options length {left} < 4]");
-                p.part(at, left)?;
                 return Ok(false);
             }
             if at > 0 {
@@ -172,8 +169,7 @@ impl Printer {
             let critical = if kind & 0x80 != 0 { "(C)" } else { "" };
             put!(self, "class {text} (0x{class:x}) type 0x{kind:x}{critical} len {count}");
             if count > left {
-                self.text(" [bad length]");
-                p.part(at, left)?;
+                self.text(" [bad length]]");
                 return Ok(false);
             }
             if self.v() > 1 && count > 4 {
@@ -216,13 +212,7 @@ impl Printer {
                 (0x0800, "source routing present"),
                 (0x0080, "ack present"),
             ];
-            // Of the version, and of recursion control, nothing is said.
-            let known = u32::from(flags & 0xf880);
-            if known == 0 && flags != 0 {
-                put!(self, "unknown (0x{flags:x})");
-            } else {
-                self.bits(table, known, ", ");
-            }
+            self.bits(table, u32::from(flags), ", ");
             self.text("]");
         }
         let mut at = 4;
@@ -263,7 +253,7 @@ impl Printer {
                 match self.gre_routes(p, at, length)? {
                     Some(next) => at = next,
                     None => {
-                        self.invalid();
+                        self.truncated();
                         return Ok(());
                     }
                 }
