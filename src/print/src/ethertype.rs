@@ -91,6 +91,7 @@ impl Printer {
                 self.ethernet(p, length)?;
             }
             0x894f => self.nsh(p, length)?,
+            0xfefe => self.osi(p.tail(1), length.saturating_sub(1))?,
             0x8137 => {
                 self.text("(NOV-ETHII) ");
                 self.ipx(p, length)?;

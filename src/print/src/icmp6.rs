@@ -111,6 +111,7 @@ impl Printer {
             143 => self.mld2_report(p, length)?,
             133 if verbose => self.nd_options(p, 8, length)?,
             134 if verbose => {
+                p.part(4, 12)?;
                 put!(self, "\n\thop limit {}, Flags [", p.u8(4)?);
                 let flags = p.u8(5)?;
                 let table: &Names = &[(0x80, "managed"), (0x40, "other stateful"), (0x20, "home agent")];
@@ -598,7 +599,7 @@ impl Printer {
     /// The prefixes a command matches and those it puts in their place.
     fn renumbering_prefixes(&mut self, p: &[u8]) -> Res {
         const OPERATIONS: &Names = &[(1, "add"), (2, "change"), (3, "setglobal")];
-        p.part(16, 28)?;
+        p.part(16, 24)?;
         let separator = if self.v() > 1 { "\n\t" } else { " " };
         put!(self, "{separator}match(");
         self.named(OPERATIONS, p.u8(16)?, "#");
@@ -606,11 +607,11 @@ impl Printer {
             put!(self, ",ord={},min={},max={}", p.u8(18)?, p.u8(20)?, p.u8(21)?);
         }
         self.text(",");
-        self.colons(&p.bytes(28)?);
+        self.colons(&p.bytes(24)?);
         put!(self, "/{})", p.u8(19)?);
         let Some(rest) = p.u8(17)?.checked_sub(3).filter(|rest| rest % 4 == 0) else { return Err(Short) };
         for index in 0..usize::from(rest) / 4 {
-            let part = p.part(44 + index * 32, 32)?;
+            let part = p.part(40 + index * 32, 32)?;
             put!(self, "{separator}use(");
             let flags = part.u32(12)?;
             if flags != 0 {

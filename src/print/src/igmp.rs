@@ -25,12 +25,7 @@ impl Printer {
                     if time != 0 {
                         self.text(" v2");
                         if time != 100 {
-                            put!(self, " [max resp time {}.{}]", time / 10, time % 10);
-                            let tail = format!(".{}]", time % 10);
-                            if time % 10 == 0 {
-                                self.out.truncate(self.out.len() - tail.len());
-                                self.text("]");
-                            }
+                            put!(self, " [max resp time {time}]");
                         }
                     } else {
                         self.text(" v1");
@@ -60,7 +55,10 @@ impl Printer {
                 }
             }
             0x14 => {
-                put!(self, "igmp pimv1 [type {}]", p.u8(1)?);
+                match p.u8(1)? {
+                    0 => put!(self, "igmp pimv1 Query mode-{}", p.u8(8)? >> 4),
+                    other => put!(self, "igmp pimv1 [type {other}]"),
+                }
                 if p.u8(4)? >> 4 != 1 {
                     put!(self, " [v{}]", p.u8(4)? >> 4);
                 }
@@ -102,25 +100,15 @@ impl Printer {
                 put!(self, "{}.{}s", time / 10, time % 10);
             } else {
                 self.relative_time(time / 10);
-                if time % 10 != 0 {
-                    put!(self, ".{}s", time % 10);
-                }
             }
             self.text("]");
-        }
-        if p.u8(8)? & 8 != 0 {
-            self.text(" sflag");
-        }
-        if p.u8(8)? & 7 != 0 {
-            put!(self, " robustness={}", p.u8(8)? & 7);
-            self.out.truncate(self.out.len() - " robustness=0".len());
         }
         if p.u32(4)? != 0 {
             self.ip4_after(" [gaddr ", p, 4)?;
             let sources = usize::from(p.u16(10)?);
             if sources > 0 {
                 if 12 + sources * 4 > length {
-                    put!(self, " [invalid number of sources {sources}]");
+                    self.text(" [invalid number of sources]");
                 } else if self.v() > 1 {
                     self.text(" {");
                     for index in 0..sources {
@@ -180,7 +168,7 @@ impl Printer {
 
     /// Protocol-independent multicast: version and kind.
     pub(crate) fn pim(&mut self, p: &[u8], length: usize, _outer: &Outer<'_>) -> Res {
-        self.proto = "pimv2";
+        self.proto = "pim";
         const KINDS: &Names = &[
             (0, "Hello"),
             (1, "Register"),
@@ -196,6 +184,7 @@ impl Printer {
             (11, "ECMP Redirect"),
         ];
         let first = p.u8(0)?;
+        self.proto = "pimv2";
         if first >> 4 != 2 {
             put!(self, "PIMv{}, length {length}", first >> 4);
             return Ok(());

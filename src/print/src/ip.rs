@@ -15,7 +15,6 @@ const OPTIONS: &Names = &[
     (148, "RA"),
     (152, "upstream"),
     (142, "flow"),
-    (205, "FE"),
 ];
 
 impl Printer {

@@ -177,16 +177,14 @@ impl Printer {
                 1 => say!("(padn)"),
                 5 => {
                     if length != 2 {
-                        say!("(rtalert: {})", if rest < 4 { "trunc".to_owned() } else { format!("invalid len {length}") });
-                        return Err(Short);
+                        return self.bad_option6("rtalert", length, rest < 4);
                     } else {
                         say!("(rtalert: 0x{:04x}) ", p.u16(at + 2)?);
                     }
                 }
                 0xc2 => {
                     if length != 4 {
-                        say!("(jumbo: invalid len {length})");
-                        return Err(Short);
+                        return self.bad_option6("jumbo", length, rest < 6);
                     } else {
                         let bytes = p.u32(at + 2)?;
                         if jumbo.is_none() {
@@ -203,8 +201,7 @@ impl Printer {
                 }
                 0xc9 => {
                     if length < 16 {
-                        say!("(homeaddr: {})", if rest < 18 { "trunc".to_owned() } else { format!("invalid len {length}") });
-                        return Err(Short);
+                        return self.bad_option6("homeaddr", length, rest < 18);
                     } else if show {
                         self.ip6_after("(homeaddr: ", p, at + 2)?;
                         if length > 16 {
@@ -219,6 +216,16 @@ impl Printer {
             rest -= whole;
         }
         Ok(jumbo)
+    }
+
+    /// An option too short for what it is; the rest of the header is not looked at.
+    fn bad_option6(&mut self, title: &str, length: usize, cut: bool) -> Res<Option<u32>> {
+        if cut {
+            put!(self, "({title}: trunc)");
+        } else {
+            put!(self, "({title}: invalid len {length})");
+        }
+        Err(Short)
     }
 
     fn suboptions6(&mut self, p: &[u8]) -> Res {
@@ -280,7 +287,7 @@ impl Printer {
                 if reserved != 0 || self.v() > 0 {
                     put!(self, ", rsv=0x{reserved:x}");
                 }
-                if units == 0 || units % 2 != 0 || kind == 2 && units != 2 {
+                if units % 2 != 0 {
                     put!(self, " (invalid length {units})");
                     self.invalid();
                     return Ok(None);
@@ -294,6 +301,11 @@ impl Printer {
                     put!(self, ", flags=0x{flags:x}");
                 }
                 put!(self, ", tag={:x}", p.u16(6)?);
+                if units % 2 != 0 {
+                    put!(self, " (invalid length {units})");
+                    self.invalid();
+                    return Ok(None);
+                }
                 // The list may be shorter than the header, which then goes on with options.
                 (usize::from(last) + 1).min(units / 2)
             }
@@ -340,7 +352,7 @@ impl Printer {
                 p.u32(12)?
             ),
             3 | 4 => {
-                put!(self, " {} Nonce Index={}", if kind == 3 { "Home" } else { "Care-of" }, p.u16(6)?);
+                put!(self, " nonce id=0x{:x}", p.u16(6)?);
                 if self.v() > 0 {
                     let which = if kind == 3 { "Home" } else { "Care-of" };
                     put!(self, " {which} Init Cookie={:08x}:{:08x}", p.u32(8)?, p.u32(12)?);

@@ -290,8 +290,9 @@ impl Printer {
             None => {
                 if !self.options.link_header {
                     self.text("OSI NLPID ");
+                    put!(self, "0x{kind:02x} unknown, ");
                 }
-                put!(self, "0x{kind:02x} unknown, length: {length}");
+                put!(self, "length: {length}");
                 self.unknown_data("\n\t", p, length);
             }
         }

@@ -344,7 +344,7 @@ impl Printer {
             put!(self, "v{}", p.u8(1)?);
         }
         put!(self, ", length {length}");
-        if self.v() == 0 {
+        if self.v() == 0 && name(KINDS, kind).is_some() {
             return Ok(());
         }
         if kind != 1 {

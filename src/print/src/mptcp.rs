@@ -53,7 +53,7 @@ impl Printer {
         let acknowledged = flags & (SYN | ACK) == ACK;
         let fits = match (version, length) {
             (_, 4 | 12) => flags & SYN != 0,
-            (_, 20 | 22 | 24) => acknowledged,
+            (_, 20 | 22) | (1.., 24) => acknowledged,
             _ => false,
         };
         if !fits {

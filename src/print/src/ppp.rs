@@ -798,7 +798,7 @@ impl Printer {
         match version {
             4 => self.ipv4(data, rest),
             6 => self.ipv6(data, rest),
-            _ => self.ethertype(0xfefe, data, rest, Ends::default()).map(|_| ()),
+            _ => self.osi(data, rest),
         }
     }
 }

@@ -159,7 +159,8 @@ impl Printer {
         let (mut p, mut length, mut protocol) = (p, length, protocol);
         while protocol == 51 {
             // An authentication header leaves what follows readable.
-            let Ok(next) = p.u8(0) else { return Ok(()) };
+            self.proto = "ah";
+            let next = p.u8(0)?;
             let size = self.ah(p)?;
             protocol = next;
             p = p.tail(size);
@@ -220,7 +221,6 @@ impl Printer {
 
     /// Authentication header (RFC 4302); returns its length.
     fn ah(&mut self, p: &[u8]) -> Res<usize> {
-        self.proto = "ah";
         let units = usize::from(p.u8(1)?);
         let size = (units + 2) * 4;
         self.text("AH(");
@@ -243,7 +243,7 @@ impl Printer {
     /// Encapsulating security payload (RFC 4303): what is readable without keys.
     pub(crate) fn esp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "esp";
-        p.part(0, 8)?;
+        p.part(0, 9)?;
         put!(self, "ESP(spi=0x{:08x},seq=0x{:x}), length {length}", p.u32(0)?, p.u32(4)?);
         Ok(())
     }

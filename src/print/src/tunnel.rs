@@ -119,9 +119,7 @@ impl Printer {
             p.part(8, size)?;
             self.text(", options [");
             if self.v() > 0 {
-                if !self.geneve_options(p.tail(8), size)? {
-                    return Ok(());
-                }
+                self.geneve_options(p.tail(8), size)?;
             } else {
                 put!(self, "{size} bytes");
             }
@@ -135,13 +133,13 @@ impl Printer {
         Ok(())
     }
 
-    fn geneve_options(&mut self, p: &[u8], size: usize) -> Res<bool> {
+    fn geneve_options(&mut self, p: &[u8], size: usize) -> Res {
         let mut at = 0;
         while at < size {
             let left = size - at;
             if left < 4 {
                 put!(self, " [remaining options length {left} < 4]");
-                return Ok(false);
+                return Ok(());
             }
             if at > 0 {
                 self.text(", ");
@@ -169,8 +167,8 @@ impl Printer {
             let critical = if kind & 0x80 != 0 { "(C)" } else { "" };
             put!(self, "class {text} (0x{class:x}) type 0x{kind:x}{critical} len {count}");
             if count > left {
-                self.text(" [bad length]]");
-                return Ok(false);
+                self.text(" [bad length]");
+                return Ok(());
             }
             if self.v() > 1 && count > 4 {
                 self.text(" data");
@@ -182,7 +180,7 @@ impl Printer {
             }
             at += count;
         }
-        Ok(true)
+        Ok(())
     }
 
     pub(crate) fn gre(&mut self, p: &[u8], length: usize) -> Res {
