@@ -311,7 +311,7 @@ impl Printer {
                 continue;
             }
             if !self.ethertype(kind, payload, rest, Ends::default())? {
-                self.unknown_cooked(p, length, payload)?;
+                self.unknown_cooked(p, rest + 16, payload)?;
             }
             return Ok(());
         }
@@ -422,7 +422,7 @@ impl Printer {
                 continue;
             }
             if !self.ethertype(kind, payload, rest, Ends::default())? {
-                self.unknown_cooked2(p, length, payload)?;
+                self.unknown_cooked2(p, rest + 20, payload)?;
             }
             return Ok(());
         }

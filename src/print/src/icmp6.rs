@@ -670,7 +670,7 @@ impl Printer {
         }
         let mut at = fixed;
         if code == 1 {
-            let mode = p.u8(8)?;
+            let mode = p.part(0, 28)?.u8(8)?;
             self.text(" [dagid:");
             let id: [u8; 16] = p.bytes(12)?;
             self.colons(&id);

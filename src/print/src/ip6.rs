@@ -117,6 +117,9 @@ impl Printer {
                         return Ok(());
                     }
                     advance = 8;
+                    if p.len() <= at + advance {
+                        return Ok(());
+                    }
                     outer.fragmented = true;
                 }
                 43 => {
@@ -274,8 +277,9 @@ impl Printer {
         self.proto = "rt6";
         self.text("RT6");
         let units = p.u8(1)?;
+        put!(self, " (len={units}");
         let kind = p.u8(2)?;
-        put!(self, " (len={units}, type={kind}");
+        put!(self, ", type={kind}");
         if kind == 0 {
             self.text(" [Deprecated]");
         }

@@ -74,6 +74,8 @@ pub struct Printer {
     proto: &'static str,
     /// Bytes of link header, which the hexadecimal dump leaves out.
     link_header: usize,
+    /// Whether the segment that is being printed was captured in part.
+    cut: bool,
     /// Nesting of headers, against packets that are tunnels all the way down.
     depth: u8,
     number: u64,
@@ -113,6 +115,7 @@ impl Printer {
             out: Vec::with_capacity(1 << 17),
             proto: "",
             link_header: 0,
+            cut: false,
             depth: 0,
             number: 0,
             first: None,

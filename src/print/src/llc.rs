@@ -368,6 +368,7 @@ impl Printer {
         self.text(", bridge-id ");
         self.bridge(p, 17)?;
         put!(self, ".{:04x}, length {length}", p.u16(25)?);
+        p.part(0, if rapid { 36 } else { 35 })?;
         if self.v() == 0 {
             return Ok(());
         }

@@ -438,6 +438,9 @@ impl Printer {
                     return Ok(());
                 }
                 if rest.is_empty() {
+                    if p.len() < length {
+                        self.text(" ");
+                    }
                     self.truncated();
                     return Ok(());
                 }
@@ -611,8 +614,9 @@ impl Printer {
             Some(text) => put!(self, "{text} "),
             None => put!(self, "unknown ({operation}) "),
         }
-        put!(self, "{length}: state=");
+        put!(self, "{length}: ");
         let state = p.u8(2)?;
+        self.text("state=");
         match name(STATES, state) {
             Some(text) => put!(self, "{text} "),
             None => put!(self, "Unknown ({state}) "),

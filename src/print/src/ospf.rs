@@ -93,9 +93,11 @@ impl Printer {
         let body = p.tail(24);
         match kind {
             1 => {
+                let options = body.u8(6)?;
                 self.text("\n\tOptions [");
-                self.bits(OPTIONS, u32::from(body.u8(6)?), ", ");
-                put!(self, "]\n\t  Hello Timer {}s, Dead Timer {}s, Mask ", body.u16(4)?, body.u32(8)?);
+                self.bits(OPTIONS, u32::from(options), ", ");
+                self.text("]");
+                put!(self, "\n\t  Hello Timer {}s, Dead Timer {}s, Mask ", body.u16(4)?, body.u32(8)?);
                 self.ip4(body, 0)?;
                 put!(self, ", Priority {}", body.u8(7)?);
                 self.ospf_neighbours(body, 12)?;
@@ -217,9 +219,11 @@ impl Printer {
         let body = p.tail(16);
         match kind {
             1 => {
+                let options = body.u24(5)?;
                 self.text("\n\tOptions [");
-                self.bits(OPTIONS3, body.u24(5)?, ", ");
-                put!(self, "]\n\t  Hello Timer {}s, Dead Timer {}s, Interface-ID ", body.u16(8)?, body.u16(10)?);
+                self.bits(OPTIONS3, options, ", ");
+                self.text("]");
+                put!(self, "\n\t  Hello Timer {}s, Dead Timer {}s, Interface-ID ", body.u16(8)?, body.u16(10)?);
                 self.ip4(body, 0)?;
                 put!(self, ", Priority {}", body.u8(4)?);
                 if self.v() > 1 && body.len() <= 20 {

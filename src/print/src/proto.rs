@@ -221,9 +221,10 @@ impl Printer {
 
     /// Authentication header (RFC 4302); returns its length.
     fn ah(&mut self, p: &[u8]) -> Res<usize> {
+        self.text("AH");
         let units = usize::from(p.u8(1)?);
         let size = (units + 2) * 4;
-        self.text("AH(");
+        self.text("(");
         if self.v() > 0 {
             put!(self, "length={units}({size}-bytes),");
         }
@@ -233,9 +234,8 @@ impl Printer {
         }
         put!(self, "spi=0x{:08x},", p.u32(4)?);
         put!(self, "seq=0x{:x},icv=0x", p.u32(8)?);
-        for at in (12..size).step_by(4) {
-            self.hex(p.part(at, 4)?);
-        }
+        self.hex(p.tail(12).head(size.saturating_sub(12)));
+        p.part(0, size)?;
         self.text("): ");
         Ok(size)
     }

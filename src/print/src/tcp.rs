@@ -192,6 +192,7 @@ impl Printer {
         } else if self.v() > 1 && urgent != 0 {
             put!(self, ", [urg {urgent} != 0 while URG flag not set]");
         }
+        self.cut = !p.holds(length);
         if header > 20 && !self.tcp_options(p, header, flags, &flow)? {
             return Ok(());
         }
@@ -199,6 +200,10 @@ impl Printer {
         self.dec(payload as u32);
         if payload == 0 {
             return Ok(());
+        }
+        if !p.holds(header) {
+            put!(self, " [remaining caplen({}) < header length({header})]", p.len());
+            return Err(crate::fetch::Short);
         }
         let data = p.tail(header);
         if flags & RST != 0 {
@@ -386,8 +391,9 @@ impl Printer {
                 self.dec(data.u32(4)?);
             }
             19 => {
-                // Without the secret there is nothing to check it against.
-                self.text(" shared secret not supplied with -M, can't check - ");
+                // Without all of the segment, or without the secret, there is nothing to check it against.
+                let why = if self.cut { "snaplen too short" } else { "shared secret not supplied with -M" };
+                put!(self, " {why}, can't check - ");
                 self.hex(data);
             }
             20 => put!(self, " cap {:02x} id {}", data.u8(0)?, data.u8(1)?),

@@ -413,6 +413,9 @@ impl Printer {
             }
             waiting = waiting.saturating_sub(1);
         }
+        if p.len() < length {
+            self.truncated();
+        }
         Ok(())
     }
 }

@@ -57,8 +57,9 @@ impl Printer {
             self.invalid();
             return Ok(());
         }
+        let flags = p.u8(0)?;
         self.text("flags [");
-        self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(p.u8(0)?));
+        self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(flags));
         self.text("], ");
         p.part(0, 8)?;
         put!(self, "vni {}", p.u24(4)?);
@@ -214,34 +215,34 @@ impl Printer {
             self.text("]");
         }
         let mut at = 4;
-        if !self.gre_room(length, 2, 2) {
+        if !self.gre_room(p, length, 2, 2)? {
             return Ok(());
         }
         let kind = p.u16(2)?;
         if version == 0 {
             if flags & 0xc000 != 0 {
-                if !self.gre_room(length, at, 2) {
+                if !self.gre_room(p, length, at, 2)? {
                     return Ok(());
                 }
                 let sum = p.u16(at)?;
                 if self.v() > 0 {
                     put!(self, ", sum 0x{sum:x}");
                 }
-                if !self.gre_room(length, at + 2, 2) {
+                if !self.gre_room(p, length, at + 2, 2)? {
                     return Ok(());
                 }
                 put!(self, ", off 0x{:x}", p.u16(at + 2)?);
                 at += 4;
             }
             if flags & 0x2000 != 0 {
-                if !self.gre_room(length, at, 4) {
+                if !self.gre_room(p, length, at, 4)? {
                     return Ok(());
                 }
                 put!(self, ", key=0x{:x}", p.u32(at)?);
                 at += 4;
             }
             if flags & 0x1000 != 0 {
-                if !self.gre_room(length, at, 4) {
+                if !self.gre_room(p, length, at, 4)? {
                     return Ok(());
                 }
                 put!(self, ", seq {}", p.u32(at)?);
@@ -259,7 +260,7 @@ impl Printer {
         } else {
             for (bit, title) in [(0x2000, "call"), (0x1000, "seq"), (0x80, "ack")] {
                 if flags & bit != 0 {
-                    if !self.gre_room(length, at, 4) {
+                    if !self.gre_room(p, length, at, 4)? {
                         return Ok(());
                     }
                     let number = p.u32(at)?;
@@ -306,12 +307,13 @@ impl Printer {
         Ok(())
     }
 
-    fn gre_room(&mut self, length: usize, at: usize, want: usize) -> bool {
+    fn gre_room(&mut self, p: &[u8], length: usize, at: usize, want: usize) -> Res<bool> {
+        p.part(at, want)?;
         let left = length.saturating_sub(at);
         if left < want {
             self.too_short("len", left, want);
         }
-        left >= want
+        Ok(left >= want)
     }
 
     /// Source routes (RFC 1701); where they end.
