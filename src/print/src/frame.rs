@@ -217,7 +217,6 @@ impl Printer {
             }
             self.default_print(payload);
         }
-        // A packet that stops in the middle is dumped with its header.
         self.link_header = 4;
         Ok(())
     }
@@ -278,8 +277,9 @@ impl Printer {
                 match kind {
                     0x0004 => {
                         let (header, known) = self.llc(payload, rest, Ends::default())?;
-                        self.link_header = at + header;
-                        if !known {
+                        if known {
+                            self.link_header = at + header;
+                        } else {
                             self.default_print(payload);
                         }
                     }
@@ -291,7 +291,9 @@ impl Printer {
             if kind == 0x8100 || kind == 0x88a8 {
                 if payload.len() < 4 {
                     self.proto = "vlan";
-                    payload.part(0, 4)?;
+                    self.truncated();
+                    self.link_header = p.len();
+                    return Ok(());
                 }
                 if self.options.link_header {
                     self.vlan_tag(payload.u16(0)?);
@@ -391,7 +393,9 @@ impl Printer {
                 }
                 if kind == 4 {
                     let (header, found) = self.llc(payload, rest, Ends::default())?;
-                    self.link_header = at + header;
+                    if found {
+                        self.link_header = at + header;
+                    }
                     known = found;
                 }
                 if !known {
@@ -402,7 +406,9 @@ impl Printer {
             if kind == 0x8100 || kind == 0x88a8 {
                 if payload.len() < 4 {
                     self.proto = "vlan";
-                    payload.part(0, 4)?;
+                    self.truncated();
+                    self.link_header = p.len();
+                    return Ok(());
                 }
                 if self.options.link_header {
                     self.vlan_tag(payload.u16(0)?);

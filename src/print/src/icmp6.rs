@@ -93,7 +93,10 @@ impl Printer {
                 code => put!(self, ", unknown code ({code})"),
             },
             4 => {
-                p.part(32, 16)?;
+                if !p.holds(48) {
+                    self.truncated();
+                    return Ok(());
+                }
                 const PROBLEMS: [&str; 4] = ["erroneous", "next header", "option", "incomplete header chain"];
                 match PROBLEMS.get(usize::from(code)) {
                     Some(text) => put!(self, ", {text} - octet {}", p.u32(4)?),
@@ -217,7 +220,10 @@ impl Printer {
                     self.truncated();
                     return Ok(false);
                 };
-                let port = p.u16(8 + at + 2)?;
+                let Ok(port) = p.u16(8 + at + 2) else {
+                    self.truncated();
+                    return Ok(false);
+                };
                 self.ip6_after(", ", p, 32)?;
                 match protocol {
                     6 => {
@@ -336,7 +342,7 @@ impl Printer {
         let mut at = start;
         while at < p.len() {
             let kind = p.u8(at)?;
-            let units = p.u8(at + 1)?;
+            let units = p.u8(at + 1).unwrap_or(0);
             let size = usize::from(units) * 8;
             if units == 0 || at + size > p.len() {
                 self.truncated();
@@ -429,13 +435,8 @@ impl Printer {
 
     /// Node information queries and replies (RFC 4620).
     fn node_information(&mut self, p: &[u8], length: usize) -> Res {
-        const QUESTIONS: &Names = &[
-            (0, "noop"),
-            (1, "supported qtypes"),
-            (2, "DNS name"),
-            (3, "node addresses"),
-            (4, "ipv4 addresses"),
-        ];
+        const QUESTIONS: &Names =
+            &[(0, "noop"), (1, "supported qtypes"), (2, "DNS name"), (3, "node addresses"), (4, "ipv4 addresses")];
         let (query, verbose) = (p.u8(0)? == 139, self.v() > 0);
         let size = p.len();
         if query && size == 12 {
@@ -515,7 +516,11 @@ impl Printer {
             let mut at = 16;
             while step > 0 && at + step <= size {
                 self.text(" ");
-                if step == 20 { self.ip6(p, at + 4)? } else { self.ip4(p, at + 4)? }
+                if step == 20 {
+                    self.ip6(p, at + 4)?
+                } else {
+                    self.ip4(p, at + 4)?
+                }
                 put!(self, "({})", p.u32(at)?);
                 at += step;
             }
@@ -666,7 +671,8 @@ impl Printer {
             return Ok(());
         }
         if code != 1 && !p.holds(8) {
-            return Err(Short);
+            self.truncated();
+            return Ok(());
         }
         let mut at = fixed;
         if code == 1 {

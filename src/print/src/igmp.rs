@@ -48,6 +48,7 @@ impl Printer {
             0x16 => self.ip4_after("igmp v2 report ", p, 4)?,
             0x13 => {
                 self.text("igmp dvmrp");
+                self.proto = "dvmrp";
                 if length < 8 {
                     put!(self, " [len {length}]");
                 } else {
@@ -55,9 +56,16 @@ impl Printer {
                 }
             }
             0x14 => {
+                self.text("igmp pimv1");
+                self.proto = "pimv1";
                 match p.u8(1)? {
-                    0 => put!(self, "igmp pimv1 Query mode-{}", p.u8(8)? >> 4),
-                    other => put!(self, "igmp pimv1 [type {other}]"),
+                    0 => {
+                        self.text(" Query");
+                        if p.holds(9) {
+                            put!(self, " mode-{}", p.u8(8)? >> 4);
+                        }
+                    }
+                    other => put!(self, " [type {other}]"),
                 }
                 if p.u8(4)? >> 4 != 1 {
                     put!(self, " [v{}]", p.u8(4)? >> 4);

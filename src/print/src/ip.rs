@@ -300,3 +300,42 @@ impl Printer {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Options, Packet, Printer};
+
+    /// What a packet of raw IP prints with `-n -v -v`.
+    fn printed(data: &[u8]) -> String {
+        let mut printer = Printer::new(Options { verbose: 2, numeric: 1, ..Options::default() });
+        let length = data.len() as u32;
+        printer.packet(&Packet { link: 101, seconds: 0, nanos: 0, data, length });
+        String::from_utf8_lossy(&printer.out).into_owned()
+    }
+
+    #[test]
+    fn a_record_of_a_route_that_points_nowhere() {
+        // Pointers of 0 and beyond the option, addresses that the option's length cuts in two.
+        for (option, shown) in [
+            ([7, 5, 0, 1, 2, 3, 4, 0], "RR [bad length 5] [bad ptr 0] 1.2.3.4,,unknown 3 [bad length 4]"),
+            ([7, 7, 255, 1, 2, 3, 4, 0], "RR [bad ptr 255] 1.2.3.4,,EOL"),
+            ([68, 8, 0, 0, 0, 0, 0, 9], "timestamp TS{[bad ptr 0]TSONLY 9@}"),
+        ] {
+            let mut packet = vec![0x47, 0, 0, 28, 0, 1, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            packet.extend(option);
+            let text = printed(&packet);
+            assert!(text.contains(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_before_1970_are_times() {
+        // NTP over UDP: a transmit time in the sixty-eighth year of the era that began in 1900.
+        let mut packet = vec![0x45, 0, 0, 76, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        packet.extend([0, 123, 0, 123, 0, 56, 0, 0]);
+        packet.extend([0x1b; 40]);
+        packet.extend([0x80, 0, 0, 0, 0, 0, 0, 0]);
+        let text = printed(&packet);
+        assert!(text.contains("2147483648.000000000 (1968-01-20T03:14:08Z)"), "{text}");
+    }
+}

@@ -94,6 +94,8 @@ impl Printer {
                         return Ok(());
                     }
                     seen_options = true;
+                    self.proto = "hbhopt";
+                    rest.part(0, 2)?;
                     let Ok((size, jumbo)) = self.options6(rest, "HBH", "hbhopt") else {
                         self.truncated();
                         return Ok(());
@@ -110,7 +112,15 @@ impl Printer {
                     }
                     advance = size;
                 }
-                60 => advance = self.options6(rest, "DSTOPT", "dstopt")?.0,
+                60 => {
+                    self.proto = "dstopt";
+                    rest.part(0, 2)?;
+                    let Ok((size, _)) = self.options6(rest, "DSTOPT", "dstopt") else {
+                        self.truncated();
+                        return Ok(());
+                    };
+                    advance = size;
+                }
                 44 => {
                     let first = self.fragment6(rest, &outer)?;
                     if !first {
@@ -127,8 +137,7 @@ impl Printer {
                     advance = size;
                 }
                 135 | 62 => {
-                    self.mobility(rest, &outer)?;
-                    return Ok(());
+                    return self.mobility(rest, &outer);
                 }
                 _ => return self.ip_payload(rest, left, next, &outer),
             }
@@ -365,7 +374,10 @@ impl Printer {
             }
             5 => {
                 put!(self, " seq#={}", p.u16(6)?);
-                let flags = p.u16(8)?;
+                let Ok(flags) = p.u16(8) else {
+                    self.truncated();
+                    return Ok(());
+                };
                 if flags & 0xf000 != 0 {
                     self.text(" ");
                 }
@@ -384,8 +396,8 @@ impl Printer {
                 put!(self, " seq#={} lifetime={}", p.u16(8)?, u32::from(p.u16(10)?) << 2);
             }
             7 => {
-                put!(self, " status={} homeaddr ", p.u8(6)?);
-                self.ip6(p, 8)?;
+                put!(self, " status={}", p.u8(6)?);
+                self.ip6_after(" homeaddr ", p.part(0, 24)?, 8)?;
             }
             _ => {}
         }

@@ -169,6 +169,8 @@ impl Printer {
         };
         if result.is_err() {
             self.truncated();
+            // What stops in the middle is dumped with its header.
+            self.link_header = 0;
         }
         self.dumps(packet.data);
         self.out.push(b'\n');

@@ -43,13 +43,13 @@ impl Printer {
         self.proto = "llc";
         if p.len() < 3 {
             self.truncated();
-            self.default_print(p);
+            self.hex_and_ascii("\n\t", p);
             return Ok((p.len(), true));
         }
         if length < 3 {
             self.truncated();
-            self.default_print(p);
-            return Ok((length, true));
+            self.hex_and_ascii("\n\t", p);
+            return Ok((p.len(), true));
         }
         let (to, from) = (p.u8(0)?, p.u8(1)?);
         let mut control = u16::from(p.u8(2)?);
@@ -58,8 +58,8 @@ impl Printer {
         if !unnumbered {
             if p.len() < 4 || length < 4 {
                 self.truncated();
-                self.default_print(p);
-                return Ok((p.len().min(length), true));
+                self.hex_and_ascii("\n\t", p);
+                return Ok((p.len(), true));
             }
             control = p.le16(2)?;
             header = 4;
@@ -141,7 +141,7 @@ impl Printer {
                 if data.u8(0)? == 0x81 {
                     if data.len() < 3 || rest < 3 {
                         self.truncated();
-                        self.default_print(data);
+                        self.hex_and_ascii("\n\t", data);
                     } else {
                         put!(self, ": {:02x} {:02x}", data.u8(1)?, data.u8(2)?);
                     }
@@ -281,9 +281,10 @@ impl Printer {
         if self.options.link_header {
             put!(self, "OSI NLPID {} (0x{kind:02x}): ", name(KINDS, kind).unwrap_or("Unknown"));
         }
-        if kind == 0x83 {
+        if kind == 0x83 && !p.holds(8) {
             self.proto = "isis";
-            p.part(0, 8)?;
+            self.truncated();
+            return Ok(());
         }
         match name(KINDS, kind) {
             Some(text) => put!(self, "{text}, length {length}"),
@@ -368,10 +369,10 @@ impl Printer {
         self.text(", bridge-id ");
         self.bridge(p, 17)?;
         put!(self, ".{:04x}, length {length}", p.u16(25)?);
-        p.part(0, if rapid { 36 } else { 35 })?;
         if self.v() == 0 {
             return Ok(());
         }
+        p.part(27, 8)?;
         self.text("\n\tmessage-age ");
         self.stp_time(p.u16(27)?);
         for (at, title) in [(29, "max-age"), (31, "hello-time"), (33, "forwarding-delay")] {

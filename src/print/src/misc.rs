@@ -591,7 +591,8 @@ impl Printer {
         }
         if p.u32(0)? == 0 {
             self.text("NONESP-encap: ");
-            return self.isakmp(p.tail(4), length - 4);
+            let result = self.isakmp(p.tail(4), length - 4);
+            return self.contained(result);
         }
         self.text("UDP-encap: ");
         self.esp(p, length)

@@ -33,11 +33,17 @@ impl Printer {
         }
         let leap = first & 0xc0;
         put!(self, "\n\tLeap indicator: {} ({leap})", name(LEAPS, leap).unwrap_or("Unknown"));
-        match mode {
+        let result = match mode {
             0..=5 => self.ntp_time_message(p, length),
             6 => self.ntp_control(p, length),
             _ => Ok(()),
+        };
+        // Of these fields the packet's mark is the end, of later ones the message's own.
+        let (fields, least) = if mode == 6 { (12, 12) } else { (4, 48) };
+        if length >= least && p.len() < fields {
+            return result;
         }
+        self.contained(result)
     }
 
     fn ntp_time_message(&mut self, p: &[u8], length: usize) -> Res {

@@ -747,10 +747,7 @@ impl Printer {
                 self.invalid();
                 return Ok(());
             }
-            let Ok(entry) = p.u32(at) else {
-                self.truncated();
-                return Ok(());
-            };
+            let entry = p.u32(at)?;
             label = entry >> 12;
             self.text(if at > 0 && self.v() > 0 { "\n\t" } else { " " });
             put!(self, "(label {label}");
@@ -788,7 +785,6 @@ impl Printer {
                     0x81..=0x83 => 8,
                     _ => {
                         self.default_print(data.head(rest));
-                        data.part(0, rest)?;
                         return Ok(());
                     }
                 }

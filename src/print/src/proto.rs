@@ -188,10 +188,7 @@ impl Printer {
             89 => self.ospf(p, length),
             4 => self.ipv4(p, length),
             41 => self.ipv6(p, length),
-            47 => {
-                let result = self.gre(p, length);
-                self.contained(result)
-            }
+            47 => self.gre(p, length),
             103 => self.pim(p, length, outer),
             112 if self.options.force == Some(Force::Carp) => self.carp(p, length, outer.ttl),
             112 => self.vrrp(p, length, outer),

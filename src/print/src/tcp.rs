@@ -326,11 +326,7 @@ impl Printer {
                 put!(self, " {} ", size / 8);
                 for block in (0..size).step_by(8) {
                     let (Ok(left_edge), Ok(right_edge)) = (p.u32(data + block), p.u32(data + block + 4)) else {
-                        self.truncated();
-                        if at > 20 {
-                            self.out.push(b'>');
-                        }
-                        return Ok(false);
+                        return Ok(self.cut_option(at));
                     };
                     let (left_edge, right_edge) = (left_edge.wrapping_sub(flow.far), right_edge.wrapping_sub(flow.far));
                     put!(self, "{{{left_edge}:{right_edge}}}");
@@ -340,14 +336,12 @@ impl Printer {
             } else if kind == 29 || !KNOWN.contains(&kind) {
                 // Of what has any length, as much is shown as there is.
                 let there = p.tail(data).head(fixed);
-                self.tcp_option(kind, there, fixed, flags)?;
-                if there.len() < fixed {
-                    self.truncated();
-                    return Ok(false);
+                let result = self.tcp_option(kind, there, fixed, flags);
+                if result.is_err() || there.len() < fixed {
+                    return Ok(self.cut_option(at));
                 }
             } else if !p.tail(data).holds(fixed) {
-                self.truncated();
-                return Ok(false);
+                return Ok(self.cut_option(at));
             } else if !self.tcp_option(kind, p.part(data, fixed)?, fixed, flags)? {
                 return Ok(self.bad_option(at > 20));
             }
@@ -362,6 +356,15 @@ impl Printer {
         }
         self.out.push(b']');
         Ok(true)
+    }
+
+    /// An option whose bytes were not captured.
+    fn cut_option(&mut self, at: usize) -> bool {
+        self.truncated();
+        if at > 20 {
+            self.out.push(b'>');
+        }
+        false
     }
 
     fn bad_option(&mut self, close: bool) -> bool {
@@ -407,7 +410,8 @@ impl Printer {
                     self.invalid();
                     return Ok(true);
                 }
-                put!(self, " keyid {} rnextkeyid {}", data.u8(0)?, data.u8(1)?);
+                put!(self, " keyid {}", data.u8(0)?);
+                put!(self, " rnextkeyid {}", data.u8(1)?);
                 if fixed > 2 {
                     self.text(" mac 0x");
                     self.hex(data.tail(2));

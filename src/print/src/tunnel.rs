@@ -91,7 +91,10 @@ impl Printer {
             self.too_short("len", length, 8);
             return Ok(());
         }
-        p.part(0, 8)?;
+        if !p.holds(8) {
+            self.truncated();
+            return Ok(());
+        }
         let first = p.u8(0)?;
         if first >> 6 != 0 {
             put!(self, " ERROR: unknown-version {}", first >> 6);
@@ -117,7 +120,10 @@ impl Printer {
             return Ok(());
         }
         if size > 0 {
-            p.part(8, size)?;
+            if !p.holds(8 + size) {
+                self.truncated();
+                return Ok(());
+            }
             self.text(", options [");
             if self.v() > 0 {
                 self.geneve_options(p.tail(8), size)?;
@@ -184,103 +190,13 @@ impl Printer {
         Ok(())
     }
 
+    /// A header and what it carries; a header that is cut off is marked by itself.
     pub(crate) fn gre(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "gre";
-        if length >= 2 {
-            p.part(0, 2)?;
-        }
-        self.text("GRE");
-        if length < 2 {
-            self.too_short("length", length, 2);
-            return Ok(());
-        }
-        let flags = p.u16(0)?;
-        let version = flags & 7;
-        put!(self, "v{version}");
-        if version > 1 {
-            self.text(" ERROR: unknown-version");
-            return Ok(());
-        }
-        if self.v() > 0 {
-            self.text(", Flags [");
-            let table: &Names = &[
-                (0x8000, "checksum present"),
-                (0x4000, "routing present"),
-                (0x2000, "key present"),
-                (0x1000, "sequence# present"),
-                (0x0800, "source routing present"),
-                (0x0080, "ack present"),
-            ];
-            self.bits(table, u32::from(flags), ", ");
-            self.text("]");
-        }
-        let mut at = 4;
-        if !self.gre_room(p, length, 2, 2)? {
-            return Ok(());
-        }
-        let kind = p.u16(2)?;
-        if version == 0 {
-            if flags & 0xc000 != 0 {
-                if !self.gre_room(p, length, at, 2)? {
-                    return Ok(());
-                }
-                let sum = p.u16(at)?;
-                if self.v() > 0 {
-                    put!(self, ", sum 0x{sum:x}");
-                }
-                if !self.gre_room(p, length, at + 2, 2)? {
-                    return Ok(());
-                }
-                put!(self, ", off 0x{:x}", p.u16(at + 2)?);
-                at += 4;
-            }
-            if flags & 0x2000 != 0 {
-                if !self.gre_room(p, length, at, 4)? {
-                    return Ok(());
-                }
-                put!(self, ", key=0x{:x}", p.u32(at)?);
-                at += 4;
-            }
-            if flags & 0x1000 != 0 {
-                if !self.gre_room(p, length, at, 4)? {
-                    return Ok(());
-                }
-                put!(self, ", seq {}", p.u32(at)?);
-                at += 4;
-            }
-            if flags & 0x4000 != 0 {
-                match self.gre_routes(p, at, length)? {
-                    Some(next) => at = next,
-                    None => {
-                        self.truncated();
-                        return Ok(());
-                    }
-                }
-            }
-        } else {
-            for (bit, title) in [(0x2000, "call"), (0x1000, "seq"), (0x80, "ack")] {
-                if flags & bit != 0 {
-                    if !self.gre_room(p, length, at, 4)? {
-                        return Ok(());
-                    }
-                    let number = p.u32(at)?;
-                    put!(self, ", {title} {}", if bit == 0x2000 { number & 0xffff } else { number });
-                    at += 4;
-                }
-            }
-            if flags & 0x1000 == 0 {
-                self.text(", no-payload");
-            }
-        }
-        if self.options.link_header {
-            let text = name(ethertype::NAMES, kind).unwrap_or("unknown");
-            put!(self, ", proto {text} (0x{kind:04x})");
-        }
-        put!(self, ", length {length}");
-        if version == 1 && flags & 0x1000 == 0 {
-            return Ok(());
-        }
-        self.text(if self.v() > 0 { "\n\t" } else { ": " });
+        let (version, kind, at) = match self.gre_header(p, length) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(short) => return self.contained(Err(short)),
+        };
         let (data, rest) = (p.tail(at), length - at);
         match (version, kind) {
             (0, 0) => self.text("keep-alive"),
@@ -305,6 +221,107 @@ impl Printer {
             _ => put!(self, "gre-proto-0x{kind:x}"),
         }
         Ok(())
+    }
+
+    /// Version, protocol, and where the payload begins; nothing when there is none to print.
+    fn gre_header(&mut self, p: &[u8], length: usize) -> Res<Option<(u16, u16, usize)>> {
+        self.proto = "gre";
+        if length >= 2 {
+            p.part(0, 2)?;
+        }
+        self.text("GRE");
+        if length < 2 {
+            self.too_short("length", length, 2);
+            return Ok(None);
+        }
+        let flags = p.u16(0)?;
+        let version = flags & 7;
+        put!(self, "v{version}");
+        if version > 1 {
+            self.text(" ERROR: unknown-version");
+            return Ok(None);
+        }
+        if self.v() > 0 {
+            self.text(", Flags [");
+            let table: &Names = &[
+                (0x8000, "checksum present"),
+                (0x4000, "routing present"),
+                (0x2000, "key present"),
+                (0x1000, "sequence# present"),
+                (0x0800, "source routing present"),
+                (0x0080, "ack present"),
+            ];
+            self.bits(table, u32::from(flags), ", ");
+            self.text("]");
+        }
+        let mut at = 4;
+        if !self.gre_room(p, length, 2, 2)? {
+            return Ok(None);
+        }
+        let kind = p.u16(2)?;
+        if version == 0 {
+            if flags & 0xc000 != 0 {
+                if !self.gre_room(p, length, at, 2)? {
+                    return Ok(None);
+                }
+                let sum = p.u16(at)?;
+                if self.v() > 0 {
+                    put!(self, ", sum 0x{sum:x}");
+                }
+                if !self.gre_room(p, length, at + 2, 2)? {
+                    return Ok(None);
+                }
+                put!(self, ", off 0x{:x}", p.u16(at + 2)?);
+                at += 4;
+            }
+            if flags & 0x2000 != 0 {
+                if !self.gre_room(p, length, at, 4)? {
+                    return Ok(None);
+                }
+                put!(self, ", key=0x{:x}", p.u32(at)?);
+                at += 4;
+            }
+            if flags & 0x1000 != 0 {
+                if !self.gre_room(p, length, at, 4)? {
+                    return Ok(None);
+                }
+                put!(self, ", seq {}", p.u32(at)?);
+                at += 4;
+            }
+            if flags & 0x4000 != 0 {
+                match self.gre_routes(p, at, length)? {
+                    Some(next) => at = next,
+                    None => {
+                        self.truncated();
+                        return Ok(None);
+                    }
+                }
+            }
+        } else {
+            for (bit, title) in [(0x2000, "call"), (0x1000, "seq"), (0x80, "ack")] {
+                if flags & bit != 0 {
+                    if !self.gre_room(p, length, at, 4)? {
+                        return Ok(None);
+                    }
+                    let number = p.u32(at)?;
+                    put!(self, ", {title} {}", if bit == 0x2000 { number & 0xffff } else { number });
+                    at += 4;
+                }
+            }
+            if flags & 0x1000 == 0 {
+                self.text(", no-payload");
+            }
+        }
+        if self.options.link_header {
+            let text = name(ethertype::NAMES, kind).unwrap_or("unknown");
+            put!(self, ", proto {text} (0x{kind:04x})");
+        }
+        put!(self, ", length {length}");
+        if version == 1 && flags & 0x1000 == 0 {
+            return Ok(None);
+        }
+        self.text(if self.v() > 0 { "\n\t" } else { ": " });
+        Ok(Some((version, kind, at)))
     }
 
     fn gre_room(&mut self, p: &[u8], length: usize, at: usize, want: usize) -> Res<bool> {
@@ -470,7 +487,8 @@ impl Printer {
         put!(self, "{})", p.u16(at + 2)?);
         at += 4;
         if first & 0x0800 != 0 {
-            put!(self, "Ns={},Nr={}", p.u16(at)?, p.u16(at + 2)?);
+            put!(self, "Ns={},", p.u16(at)?);
+            put!(self, "Nr={}", p.u16(at + 2)?);
             at += 4;
         }
         if first & 0x0200 != 0 {
@@ -502,7 +520,8 @@ impl Printer {
                 self.text(" ZLB");
                 return Ok(());
             }
-            return self.l2tp_attributes(p, at, claimed);
+            let result = self.l2tp_attributes(p, at, claimed);
+            return self.contained(result);
         }
         self.text(" {");
         self.ppp(p.tail(at), length - at)?;
