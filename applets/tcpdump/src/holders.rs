@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn the_nearest_socket() {
         let end = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let mut holders = Holders::default();
-        holders.sockets = vec![
+        let sockets = vec![
             (end("0.0.0.0:80"), end("0.0.0.0:0"), 6, 1),
             (end("10.0.0.1:80"), end("10.0.0.9:4000"), 6, 2),
             (end("0.0.0.0:80"), end("0.0.0.0:0"), 17, 3),
         ];
+        let holders = Holders { sockets, ..Holders::default() };
         assert_eq!(holders.inode(end("10.0.0.1:80"), end("10.0.0.9:4000"), 6), Some(2));
         assert_eq!(holders.inode(end("10.0.0.1:80"), end("10.0.0.9:4001"), 6), Some(1));
         assert_eq!(holders.inode(end("10.0.0.5:80"), end("10.0.0.9:4001"), 6), None);
