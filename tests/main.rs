@@ -8,6 +8,7 @@
 mod curl_cases;
 mod curl_diff;
 mod curl_hostile;
+mod curl_proxies;
 mod curl_tls;
 mod demo;
 mod dig_diff;
@@ -60,6 +61,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_cases::trials());
     trials.extend(curl_diff::trials());
     trials.extend(curl_hostile::trials());
+    trials.extend(curl_proxies::trials());
     trials.extend(curl_tls::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());

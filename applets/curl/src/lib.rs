@@ -35,6 +35,7 @@ mod request;
 mod run;
 mod times;
 mod transfer;
+mod variable;
 mod wget;
 mod world;
 mod writeout;
