@@ -144,6 +144,15 @@ pub(crate) fn parse(text: &str, services: &Services) -> Result<[BTreeSet<u16>; 2
     Ok(ports)
 }
 
+/// Numbers and ranges, with nothing in front of them.
+///
+/// # Errors
+/// In nmap's words, without its last line.
+pub(crate) fn numbers(text: &str) -> Result<Vec<u16>, String> {
+    let [tcp, _] = parse(text, &Services::embedded())?;
+    Ok(tcp.into_iter().collect())
+}
+
 fn named(ports: &mut [BTreeSet<u16>; 2], which: [bool; 2]) -> Vec<(Protocol, &mut BTreeSet<u16>, bool)> {
     [Protocol::Tcp, Protocol::Udp]
         .into_iter()
