@@ -119,6 +119,9 @@ const MOST_RESULTS: usize = 1 << 18;
 /// The largest list of hosts read, in bytes.
 const MAX_LIST: u64 = 16 << 20;
 const QUIT: Exit = Exit(1);
+/// As nmap warns.
+const FAKE: &str = "WARNING: If -S is being used to fake your source address, you may also have to use -e <interface> and -Pn .  \
+                    If you are using it to specify your real source address, you can ignore this warning.";
 /// As a shell reports SIGINT.
 const INTERRUPTED: Exit = Exit(130);
 
@@ -191,6 +194,14 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(ctx: &'a mut Ctx, mut opts: Opts) -> Result<Job<'a>, Error> {
         let services = Services::load();
+        let quiet = opts.json || opts.outputs.iter().any(|(_, path)| path == "-");
+        if !quiet {
+            let (version, date) = (ctx.build.version, output::short_date(ctx.clock.unix_seconds()));
+            writeln!(ctx.stdout, "Starting portscan (netkit {version}) at {date}")?;
+        }
+        if opts.source.is_some() {
+            ctx.say(FAKE);
+        }
         let explicit = opts.ports.is_some() || opts.top.is_some();
         if opts.hosts_only && explicit {
             let text = "You cannot use -F (fast scan) or -p (explicit port selection) when not doing a port scan";
@@ -256,7 +267,6 @@ impl<'a> Job<'a> {
             };
             sinks.push(Sink { format: *format, file, hosts: 0 });
         }
-        let quiet = opts.json || sinks.iter().any(|sink| sink.file.is_none());
         let mut set = SigSet::empty();
         set.add(Signal::SIGINT);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -359,6 +369,7 @@ impl<'a> Job<'a> {
         let started = Instant::now();
         let asked = [Protocol::Tcp, Protocol::Udp].into_iter().zip(self.ports.iter().cloned());
         let hosts_only = self.opts.hosts_only || self.opts.list_only;
+        let (tcp, udp) = (self.opts.tcp.is_some(), self.opts.udp);
         let mut frame = Frame {
             version: self.ctx.build.version,
             args: std::iter::once(self.ctx.name.as_str())
@@ -373,12 +384,10 @@ impl<'a> Job<'a> {
             up: 0,
             scan: self.scan,
             verbose: self.opts.verbose,
-            asked: asked.filter(|(_, ports)| !ports.is_empty() && !hosts_only).collect(),
+            asked: asked
+                .filter(|(protocol, _)| !hosts_only && if *protocol == Protocol::Tcp { tcp } else { udp })
+                .collect(),
         };
-        if !self.quiet {
-            let (version, date) = (frame.version, output::short_date(frame.began));
-            writeln!(self.ctx.stdout, "Starting portscan (netkit {version}) at {date}")?;
-        }
         self.each(|format| output::head(format, &frame))?;
         let excluded = self.excluded()?;
         let targets = self.targets()?;
@@ -452,41 +461,55 @@ impl<'a> Job<'a> {
         self.interrupt.as_ref().is_some_and(pending)
     }
 
-    /// Looks at hosts together that are found in the same way, in the order of the first of each kind.
+    /// Looks at hosts together: finds those that leave by the same way together, in the order of the first of each kind,
+    /// and then asks the ports of all.
     fn batch(&mut self, hosts: Vec<Host>, frame: &mut Frame) -> Result<(), Error> {
-        let mut groups: Vec<(Option<Way>, Vec<Host>)> = Vec::new();
-        for host in hosts {
-            let way = self.ways.as_mut().and_then(|ways| ways.to(host.address));
-            match groups.iter_mut().find(|(known, _)| *known == way) {
-                Some((_, group)) => group.push(host),
-                None => groups.push((way, vec![host])),
-            }
-        }
-        for (way, group) in groups {
-            frame.hosts += group.len() as u128;
-            frame.up += self.group(group, way)?;
-            if self.interrupted() {
-                break;
-            }
+        let mut left = hosts;
+        while !left.is_empty() && !self.interrupted() {
+            // A host that is named again is looked at again.
+            left = self.different(left, frame)?;
         }
         Ok(())
     }
 
-    /// Looks at some hosts together; returns how many are up.
-    fn group(&mut self, hosts: Vec<Host>, way: Option<Way>) -> Result<u128, Error> {
+    /// Looks at each host once; returns those that are named more than once.
+    fn different(&mut self, hosts: Vec<Host>, frame: &mut Frame) -> Result<Vec<Host>, Error> {
+        let mut groups: Vec<(Option<Way>, Vec<Report>)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut twice = Vec::new();
         let began = self.ctx.clock.unix_seconds();
-        let given = self.opts.no_discovery;
-        let mut reports: Vec<Report> = hosts.into_iter().map(|host| Report::new(host, given, began)).collect();
+        for host in hosts {
+            if !seen.insert(host.address) {
+                twice.push(host);
+                continue;
+            }
+            let way = self.ways.as_mut().and_then(|ways| ways.to(host.address));
+            let report = Report::new(host, self.opts.no_discovery, began);
+            match groups.iter_mut().find(|(known, _)| *known == way) {
+                Some((_, group)) => group.push(report),
+                None => groups.push((way, vec![report])),
+            }
+        }
         if let Some(raw) = &mut self.raw {
             raw.next_hosts();
         }
-        if !self.opts.list_only {
-            self.discover(&mut reports, way)?;
+        let mut reports = Vec::new();
+        for (way, mut group) in groups {
+            frame.hosts += group.len() as u128;
+            if !self.opts.list_only {
+                self.discover(&mut group, way)?;
+            }
+            reports.append(&mut group);
         }
-        if !self.opts.hosts_only && !self.opts.list_only {
-            for report in
-                reports.iter().filter(|report| report.up && !matches!(report.reason, "user-set" | "localhost-response"))
-            {
+        frame.up += self.group(reports)?;
+        Ok(twice)
+    }
+
+    /// Asks the ports of hosts and tells everything; returns how many are up.
+    fn group(&mut self, mut reports: Vec<Report>) -> Result<u128, Error> {
+        let scanned = !self.opts.hosts_only && !self.opts.list_only;
+        for report in &reports {
+            if scanned && report.up && !matches!(report.reason, "user-set" | "localhost-response") {
                 let text = xml::hint(report);
                 for at in 0..self.sinks.len() {
                     if self.sinks.get(at).is_some_and(|sink| sink.format == Format::Xml) {
@@ -500,7 +523,7 @@ impl<'a> Job<'a> {
         let mut up = 0;
         while !reports.is_empty() {
             let rest = reports.split_off(together.min(reports.len()));
-            if !self.opts.hosts_only && !self.opts.list_only {
+            if scanned {
                 self.ask(&mut reports)?;
             }
             let ended = self.ctx.clock.unix_seconds();

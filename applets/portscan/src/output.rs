@@ -98,7 +98,7 @@ impl Report {
     }
 
     pub(crate) fn host_name(&self) -> String {
-        printable(self.given.as_deref().or(self.name.as_deref()).unwrap_or(""))
+        printable(self.name.as_deref().unwrap_or(""))
     }
 
     pub(crate) fn split(&self, opts: &Opts) -> (Vec<(u8, u16, Verdict)>, Vec<Ignored>) {
@@ -134,11 +134,13 @@ impl Report {
 /// Seconds with two digits that mean something, as nmap shows a latency.
 fn latency(rtt: Duration) -> String {
     let micros = rtt.as_micros().max(1);
-    let digits = micros.to_string().len();
-    let unit = 10u128.pow(u32::try_from(digits.saturating_sub(2)).unwrap_or(0));
-    let rounded = (micros + unit / 2) / unit * unit;
-    let text = format!("{}.{:06}", rounded / 1_000_000, rounded % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let digits = u32::try_from(micros.to_string().len()).unwrap_or(7);
+    let unit = 10u128.pow(digits.saturating_sub(2));
+    // In tenths of a microsecond, so that one microsecond has two digits.
+    let tenths = (micros + unit / 2) / unit * unit * 10;
+    let text = format!("{}.{:07}", tenths / 10_000_000, tenths % 10_000_000);
+    let zeroes = usize::try_from(digits).unwrap_or(7).saturating_sub(1).min(6);
+    text.get(..text.len() - zeroes).unwrap_or(&text).trim_end_matches('.').to_owned()
 }
 
 /// `Sat Nov 21 16:42:28 2026`.
@@ -308,18 +310,18 @@ fn normal(report: &Report, opts: &Opts, services: &Services) -> String {
                 protocol(one.protocol),
                 if one.ports.len() == 1 { "" } else { "s" }
             );
-            if !opts.open {
-                let mut reasons: Vec<(&&str, usize)> =
-                    one.reasons.iter().map(|(why, ports)| (why, ports.len())).collect();
-                reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-                let reasons: Vec<&str> = reasons.iter().map(|(why, _)| **why).collect();
-                let _ = write!(text, " ({})", reasons.join(", "));
-            }
+            let mut reasons: Vec<(&&str, usize)> = one.reasons.iter().map(|(why, ports)| (why, ports.len())).collect();
+            reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let reasons: Vec<&str> = reasons.iter().map(|(why, _)| **why).collect();
+            let _ = write!(text, " ({})", reasons.join(", "));
         }
         text.push('\n');
-        if opts.open {
+        let hidden = |one: &Ignored| one.state == State::Filtered && one.protocol == 0;
+        if opts.open && !listed.is_empty() && ignored.iter().any(hidden) {
             text += "Some closed ports may be reported as filtered due to --defeat-rst-ratelimit\n";
         }
+    } else if !listed.is_empty() {
+        text.push('\n');
     }
     if !listed.is_empty() {
         let mut rows = vec![vec!["PORT".to_owned(), "STATE".to_owned(), "SERVICE".to_owned()]];
@@ -387,8 +389,11 @@ fn grepable(report: &Report, opts: &Opts, services: &Services) -> String {
     }
     let mut text = format!("{head}\tStatus: Up\n");
     let (listed, ignored) = report.split(opts);
-    if opts.hosts_only || (listed.is_empty() && ignored.is_empty()) {
+    if opts.hosts_only {
         return text;
+    }
+    if report.ports.is_empty() {
+        return text + "\n";
     }
     let cells: Vec<String> = listed
         .iter()
@@ -481,9 +486,14 @@ mod tests {
 
     #[test]
     fn latencies_and_tables() {
-        for (micros, text) in
-            [(93, "0.000093"), (125, "0.00013"), (1, "0.000001"), (1_234_567, "1.2"), (50_400, "0.05")]
-        {
+        for (micros, text) in [
+            (93, "0.000093"),
+            (125, "0.00013"),
+            (1, "0.0000010"),
+            (1_234_567, "1.2"),
+            (50_400, "0.050"),
+            (200, "0.00020"),
+        ] {
             assert_eq!(latency(Duration::from_micros(micros)), text);
         }
         let rows =

@@ -17,6 +17,8 @@ const BANNER: Duration = Duration::from_millis(1200);
 const ANSWER: Duration = Duration::from_secs(5);
 /// What is read of an answer, in bytes.
 const MOST: usize = 4096;
+/// Ports talked to at once.
+const TOGETHER: usize = 16;
 /// Text shown, in characters.
 const SHOWN: usize = 80;
 
@@ -209,16 +211,26 @@ fn version(to: SocketAddr) -> Option<Version> {
 }
 
 impl Job<'_> {
-    /// Talks to every open TCP port, one after the other.
+    /// Talks to every open TCP port, to several at a time.
     pub(crate) fn versions(&self, reports: &mut [Report]) {
         for report in reports {
             let open = report.ports.iter().filter(|((number, _), one)| *number == 0 && one.state == State::Open);
-            for (key, _) in open {
+            let open: Vec<(u8, u16)> = open.map(|(key, _)| *key).collect();
+            for some in open.chunks(TOGETHER) {
                 if self.interrupted() {
                     return;
                 }
-                if let Some(version) = version(SocketAddr::new(report.address, key.1)) {
-                    report.versions.insert(*key, version);
+                let address = report.address;
+                let found: Vec<Option<Version>> = std::thread::scope(|scope| {
+                    let ask = |key: &(u8, u16)| {
+                        let to = SocketAddr::new(address, key.1);
+                        scope.spawn(move || version(to))
+                    };
+                    let threads: Vec<_> = some.iter().map(ask).collect();
+                    threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+                });
+                for (key, version) in some.iter().zip(found) {
+                    report.versions.extend(version.map(|version| (*key, version)));
                 }
             }
         }

@@ -117,11 +117,12 @@ pub(crate) fn host(report: &Report, opts: &Opts, services: &Services) -> String 
     } else {
         "<host>".to_owned()
     };
-    let reason = if opts.list_only { "unknown-response" } else { report.reason };
+    let reason = if opts.list_only { "user-set" } else { report.reason };
     let ttl = report.reason_ttl.unwrap_or(0);
     let _ = writeln!(text, "<status state=\"{status}\" reason=\"{reason}\" reason_ttl=\"{ttl}\"/>");
-    text += &who(report, status != "down");
-    if scanned && !report.timed_out {
+    let named = report.given.is_some() || report.name.is_some();
+    text += &who(report, report.up || named);
+    if scanned && !report.timed_out && !report.ports.is_empty() {
         text += &ports_of(report, opts, services);
     }
     if let Some(rtt) = report.latency.filter(|_| report.up) {

@@ -178,7 +178,7 @@ impl Raw {
     fn understand(&self, bytes: &[u8], heard: &mut Vec<(Task, Verdict)>) {
         let Some(reply) = packet::read(bytes) else { return };
         let mut told = |host: IpAddr, port: u16, kind: Kind, mut verdict: Verdict| {
-            verdict.ttl = Some(reply.ttl).filter(|ttl| *ttl > 0);
+            verdict.ttl = Some(reply.ttl).filter(|_| kind != Kind::Neighbour);
             heard.push((Task { to: SocketAddr::new(host, port), kind }, verdict));
         };
         let from = reply.from;
