@@ -35,6 +35,7 @@ mod nc_tls;
 mod nft;
 mod ping;
 mod portscan;
+mod portscan_raw;
 mod readme;
 mod resolvers;
 mod sh;
@@ -76,6 +77,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(portscan::trials());
+    trials.extend(portscan_raw::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(dig_tls::trials());

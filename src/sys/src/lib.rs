@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod capture;
 pub mod crash;
 pub mod ipset;
+pub mod link;
 pub mod netlink;
 pub mod netns;
 pub mod process;
