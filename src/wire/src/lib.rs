@@ -5,4 +5,5 @@ pub mod der;
 pub mod dns;
 pub mod pcap;
 pub mod pem;
+pub mod tls;
 pub mod x509;
