@@ -273,7 +273,7 @@ impl Flight {
     fn record(&mut self, kind: u8, content: &[u8]) {
         match (kind, content) {
             // Level warning, and no close_notify.
-            (ALERT, [1, description @ 1..]) => self.warning = Some(*description),
+            (ALERT, [1, description]) if *description != 0 => self.warning = Some(*description),
             (ALERT, [level, description]) => self.alert = Some((*level, *description)),
             (ALERT, _) => self.trouble = Some(Trouble::Malformed("alert")),
             (HANDSHAKE, _) => {
