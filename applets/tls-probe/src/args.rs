@@ -25,6 +25,11 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("--tls12, --tls13", "", "this version only"),
     flag("--showcerts", "", "everything about each certificate, as openssl x509 -text has it"),
     flag("--pem", "", "the chain as sent in PEM, nothing else"),
+    flag("--enumerate", "", "versions, suites with the server's preference, groups, signature algorithms and more"),
+    flag("--hello-test", "", "hellos small, large, split and with other names, to find what stands in between"),
+    flag("--resume", "", "sessions, tickets and early data"),
+    flag("--names", "NAME[,NAME]", "further names that --hello-test asks for"),
+    flag("--rate", "NUMBER", "at most so many connections a second"),
     flag("--timeout", "SECONDS", "limit of connecting and of the handshake (10)"),
     flag("--json", "", "one object with everything"),
     flag("--from-pid", "PID", "names as that process finds them"),
@@ -39,13 +44,18 @@ const NAMES: &[&str] = &[
     "capath",
     "cert",
     "connect",
+    "enumerate",
     "explain",
     "from-pid",
+    "hello-test",
     "help",
     "json",
     "key",
+    "names",
     "netns",
     "pem",
+    "rate",
+    "resume",
     "servername",
     "showcerts",
     "starttls",
@@ -53,6 +63,20 @@ const NAMES: &[&str] = &[
     "tls12",
     "tls13",
 ];
+
+/// What is to be done with the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One handshake, and all that is to be seen in it.
+    #[default]
+    Probe,
+    /// `--enumerate`
+    Enumerate,
+    /// `--hello-test`
+    HelloTest,
+    /// `--resume`
+    Resume,
+}
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -75,6 +99,10 @@ pub(crate) struct Options {
     pub(crate) from_pid: Option<u32>,
     pub(crate) netns: Option<String>,
     pub(crate) explain: bool,
+    pub(crate) mode: Mode,
+    pub(crate) names: Vec<String>,
+    /// Connections a second.
+    pub(crate) rate: Option<f64>,
     pub(crate) family: netkit_probe::Family,
     pub(crate) help: bool,
 }
@@ -129,6 +157,9 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
         from_pid: None,
         netns: None,
         explain: false,
+        mode: Mode::Probe,
+        names: Vec::new(),
+        rate: None,
         family: netkit_probe::Family::Unspecified,
         help: false,
     };
@@ -199,8 +230,35 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
                         })?);
                     }
                     "--netns" => options.netns = Some(value()?),
-                    "--enumerate" | "--hello-test" | "--trust-of" | "--resume" => {
-                        return Err(Error::usage(format!("{name} is not offered yet")));
+                    "--trust-of" => return Err(Error::usage(format!("{name} is not offered yet"))),
+                    "--enumerate" | "--hello-test" | "--resume" => {
+                        let mode = match name {
+                            "--enumerate" => Mode::Enumerate,
+                            "--hello-test" => Mode::HelloTest,
+                            _ => Mode::Resume,
+                        };
+                        if options.mode != Mode::Probe && options.mode != mode {
+                            return Err(Error::usage(
+                                "one of --enumerate, --hello-test and --resume at a time: they have screens of their own",
+                            ));
+                        }
+                        options.mode = mode;
+                    }
+                    "--names" => {
+                        let given = value()?;
+                        options.names = given.split(',').map(str::to_owned).filter(|one| !one.is_empty()).collect();
+                        if let Some(long) = options.names.iter().find(|name| name.len() > 1000) {
+                            let shown = printable(long.get(..20).unwrap_or_default());
+                            return Err(Error::usage(format!("--names: `{shown}...` is too long for a name")));
+                        }
+                    }
+                    "--rate" => {
+                        let given = value()?;
+                        let rate = given.parse::<f64>().ok().filter(|rate| (0.01..=1e6).contains(rate));
+                        options.rate = Some(rate.ok_or_else(|| {
+                            let given = printable(&given);
+                            Error::usage(format!("--rate: `{given}` is no number of connections a second"))
+                        })?);
                     }
                     _ => {
                         let bare = name.trim_start_matches('-');
@@ -232,6 +290,15 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
     if options.key.is_some() && options.cert.is_none() {
         return Err(Error::usage("--key wants --cert"));
     }
+    if !options.names.is_empty() && options.mode != Mode::HelloTest {
+        return Err(Error::usage("--names wants --hello-test"));
+    }
+    if options.rate.is_some() && options.mode == Mode::Probe {
+        return Err(Error::usage("--rate wants --enumerate, --hello-test or --resume"));
+    }
+    if (options.pem || options.showcerts) && options.mode != Mode::Probe {
+        return Err(Error::usage("--pem and --showcerts belong to the probe of one handshake alone"));
+    }
     Ok(Options { host, port: port.unwrap_or(usual), ..options })
 }
 
@@ -256,7 +323,23 @@ mod tests {
             let options = read(text).unwrap();
             assert_eq!((options.host.as_str(), options.port), (host, port), "{text}");
         }
-        for bad in ["h:", "h:0", "h:x", "[::1", "", "--bogus h", "a b", "--connect x h", "--timeout 0 h", "--key k h"] {
+        for bad in [
+            "h:",
+            "h:0",
+            "h:x",
+            "[::1",
+            "",
+            "--bogus h",
+            "a b",
+            "--connect x h",
+            "--timeout 0 h",
+            "--key k h",
+            "--rate 0 h",
+            "--rate 5 h",
+            "--names x h",
+            "--enumerate --resume h",
+            "--enumerate --pem h",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert_eq!(read("--starttls smtp h").unwrap().port, 25);

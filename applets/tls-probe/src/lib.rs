@@ -10,6 +10,9 @@
 
 mod args;
 mod cert;
+mod engine;
+mod enumerate;
+mod extras;
 mod openssl;
 mod probe;
 mod show;
@@ -62,6 +65,10 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     if let Some(target) = &options.netns {
         netkit_sys::netns::enter(target)?;
+    }
+    match options.mode {
+        args::Mode::Enumerate => return enumerate::run(ctx, &options),
+        _ => {}
     }
     let found = probe::run(ctx, &options);
     let text = if options.json {

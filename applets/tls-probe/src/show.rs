@@ -224,7 +224,7 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
     out
 }
 
-fn layer(status: Exit) -> &'static str {
+pub(crate) fn layer(status: Exit) -> &'static str {
     match status.0 {
         2 => "usage",
         3 => "name",
@@ -261,6 +261,23 @@ pub(crate) fn certificate_json(der: &[u8], now: i64) -> Value {
         .with("remarks", crate::cert::lints(&read, now))
 }
 
+/// How every object of ours begins.
+pub(crate) fn heading(found: &Found, options: &Options, ctx: &Ctx, mode: &str) -> Value {
+    Value::object()
+        .with("schema", format!("tls-probe/{}", ctx.build.version))
+        .with("mode", mode)
+        .with("host", options.host.as_str())
+        .with("port", options.port)
+        .with("servername", options.name())
+        .with("address", found.reached.map(|at| at.ip().to_string()))
+}
+
+/// How the objects of `--enumerate`, `--hello-test` and `--resume` end.
+pub(crate) fn ending(object: Value, broken: Option<&crate::probe::Broken>) -> Value {
+    let status = broken.map_or(Exit::OK, |(exit, _)| *exit);
+    object.with("layer", layer(status)).with("failure", broken.map(|(_, why)| why.clone())).with("status", status.0)
+}
+
 /// Everything as one object.
 pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
     let now = ctx.clock.unix_seconds();
@@ -268,12 +285,7 @@ pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
     let session = found.session.as_ref();
     let chain = session.map(|session| session.chain.as_slice()).unwrap_or_default();
     let verdicts = verdicts(found);
-    Value::object()
-        .with("schema", format!("tls-probe/{}", ctx.build.version))
-        .with("host", options.host.as_str())
-        .with("port", options.port)
-        .with("servername", options.name())
-        .with("address", found.reached.map(|at| at.ip().to_string()))
+    heading(found, options, ctx, "probe")
         .with("dns_us", micros(found.dns))
         .with("tcp_us", micros(found.tcp))
         .with("starttls_us", micros(found.plain))

@@ -25,3 +25,10 @@ pub fn sha1(der: &[u8]) -> Vec<u8> {
 pub fn sha256(der: &[u8]) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, der).as_ref().to_vec()
 }
+
+/// 32 octets of the kernel's randomness, as a hello carries them; zeros where there is none.
+pub fn random() -> [u8; 32] {
+    let mut out = [0u8; 32];
+    let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut out);
+    out
+}

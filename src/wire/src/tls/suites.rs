@@ -200,7 +200,8 @@ impl Suite {
 
     /// IANA's name.
     pub fn name(&self) -> String {
-        let mut out = String::from(if self.exchange.0 == "RSA_FIPS" { "SSL_" } else { "TLS_" });
+        let mut out =
+            String::from(if matches!(self.exchange.0, "RSA_FIPS" | "FORTEZZA_KEA") { "SSL_" } else { "TLS_" });
         if !self.exchange.0.is_empty() {
             out.push_str(self.exchange.0);
             out.push_str("_WITH_");
