@@ -159,13 +159,13 @@ impl Scan<'_> {
         let mut out = VersionFound { id: version, ..VersionFound::default() };
         let offer = lists.offer(version);
         let mut answer = self.ask(&offer, Depth::Whole);
-        let mut agreed = Scan::agreed(&offer, &answer).map(ServerHello::clone);
+        let mut agreed = Scan::agreed(&offer, &answer).cloned();
         // Old servers, and things in between, may not take a hello as long as that; they seldom say so with an alert.
         let is_mute = answer.flight.alert.is_none() && answer.flight.first.is_empty();
         if agreed.is_err() && is_mute && !matches!(answer.end, crate::engine::End::Nowhere(_)) {
             let few = Offer { suites: lists.suites.get(..FEW).unwrap_or(&lists.suites), ..offer };
             answer = self.ask(&few, Depth::Whole);
-            agreed = Scan::agreed(&few, &answer).map(ServerHello::clone);
+            agreed = Scan::agreed(&few, &answer).cloned();
             if agreed.is_ok() {
                 out.troubles.push(format!("takes no hello with {} suites: {FEW} at a time", lists.suites.len()));
             }

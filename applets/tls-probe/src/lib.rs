@@ -13,8 +13,10 @@ mod cert;
 mod engine;
 mod enumerate;
 mod extras;
+mod hello_test;
 mod openssl;
 mod probe;
+mod resume;
 mod show;
 mod starttls;
 
@@ -67,8 +69,10 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         netkit_sys::netns::enter(target)?;
     }
     match options.mode {
+        args::Mode::Probe => {}
         args::Mode::Enumerate => return enumerate::run(ctx, &options),
-        _ => {}
+        args::Mode::HelloTest => return hello_test::run(ctx, &options),
+        args::Mode::Resume => return resume::run(ctx, &options),
     }
     let found = probe::run(ctx, &options);
     let text = if options.json {

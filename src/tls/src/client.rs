@@ -389,7 +389,7 @@ pub fn chain_report(seen: &Seen, host: &str, now: i64) -> Vec<String> {
 
 /// TLS over a stream.
 pub(crate) struct Tls {
-    connection: Connection,
+    pub(crate) connection: Connection,
     inner: Box<dyn Transport>,
     ended: bool,
 }

@@ -1,6 +1,7 @@
 //! TLS for every applet: one rustls set-up with ring, where trust comes from, and why a chain was refused.
 
 mod client;
+mod resume;
 mod server;
 mod socket;
 mod temporary;
@@ -10,6 +11,7 @@ mod verify;
 pub mod x509;
 
 pub use client::{Kind, Session, Settings, TlsError, chain_report, connect};
+pub use resume::{Resumer, Shaken, Way};
 pub use server::{Acceptor, ServerSettings, handshake_text};
 pub use socket::Socket;
 pub use transport::{Ready, Transport, flush_by, left, read_by, write_by};
