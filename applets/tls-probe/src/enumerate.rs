@@ -240,12 +240,15 @@ impl Scan<'_> {
             dimensions[1].close();
         }
         let mut is_ecdsa = false;
+        let mut is_free = false;
         let mut ask = |groups: &[u16], schemes: &[u16]| {
             let offer = Offer { groups, schemes, ..lists.offer(id) };
             let answer = self.ask(&offer, Depth::Exchange);
             let hello = Scan::agreed(&offer, &answer).ok()?;
             let exchange = answer.flight.exchange.as_ref()?;
             is_ecdsa |= Suite::of(hello.suite).is_some_and(|suite| suite.is_ecdsa());
+            // A second certificate, with a key of another kind, goes with any curve.
+            is_free |= exchange.group.is_some() && curve.is_some_and(|curve| !groups.contains(&curve));
             Some(vec![exchange.group, exchange.scheme])
         };
         narrow(&mut dimensions, &mut |offers, _| match offers {
@@ -270,7 +273,7 @@ impl Scan<'_> {
         found.groups = groups.found();
         found.scheme_order = schemes.order();
         found.schemes = schemes.found();
-        found.certificate_curve = curve.filter(|_| is_ecdsa);
+        found.certificate_curve = curve.filter(|_| is_ecdsa && !is_free);
     }
 
     /// Suites and groups of TLS 1.3, both from the same connections: without a key share the server has to name the group

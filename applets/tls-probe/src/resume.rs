@@ -76,12 +76,12 @@ struct Tried {
     second: Option<Result<Shaken, String>>,
 }
 
-fn shake(engine: &Engine<'_>, resumer: &Resumer) -> (Result<Shaken, String>, Flight) {
+fn shake(engine: &Engine<'_>, resumer: &Resumer, after: Duration) -> (Result<Shaken, String>, Flight) {
     let flight = Arc::new(Mutex::new(Flight::default()));
     let result = engine.open().and_then(|(_turn, inner)| {
         let stream = Box::new(Along { inner, flight: flight.clone() });
         let deadline = Instant::now().checked_add(engine.options.timeout);
-        resumer.shake(stream, deadline, AFTER).map_err(|error| plain(&error))
+        resumer.shake(stream, deadline, after).map_err(|error| plain(&error))
     });
     let flight = flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
     (result, flight)
@@ -94,7 +94,7 @@ fn attempt(engine: &Engine<'_>, way: Way) -> Tried {
         Ok(resumer) => resumer,
         Err(why) => return Tried { refused: Some(why), ..out },
     };
-    let (first, flight) = shake(engine, &resumer);
+    let (first, flight) = shake(engine, &resumer, AFTER);
     out.is_plain = flight.trouble == Some(Trouble::NotTls);
     match first {
         Err(why) => out.refused = Some(why),
@@ -106,7 +106,7 @@ fn attempt(engine: &Engine<'_>, way: Way) -> Tried {
                 Way::Identifier => hello.is_some_and(|hello| hello.has_session),
             };
             out.first = first;
-            out.second = Some(shake(engine, &resumer).0);
+            out.second = Some(shake(engine, &resumer, Duration::ZERO).0);
         }
     }
     out
