@@ -122,6 +122,17 @@ fn pieces(bytes: &[u8]) -> Vec<Piece> {
     out
 }
 
+/// The certificates of a file in any of the forms.
+pub(crate) fn certificates(bytes: &[u8]) -> Vec<Vec<u8>> {
+    pieces(bytes).into_iter().filter(Piece::is_certificate).map(|piece| piece.der).collect()
+}
+
+impl Piece {
+    fn is_certificate(&self) -> bool {
+        self.label.ends_with("CERTIFICATE") && !self.label.contains("REQUEST")
+    }
+}
+
 pub(crate) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     let mut path = None;
     let (mut json, mut text) = (false, false);
@@ -145,10 +156,7 @@ pub(crate) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     };
     read.map_err(|error| Error::usage(format!("{}: {}", printable(&path), crate::starttls::plain(&error))))?;
     let pieces = pieces(&bytes);
-    let certificates: Vec<&Piece> = pieces
-        .iter()
-        .filter(|piece| piece.label.ends_with("CERTIFICATE") && !piece.label.contains("REQUEST"))
-        .collect();
+    let certificates: Vec<&Piece> = pieces.iter().filter(|piece| piece.is_certificate()).collect();
     if certificates.is_empty() {
         return Err(Error::usage(format!("{}: no certificate in it", printable(&path))));
     }

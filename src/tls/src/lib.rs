@@ -10,7 +10,7 @@ mod trust;
 mod verify;
 pub mod x509;
 
-pub use client::{Kind, Session, Settings, TlsError, chain_report, connect};
+pub use client::{Asked, Closely, Kind, Session, Settings, TlsError, chain_report, connect, connect_closely};
 pub use server::{Acceptor, ServerSettings, handshake_text};
 pub use socket::Socket;
 pub use transport::{Ready, Transport, flush_by, left, read_by, write_by};

@@ -1,9 +1,13 @@
-//! The command lines of openssl that people paste: `x509` and `version`. Everything else is refused by name.
+//! The command lines of openssl that people paste: `s_client`, `verify`, `x509` and `version`. Everything else is refused
+//! by name.
 
+mod options;
+mod verify;
 mod x509;
 
 use netkit_core::text::printable;
 use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_wire::x509::NameStyle;
 
 const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
     Flag { spelling, value, help }
@@ -13,7 +17,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
 pub(crate) const APPLET: Applet = Applet {
     name: "openssl",
     aliases: &[],
-    purpose: "openssl's x509",
+    purpose: "openssl's s_client, verify and x509",
     usage: "x509 [-in FILE] [-noout] [-text] [-dates] [-subject] [-issuer] [-ext LIST] [-checkend SECONDS] ...\nversion",
     group: Group::Connect,
     flags: FLAGS,
@@ -45,6 +49,7 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     };
     match command {
         "x509" => x509::run(ctx, rest),
+        "verify" => verify::run(ctx, rest),
         "s_client" => {
             Err(Error::usage("s_client is not offered: use tls-probe HOST:PORT [--servername NAME] [--showcerts]"))
         }
@@ -53,14 +58,29 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
             ctx.stdout.write_all(text.as_bytes())?;
             Ok(Exit::OK)
         }
-        "help" | "-h" | "--help" | "-help" => {
-            let page = front::help_page(&APPLET);
-            ctx.stdout.write_all(page.as_bytes())?;
-            Ok(Exit::OK)
-        }
+        "help" | "-h" | "--help" | "-help" => help(ctx),
         other => Err(Error::usage(format!(
             "{} is not offered: x509 and version are; for connections and chains see tls-probe",
             printable(other)
         ))),
+    }
+}
+
+fn help(ctx: &mut Ctx) -> Result<Exit, Error> {
+    let page = front::help_page(&APPLET);
+    ctx.stdout.write_all(page.as_bytes())?;
+    Ok(Exit::OK)
+}
+
+/// `-nameopt`.
+fn name_style(wanted: &str) -> Result<NameStyle, Error> {
+    match wanted.to_ascii_lowercase().as_str() {
+        "oneline" | "oneline,utf8" => Ok(NameStyle::OneLine),
+        "rfc2253" => Ok(NameStyle::Rfc2253),
+        "compat" => Ok(NameStyle::Slashes),
+        _ => {
+            let wanted = printable(wanted);
+            Err(Error::usage(format!("-nameopt {wanted} is not offered: oneline, RFC2253 and compat are")))
+        }
     }
 }

@@ -41,6 +41,8 @@ struct Authority<'a> {
 
 const NETSCAPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+/// cRLDistributionPoints
+const REVOCATION: &[u8] = &[0x55, 0x1d, 0x1f];
 const PROXY: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
 /// Critical extensions that OpenSSL takes for handled (X509_supported_extension(3)).
 const SUPPORTED: &[&[u8]] = &[
@@ -49,7 +51,7 @@ const SUPPORTED: &[&[u8]] = &[
     oid::SUBJECT_ALT_NAME,
     oid::BASIC_CONSTRAINTS,
     &[0x55, 0x1d, 0x20],
-    &[0x55, 0x1d, 0x1f],
+    REVOCATION,
     oid::EXTENDED_KEY_USAGE,
     &[0x2b, 6, 1, 5, 5, 7, 1, 7],
     &[0x2b, 6, 1, 5, 5, 7, 1, 8],
@@ -112,7 +114,9 @@ impl<'a> Facts<'a> {
                 }
                 oid::EXTENDED_KEY_USAGE => {
                     let list = read.purposes();
-                    readable = list.is_some();
+                    readable = one.is_some_and(|one| {
+                        one.tag == tag::SEQUENCE && whole(&one) && one.children().all(|part| part.tag == tag::OID)
+                    });
                     let bits = list.iter().flatten().filter_map(|one| PURPOSES.iter().find(|(oid, _)| oid == one));
                     out.purposes = Some(bits.fold(0, |sum, (_, bit)| sum | bit));
                 }
@@ -142,6 +146,11 @@ impl<'a> Facts<'a> {
                 oid::SUBJECT_ALT_NAME | NAME_CONSTRAINTS => {
                     readable = one.is_some_and(|one| one.tag == tag::SEQUENCE && whole(&one));
                 }
+                REVOCATION => {
+                    readable = one.is_some_and(|one| {
+                        one.tag == tag::SEQUENCE && whole(&one) && one.children().all(|part| part.tag == tag::SEQUENCE)
+                    });
+                }
                 PROXY => out.proxy = true,
                 _ => continue,
             }
@@ -149,7 +158,8 @@ impl<'a> Facts<'a> {
             seen.push(extension.oid);
         }
         out.self_issued = out.subject == out.issuer;
-        out.self_signed = out.self_issued && out.is_key_of(&out) && fits(out.key.as_ref(), &out.read);
+        // Of one that is invalid OpenSSL cannot tell.
+        out.self_signed = out.self_issued && !out.invalid && out.is_key_of(&out) && fits(out.key.as_ref(), &out.read);
         Some(out)
     }
 

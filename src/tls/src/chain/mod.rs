@@ -242,9 +242,6 @@ impl<'a> Run<'a, '_> {
                 let length = self.chain.len();
                 let at = alternate.unwrap_or(length);
                 let current = self.at(at.checked_sub(1)?)?;
-                if current.invalid {
-                    return None;
-                }
                 let mut found = if length > most { None } else { self.from_store(current) };
                 if let Some((place, issuer)) = found {
                     let mut num = length;
@@ -295,9 +292,6 @@ impl<'a> Run<'a, '_> {
             }
             if from_sent {
                 let current = self.at(self.chain.len().checked_sub(1)?)?;
-                if current.invalid {
-                    return None;
-                }
                 let closed = current.self_signed || self.chain.len() > most;
                 match if closed { None } else { self.from_sent(sent, &used, current) } {
                     Some((at, issuer)) => {

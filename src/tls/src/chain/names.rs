@@ -124,7 +124,11 @@ pub(super) fn rsplit(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
 fn host_fits(pattern: &[u8], host: &[u8]) -> bool {
     let dotted = host.len() > 1 && host.first() == Some(&b'.');
     match star(pattern).filter(|_| !dotted) {
-        None => pattern.eq_ignore_ascii_case(host),
+        None => {
+            // A name that begins with a dot stands for everything below it.
+            let from = if dotted { pattern.len().saturating_sub(host.len()) } else { 0 };
+            pattern.get(from..).is_some_and(|tail| tail.eq_ignore_ascii_case(host))
+        }
         Some(at) => {
             let (before, after) = (pattern.get(..at).unwrap_or_default(), pattern.get(at + 1..).unwrap_or_default());
             let Some(end) = host.len().checked_sub(after.len()).filter(|end| *end >= before.len()) else {
