@@ -14,6 +14,7 @@ mod openssl;
 mod probe;
 mod show;
 mod starttls;
+mod verdict;
 
 use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
 

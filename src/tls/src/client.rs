@@ -190,7 +190,8 @@ pub fn connect_closely(
         ClientConnection::new(Arc::new(config), name).map_err(|error| fail(Kind::Handshake, error.to_string()))?;
     let mut tls = Tls::new(Connection::Client(connection), stream);
     let result = tls.handshake(deadline);
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    seen.asked = answer.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Err(error) = result {
         return Err(Box::new(explained(&error, seen)));
     }
@@ -230,7 +231,7 @@ pub fn connect_closely(
         chain: seen.chain,
         strict: seen.strict,
         staple: seen.staple,
-        asked: answer.asked.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        asked: seen.asked,
         scheme: seen.scheme.map(u16::from),
     };
     Ok((Box::new(tls), session))

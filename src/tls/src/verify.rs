@@ -9,6 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::client::Asked;
 use crate::trust::Trust;
 use crate::x509::Certificate;
 
@@ -27,6 +28,8 @@ pub struct Seen {
     pub strict: Option<String>,
     /// The stapled OCSP response.
     pub staple: Vec<u8>,
+    /// What the server asked of a certificate of ours, before it failed.
+    pub asked: Option<Asked>,
     /// Scheme of the handshake's signature.
     pub scheme: Option<SignatureScheme>,
 }
