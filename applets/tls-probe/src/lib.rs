@@ -12,6 +12,7 @@ mod args;
 mod cert;
 mod openssl;
 mod probe;
+mod record;
 mod show;
 mod starttls;
 mod verdict;

@@ -1,23 +1,22 @@
 //! The probing itself: name, connection, perhaps plain text, handshake, and what the server does right after it.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_probe::{Lookup, Outcome, Plan, Protocol, connect, resolve};
 use netkit_wire::x509::Certificate;
-use netkit_tls::{Closely, Kind, Ready, Session, Settings, Sources, TlsError, Transport, Trust, read_by};
+use netkit_tls::{Closely, Kind, Session, Settings, Sources, TlsError, Trust, read_by};
 
 use crate::args::Options;
+use crate::record::{Recorder, Shared};
 use crate::starttls::{named, plain};
 use crate::status;
 use crate::verdict::Verdict;
 
-/// First bytes of the server that are kept.
-const KEPT: usize = 64;
 /// How long the server is listened to after the handshake, beside four times what that took.
 const AFTER: Duration = Duration::from_millis(300);
 
@@ -51,42 +50,6 @@ pub(crate) struct Status(pub(crate) Exit);
 impl Default for Status {
     fn default() -> Status {
         Status(Exit::OK)
-    }
-}
-
-/// Keeps the first bytes that are read.
-struct Recorder<T> {
-    inner: T,
-    seen: Arc<Mutex<Vec<u8>>>,
-}
-
-impl<T: Transport> Read for Recorder<T> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = KEPT.saturating_sub(seen.len()).min(length);
-        seen.extend_from_slice(buffer.get(..room).unwrap_or_default());
-        Ok(length)
-    }
-}
-
-impl<T: Transport> Write for Recorder<T> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl<T: Transport> Transport for Recorder<T> {
-    fn wait(&mut self, wanted: Ready, limit: Option<Duration>) -> io::Result<Ready> {
-        self.inner.wait(wanted, limit)
-    }
-
-    fn finish(&mut self) {
-        self.inner.finish();
     }
 }
 
@@ -138,7 +101,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
     };
     found.tcp = Some(began.elapsed());
     let deadline = Instant::now().checked_add(options.timeout);
-    let seen = Arc::new(Mutex::new(Vec::new()));
+    let seen = Shared::default();
     let mut inner = match netkit_tls::Socket::new(socket) {
         Ok(inner) => inner,
         Err(error) => return Some((status::CONNECTION, plain(&error))),
@@ -170,7 +133,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
     let (mut stream, session) = match netkit_tls::connect_closely(stream, name, &settings, closely, deadline) {
         Ok(shaken) => shaken,
         Err(error) => {
-            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let seen = seen.now().first;
             found.hint.clone_from(&error.hint);
             return Some(not_shaken(options, &error, &seen, found));
         }

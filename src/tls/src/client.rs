@@ -332,7 +332,7 @@ fn scheme_name(scheme: rustls::SignatureScheme) -> String {
 }
 
 /// What went wrong in the handshake, in words people search for.
-fn explained(error: &io::Error, seen: Seen) -> TlsError {
+fn explained(error: &io::Error, mut seen: Seen) -> TlsError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let mut hint = None;
     let (kind, text) = match inner {
@@ -352,6 +352,7 @@ fn explained(error: &io::Error, seen: Seen) -> TlsError {
         Some(Error::AlertReceived(alert)) => {
             let words = alert_text(*alert);
             hint = alert_hint(*alert);
+            seen.alert = Some(u8::from(*alert));
             (Kind::Handshake, format!("TLS connect error: {words}"))
         }
         Some(other) => (Kind::Handshake, format!("TLS connect error: {other}")),

@@ -28,6 +28,8 @@ pub struct Seen {
     pub strict: Option<String>,
     /// The stapled OCSP response.
     pub staple: Vec<u8>,
+    /// Number of the alert that ended the handshake (TLS Alerts registry).
+    pub alert: Option<u8>,
     /// What the server asked of a certificate of ours, before it failed.
     pub asked: Option<Asked>,
     /// Scheme of the handshake's signature.

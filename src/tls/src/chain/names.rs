@@ -73,19 +73,24 @@ pub(super) fn attributes<'a>(read: &Certificate<'a>, kind: &[u8]) -> Vec<Element
 pub(super) const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 pub(super) const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
 
-/// Whether the leaf is for that host: by its dNSNames, and by its common names only where there are none.
+/// Whether the leaf is for that host.
 pub fn fits_host(read: &Certificate<'_>, host: &str) -> bool {
+    name_for(read, host).is_some()
+}
+
+/// The name by which the leaf is for that host: a dNSName, and a common name only where there are none.
+pub fn name_for(read: &Certificate<'_>, host: &str) -> Option<String> {
     let mut named = false;
     for name in read.alt_names() {
         if let GeneralName::Dns(pattern) = name {
             named = true;
             if host_fits(pattern, host.as_bytes()) {
-                return true;
+                return Some(String::from_utf8_lossy(pattern).into_owned());
             }
         }
     }
-    let common = attributes(read, COMMON_NAME);
-    !named && common.into_iter().filter_map(utf8).any(|text| host_fits(text.as_bytes(), host.as_bytes()))
+    let mut common = attributes(read, COMMON_NAME).into_iter().filter_map(utf8);
+    if named { None } else { common.find(|text| host_fits(text.as_bytes(), host.as_bytes())) }
 }
 
 /// Whether the leaf is for that address; a common name never counts.
