@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::ring;
+use rustls::crypto::{ActiveKeyExchange, SupportedKxGroup, ring};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, Connection, Error, KeyLogFile, ProtocolVersion, SignatureScheme,
+    AlertDescription, ClientConfig, ClientConnection, Connection, Error, KeyLogFile, NamedGroup, ProtocolVersion,
+    SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -150,7 +151,11 @@ pub fn connect_closely(
         }
         None => Arc::new(Trust::load(&settings.sources).map_err(|text| fail(Kind::Anchors, text))?),
     };
-    let provider = Arc::new(ring::default_provider());
+    let mut provider = ring::default_provider();
+    if settings.insecure {
+        provider.kx_groups.push(&Nist521);
+    }
+    let provider = Arc::new(provider);
     let verifier = Arc::new(Verifier::new(trust.clone(), settings.insecure, provider.clone()));
     let seen = verifier.seen.clone();
     let versions: &[&rustls::SupportedProtocolVersion] = match (settings.min, settings.max) {
@@ -244,6 +249,29 @@ pub struct Asked {
     pub authorities: Vec<Vec<u8>>,
     /// Signature schemes, by number.
     pub schemes: Vec<u16>,
+}
+
+/// secp521r1, offered and not spoken: in TLS 1.2 a server does not show a certificate on a curve that its client does not
+/// list, and to look at it nothing else is needed (RFC 8422, section 5.1).
+#[derive(Debug)]
+struct Nist521;
+
+impl SupportedKxGroup for Nist521 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Err(Error::General("the server wants to exchange keys on secp521r1, which is not spoken here".to_owned()))
+    }
+
+    fn ffdhe_group(&self) -> Option<rustls::ffdhe_groups::FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+
+    fn usable_for_version(&self, version: ProtocolVersion) -> bool {
+        version == ProtocolVersion::TLSv1_2
+    }
 }
 
 /// Shows our certificate, or none, and remembers what was asked for.

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Error, Exit};
 use netkit_probe::{Family, Lookup, Outcome, Plan, Protocol as Carrier, connect, resolve};
-use netkit_tls::chain::{Purpose, Report, Verdict, error_text, judge};
+use netkit_tls::chain::{Purpose, Query, Report, Verdict, error_text, judge};
 use netkit_tls::{Closely, Kind as Failure, Session, Settings, Sources, TlsError, Transport, Trust, read_by, write_by};
 use netkit_wire::x509::{NameStyle, date};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::options::{Kind, Spec, Words, read, wrong};
+use super::options::{Kind, Spec, Words, read, stop};
 use super::report;
 use super::verify::{COMMON, name_of, query, style};
 use crate::record::{Recorder, Shared, Traffic};
@@ -122,6 +122,8 @@ const OWN: &[Spec] = &[
 const PORT: u16 = 4433;
 /// How long connecting and the handshake may take; OpenSSL waits as long as the kernel does.
 const PATIENCE: Duration = Duration::from_secs(127);
+/// How long a server may take to say that it misses our certificate, in milliseconds.
+const AFTER: u16 = 300;
 /// What Debian's OpenSSL asks of keys and digests.
 const LEVEL: u8 = 2;
 
@@ -146,9 +148,12 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     if words.has("help") {
         return super::help(ctx);
     }
-    if words.rest.len() > 1 || (!words.rest.is_empty() && words.has("connect")) {
-        ctx.say("s_client: Use -help for summary.");
-        return Err(Error::new(Exit(1), ""));
+    if !words.rest.is_empty() && words.has("connect") {
+        ctx.say("s_client: cannot provide both -connect option and target parameter");
+        return Err(stop(ctx, "s_client: Use -help for summary."));
+    }
+    if words.rest.len() > 1 {
+        return Err(stop(ctx, "s_client: Use -help for summary."));
     }
     let (host, port) = place(ctx, &words)?;
     let versions = versions(ctx, &words)?;
@@ -190,6 +195,8 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     if !words.has("purpose") {
         query.purpose = Purpose::Server;
     }
+    let anchors = trust.anchors();
+    let store: Vec<&[u8]> = anchors.iter().map(|(der, _)| der.as_ref()).collect();
     let socket = match open(ctx, &words, &host, port) {
         Ok(socket) => socket,
         Err(errno) => {
@@ -227,18 +234,18 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     };
     // Without -servername the host of -connect is asked for, unless it is an address.
     let asked = words.value("servername").unwrap_or(&host);
-    let silent = words.has("noservername") || asked.parse::<IpAddr>().is_ok();
+    let silent = words.has("noservername")
+        || asked.parse::<IpAddr>().is_ok()
+        || (!words.has("servername") && !is_host(asked.as_bytes()));
     let closely = Closely { trust: Some(Arc::new(Trust::default())), silent };
     let shaken = netkit_tls::connect_closely(stream, asked, &settings, closely, deadline);
-    if silent && !shaken.as_ref().err().is_some_and(|error| error.seen.chain.is_empty()) {
+    if silent && !words.has("noservername") && !shaken.as_ref().err().is_some_and(|error| error.seen.chain.is_empty()) {
         ctx.say("Can't use SSL_get_servername");
     }
     let (stream, session) = match shaken {
         Ok(shaken) => shaken,
-        Err(error) => return not_shaken(ctx, &manner, &error, &traffic.now()),
+        Err(error) => return not_shaken(ctx, &manner, &error, &traffic.now(), versions.1, &store, &query),
     };
-    let anchors = trust.anchors();
-    let store: Vec<&[u8]> = anchors.iter().map(|(der, _)| der.as_ref()).collect();
     let verdict = verified(ctx, &manner, &session, &store, &query);
     if manner.return_error && !verdict.passed {
         ctx.say("error:0A000086:SSL routines::certificate verify failed");
@@ -257,7 +264,7 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
         ctx.stdout.write_all(text.as_bytes())?;
         ctx.stdout.flush()?;
     }
-    let exit = converse(ctx, &manner, stream, watched.as_fd())?;
+    let exit = converse(ctx, &manner, stream, watched.as_fd(), session.asked.is_some())?;
     if words.has("prexit") && !manner.quiet {
         let text = report::page(&session, &verdict, &manner, &traffic.now(), ctx.clock.unix_seconds(), true);
         let body = text.split_once("---\nCertificate chain").map_or(text.clone(), |(_, rest)| {
@@ -305,10 +312,23 @@ fn place(ctx: &mut Ctx, words: &Words) -> Result<(String, u16), Error> {
     match number {
         Some(number) => Ok((host, number)),
         None => {
-            ctx.say(&format!("s_client: -connect: `{}` is no port", printable(&port)));
-            Err(Error::new(Exit(1), ""))
+            Err(stop(ctx, &format!("s_client: -connect: `{}` is no port", printable(&port))))
         }
     }
+}
+
+/// Whether s_client asks for the host of `-connect`: a name of two labels at least.
+fn is_host(name: &[u8]) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    let labels = || name.split(|byte| *byte == b'.');
+    labels().count() > 1
+        && !name.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        && labels().all(|label| {
+            label.len() < 63
+                && !edge(label.first())
+                && !edge(label.last())
+                && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
 }
 
 /// Oldest and newest version, 2 and 3 for TLS 1.2 and 1.3.
@@ -332,8 +352,7 @@ fn versions(ctx: &mut Ctx, words: &Words) -> Result<(u8, u8), Error> {
         }
     }
     if min > max {
-        ctx.say("error:0A0000BF:SSL routines::no protocols available");
-        return Err(Error::new(Exit(1), ""));
+        return Err(stop(ctx, "error:0A0000BF:SSL routines::no protocols available"));
     }
     Ok((min, max))
 }
@@ -345,7 +364,7 @@ fn starttls_unknown(ctx: &mut Ctx, name: &str) -> Error {
         return Error::usage(format!("s_client: -starttls {name} is not offered: smtp, pop3, imap, ftp, mysql, postgres, ldap"));
     }
     let list: Vec<String> = KNOWN.iter().map(|one| format!("\t{one}")).collect();
-    wrong(ctx, "s_client", &format!("Value must be one of:\n{}", list.join("\n")))
+    stop(ctx, &format!("s_client: Value must be one of:\n{}", list.join("\n")))
 }
 
 fn trust(ctx: &Ctx, words: &Words) -> Result<Trust, Error> {
@@ -392,7 +411,7 @@ fn verified(
     manner: &Manner,
     session: &Session,
     store: &[&[u8]],
-    query: &netkit_tls::chain::Query<'_>,
+    query: &Query<'_>,
 ) -> Verdict {
     let mut lines: Vec<String> = Vec::new();
     let mut tell = |report: &Report<'_>| {
@@ -458,7 +477,15 @@ fn alert_line(number: u8) -> String {
     format!("error:0A{code:06X}:SSL routines::{words}:SSL alert number {number}")
 }
 
-fn not_shaken(ctx: &mut Ctx, manner: &Manner, error: &TlsError, traffic: &Traffic) -> Result<Exit, Error> {
+fn not_shaken(
+    ctx: &mut Ctx,
+    manner: &Manner,
+    error: &TlsError,
+    traffic: &Traffic,
+    newest: u8,
+    store: &[&[u8]],
+    query: &Query<'_>,
+) -> Result<Exit, Error> {
     if matches!(error.kind, Failure::OwnCertificate | Failure::Anchors) {
         return Err(Error::new(Exit(1), printable(&error.text)));
     }
@@ -473,10 +500,23 @@ fn not_shaken(ctx: &mut Ctx, manner: &Manner, error: &TlsError, traffic: &Traffi
         }
         _ => printable(&error.text),
     };
+    // What was shown before it failed is judged and printed all the same.
+    let session = Session {
+        chain: error.seen.chain.clone(),
+        asked: error.seen.asked.clone(),
+        scheme: error.seen.scheme.map(u16::from),
+        ..Session::default()
+    };
+    let shown = !session.chain.is_empty();
+    let verdict = if shown { verified(ctx, manner, &session, store, query) } else { Verdict::default() };
     ctx.say(&line);
     if !manner.quiet {
-        let session = Session { chain: error.seen.chain.clone(), ..Session::default() };
-        let text = report::page(&session, &Verdict::default(), manner, traffic, 0, false);
+        let mut text = report::page(&session, &verdict, manner, traffic, 0, shown);
+        if newest == 2 {
+            text = text.replace("Early data was not sent\n", &report::old_session("0000", ctx.clock.unix_seconds()));
+            text = text.replace("\nVerify return", "\n    Verify return");
+            text = text.trim_end_matches("---\n").to_owned() + "    Extended master secret: no\n---\n";
+        }
         ctx.stdout.write_all(text.as_bytes())?;
     }
     Ok(Exit(1))
@@ -488,7 +528,12 @@ fn converse(
     manner: &Manner,
     mut stream: Box<dyn Transport>,
     socket: BorrowedFd<'_>,
+    asked: bool,
 ) -> Result<Exit, Error> {
+    if asked {
+        // A server of TLS 1.3 that misses our certificate says so a moment later; worth more than the end of our input.
+        let _ = poll(&mut [PollFd::new(socket, PollFlags::POLLIN)], AFTER);
+    }
     let mut input = io::stdin().as_fd().try_clone_to_owned().ok().map(File::from);
     let mut buffer = vec![0u8; 16_384];
     loop {

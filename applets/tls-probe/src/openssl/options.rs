@@ -57,6 +57,14 @@ pub(super) fn wrong(ctx: &mut Ctx, command: &str, what: &str) -> Error {
     Error::new(Exit(1), "")
 }
 
+/// Says it and leaves with status 1, without the name of the applet before it.
+pub(super) fn stop(ctx: &mut Ctx, what: &str) -> Error {
+    if !what.is_empty() {
+        ctx.say(what);
+    }
+    Error::new(Exit(1), "")
+}
+
 /// Reads the words of one command.
 ///
 /// # Errors

@@ -17,8 +17,8 @@ const SCHEMES: &[(u16, &str, &str, &str)] = &[
     (0x0403, "ECDSA+SHA256", "SHA256", "ECDSA"),
     (0x0503, "ECDSA+SHA384", "SHA384", "ECDSA"),
     (0x0603, "ECDSA+SHA512", "SHA512", "ECDSA"),
-    (0x0807, "ed25519", "", "Ed25519"),
-    (0x0808, "ed448", "", "Ed448"),
+    (0x0807, "ed25519", "", "ed25519"),
+    (0x0808, "ed448", "", "ed448"),
     (0x0809, "rsa_pss_pss_sha256", "SHA256", "RSA-PSS"),
     (0x080a, "rsa_pss_pss_sha384", "SHA384", "RSA-PSS"),
     (0x080b, "rsa_pss_pss_sha512", "SHA512", "RSA-PSS"),
@@ -205,19 +205,23 @@ pub(super) fn page(
     let code = format!("{} ({})", verdict.code, error_text(verdict.code));
     if old {
         let secret = if hello.extended_master_secret { "yes" } else { "no" };
-        let _ = write!(
-            out,
-            "SSL-Session:\n    Protocol  : {version}\n    Cipher    : {cipher}\n    Session-ID: {}\n    \
-             Session-ID-ctx: \n    PSK identity: None\n    PSK identity hint: None\n    SRP username: None\n    \
-             Start Time: {now}\n    Timeout   : 7200 (sec)\n    Verify return code: {code}\n    \
-             Extended master secret: {secret}\n",
-            hex(hello.session_id).to_ascii_uppercase()
-        );
+        let id = hex(hello.session_id).to_ascii_uppercase();
+        out.push_str(&old_session(cipher, now).replace("Session-ID: ", &format!("Session-ID: {id}")));
+        let _ = writeln!(out, "    Verify return code: {code}\n    Extended master secret: {secret}");
     } else {
         let _ = write!(out, "Early data was not sent\nVerify return code: {code}\n");
     }
     out.push_str("---\n");
     out
+}
+
+/// The session of TLS 1.2 up to the verdict, without its identifier.
+pub(super) fn old_session(cipher: &str, now: i64) -> String {
+    format!(
+        "SSL-Session:\n    Protocol  : TLSv1.2\n    Cipher    : {cipher}\n    Session-ID: \n    Session-ID-ctx: \n    \
+         PSK identity: None\n    PSK identity hint: None\n    SRP username: None\n    Start Time: {now}\n    \
+         Timeout   : 7200 (sec)\n"
+    )
 }
 
 /// What the server asks of a certificate of the client.

@@ -6,7 +6,7 @@ use netkit_tls::chain::{Purpose, Query, Report, error_text, judge};
 use netkit_tls::{Sources, Trust};
 use netkit_wire::x509::{Certificate, NameStyle, name_text};
 
-use super::options::{Kind, Spec, Words, read, wrong};
+use super::options::{Kind, Spec, Words, read, stop};
 
 /// What `verify` and `s_client` have in common (openssl-verification-options(1)).
 pub(super) const COMMON: &[Spec] = &[
@@ -89,15 +89,12 @@ pub(super) fn query<'a>(ctx: &mut Ctx, command: &str, words: &'a Words) -> Resul
         Some(other @ ("nssslserver" | "smimesign" | "smimeencrypt" | "crlsign" | "ocsphelper" | "timestampsign")) => {
             return Err(Error::usage(format!("{command}: -purpose {other} is not offered: sslserver, sslclient, any")));
         }
-        Some(_) => return Err(wrong(ctx, command, "Option unknown option -purpose")),
+        Some(other) => return Err(stop(ctx, &format!("{command}: Invalid purpose {}", printable(other)))),
     };
     out.host = words.value("verify_hostname");
     out.email = words.value("verify_email");
     if let Some(text) = words.value("verify_ip") {
-        let address = text.parse().map_err(|_| {
-            let shown = printable(text);
-            wrong(ctx, command, &format!("Non-address value \"{shown}\" for option -verify_ip"))
-        })?;
+        let address = text.parse().map_err(|_| stop(ctx, ""))?;
         out.address = Some(address);
     }
     out.partial = words.has("partial_chain");
@@ -134,19 +131,25 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     }
     let query = query(ctx, "verify", &words)?;
     let style = style(&words)?;
+    if words.has("trusted") && (words.has("CAfile") || words.has("CApath")) {
+        return Err(stop(ctx, "verify: Cannot use -trusted with -CAfile, -CApath or -CAstore"));
+    }
     let path = |name: &str| words.value(name).map(std::path::PathBuf::from);
     let mut trust = Trust::default();
     if words.has("trusted") {
         for file in words.values("trusted") {
             let more = Trust::load(&Sources { file: Some(file.into()), ..Sources::default() });
-            let more = more.map_err(|_| Error::new(Exit(1), format!("Could not read certificates from {}", printable(file))))?;
+            let more = more.map_err(|_| {
+                let file = printable(file);
+                stop(ctx, &format!("Could not open file or uri for loading certs of trusted certificates from {file}"))
+            })?;
             trust.certificates.extend(more.certificates);
         }
     } else {
         let sources = Sources { file: path("CAfile"), directory: path("CApath"), ..Sources::default() };
         if sources.file.is_some() || sources.directory.is_some() {
             let shown = printable(words.value("CAfile").unwrap_or_default());
-            trust = Trust::load(&sources).map_err(|_| Error::new(Exit(1), format!("Error loading file {shown}")))?;
+            trust = Trust::load(&sources).map_err(|_| stop(ctx, &format!("Error loading file {shown}")))?;
         }
         // As in the peer what is not named comes from the system.
         if !words.has("no-CApath") && !words.has("CApath") {
@@ -156,7 +159,10 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     let mut sent = Vec::new();
     for file in words.values("untrusted") {
         let found = certificates(file);
-        sent.extend(found.map_err(|_| Error::new(Exit(1), format!("Could not read untrusted certificates from {}", printable(file))))?);
+        sent.extend(found.map_err(|_| {
+            let file = printable(file);
+            stop(ctx, &format!("Could not open file or uri for loading certs of untrusted certificates from {file}"))
+        })?);
     }
     let anchors = trust.anchors();
     let store: Vec<&[u8]> = anchors.iter().map(|(der, _)| der.as_ref()).collect();
@@ -176,8 +182,10 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
             }
         };
         let Some(leaf) = leaf else {
-            ctx.say(&format!("Could not read certificate file from {shown}"));
-            ctx.say(&format!("Unable to load certificate file"));
+            let there = file.is_none_or(|path| std::path::Path::new(path).exists());
+            let what = if there { "read certificate file" } else { "open file or uri for loading certificate file" };
+            ctx.say(&format!("Could not {what} from {shown}"));
+            ctx.say("Unable to load certificate file");
             status = Exit(2);
             continue;
         };
