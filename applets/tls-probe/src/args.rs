@@ -132,8 +132,14 @@ pub(crate) enum Threshold {
 impl Threshold {
     /// `33%`, `1/3`, `30d`, `48h`, `90m`, `3600s`.
     pub(crate) fn parse(text: &str) -> Result<Threshold, Error> {
-        let bad = || Error::usage(format!("--min-left: `{}` is neither a share nor a time (33%, 1/3, 30d, 48h)", printable(text)));
-        let number = |digits: &str| digits.parse::<i64>().ok().filter(|number| (0..1 << 40).contains(number)).ok_or_else(bad);
+        let bad = || {
+            Error::usage(format!(
+                "--min-left: `{}` is neither a share nor a time (33%, 1/3, 30d, 48h)",
+                printable(text)
+            ))
+        };
+        let number =
+            |digits: &str| digits.parse::<i64>().ok().filter(|number| (0..1 << 40).contains(number)).ok_or_else(bad);
         if let Some((over, under)) = text.split_once('/') {
             let (over, under) = (number(over)?, number(under)?);
             return if under > 0 && over <= under { Ok(Threshold::Share(over * 10_000 / under)) } else { Err(bad()) };
@@ -309,8 +315,21 @@ mod tests {
             let options = read(text).unwrap();
             assert_eq!((options.host.as_str(), options.port), (host, port), "{text}");
         }
-        for bad in ["h:", "h:0", "h:x", "[::1", "", "--bogus h", "a b", "--connect x h", "--timeout 0 h", "--key k h", "--min-left 5 h",
-            "--min-left 3/2 h", "--trust-of 0 h"] {
+        for bad in [
+            "h:",
+            "h:0",
+            "h:x",
+            "[::1",
+            "",
+            "--bogus h",
+            "a b",
+            "--connect x h",
+            "--timeout 0 h",
+            "--key k h",
+            "--min-left 5 h",
+            "--min-left 3/2 h",
+            "--trust-of 0 h",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert_eq!(read("--starttls smtp h").unwrap().port, 25);

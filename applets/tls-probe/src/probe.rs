@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_probe::{Lookup, Outcome, Plan, Protocol, connect, resolve};
-use netkit_wire::x509::Certificate;
+use netkit_tls::chain::Purpose;
 use netkit_tls::{Closely, Kind, Session, Settings, Sources, TlsError, Trust, read_by};
+use netkit_wire::x509::Certificate;
 
 use crate::args::Options;
 use crate::record::{Recorder, Shared};
@@ -140,7 +141,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
     };
     found.tls = Some(began.elapsed());
     let now = ctx.clock.unix_seconds();
-    let verdict = Verdict::of(&session.chain, &trust, Some(name), now);
+    let verdict = Verdict::of(&session.chain, &trust, Some(name), Purpose::Server, now);
     let judged = verdict.refusal().or_else(|| running_out(options, &session.chain, now));
     let asked = session.asked.is_some();
     found.verdict = Some(verdict);

@@ -217,7 +217,10 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
             let _ = writeln!(out, "             {more}");
         }
         for depth in &verdict.unchecked {
-            let _ = writeln!(out, "             the signature at depth {depth} was not checked: its algorithm is not known here");
+            let _ = writeln!(
+                out,
+                "             the signature at depth {depth} was not checked: its algorithm is not known here"
+            );
         }
     }
     let result = match (&found.failure, found.status.0) {

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use netkit_core::Exit;
 use netkit_core::json::Value;
 use netkit_core::text::printable;
-use netkit_core::Exit;
 use netkit_tls::Trust;
 use netkit_tls::chain::{Purpose, Query, error_text, errors};
 use netkit_wire::x509::{Certificate, NameStyle, name_text};
@@ -38,14 +38,14 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Judges `chain` (leaf first) for a server of that name.
-    pub(crate) fn of(chain: &[Vec<u8>], trust: &Trust, name: Option<&str>, now: i64) -> Verdict {
+    /// Judges `chain` (leaf first) for that purpose and name.
+    pub(crate) fn of(chain: &[Vec<u8>], trust: &Trust, name: Option<&str>, purpose: Purpose, now: i64) -> Verdict {
         let Some(leaf) = chain.first() else { return Verdict::default() };
         let anchors = trust.anchors();
         let store: Vec<&[u8]> = anchors.iter().map(|(der, _)| der.as_ref()).collect();
         let address = name.and_then(|name| name.parse::<IpAddr>().ok());
         let host = name.filter(|_| address.is_none()).map(|name| name.strip_suffix('.').unwrap_or(name));
-        let mut query = Query { now: Some(now), purpose: Purpose::Server, host, address, ..Query::default() };
+        let mut query = Query { now: Some(now), purpose, host, address, ..Query::default() };
         let Some(plain) = errors(leaf, chain, &store, &query) else {
             let subject = "unreadable".to_owned();
             return Verdict { errors: vec![Wrong { code: 1, depth: 0, subject }], ..Verdict::default() };

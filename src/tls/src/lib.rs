@@ -2,6 +2,7 @@
 
 pub mod chain;
 mod client;
+pub mod keys;
 mod server;
 mod socket;
 mod temporary;

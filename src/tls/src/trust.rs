@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use netkit_core::rooted;
 
 use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, TrustAnchor};
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use crate::chain::element;
 use crate::x509::Certificate;
@@ -126,6 +126,16 @@ impl Trust {
         }
     }
 
+    /// These certificates as anchors.
+    pub fn of_certificates(list: Vec<Vec<u8>>, source: &str) -> Trust {
+        let mut trust = Trust { explicit: true, used: vec![source.to_owned()], ..Trust::default() };
+        for der in list.into_iter().take(MAX_ANCHORS).map(CertificateDer::from) {
+            let _ = trust.store.add(der.clone());
+            trust.certificates.push((der, source.to_owned()));
+        }
+        trust
+    }
+
     /// What a process trusts, as far as files and its environment tell: SSL_CERT_FILE and SSL_CERT_DIR of its own, else
     /// the first store of its file system; and remarks about what it may trust besides.
     ///
@@ -171,7 +181,10 @@ impl Trust {
             }
         }
         if below(SERVICE_ACCOUNT).exists() {
-            remarks.push(format!("it has {SERVICE_ACCOUNT}, which clients of Kubernetes add: --cacert {}", below(SERVICE_ACCOUNT).display()));
+            remarks.push(format!(
+                "it has {SERVICE_ACCOUNT}, which clients of Kubernetes add: --cacert {}",
+                below(SERVICE_ACCOUNT).display()
+            ));
         }
         for java in JAVA {
             if below(java).exists() {

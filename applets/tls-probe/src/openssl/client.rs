@@ -162,7 +162,8 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
         Some(name) => Some(Protocol::parse(name).ok_or_else(|| starttls_unknown(ctx, name))?),
     };
     for name in ["certform", "keyform"] {
-        if words.value(name).is_some_and(|form| !form.eq_ignore_ascii_case("PEM") && !form.eq_ignore_ascii_case("DER")) {
+        if words.value(name).is_some_and(|form| !form.eq_ignore_ascii_case("PEM") && !form.eq_ignore_ascii_case("DER"))
+        {
             return Err(Error::usage(format!("s_client: -{name}: PEM and DER are known and told apart by themselves")));
         }
     }
@@ -267,9 +268,9 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     let exit = converse(ctx, &manner, stream, watched.as_fd(), session.asked.is_some())?;
     if words.has("prexit") && !manner.quiet {
         let text = report::page(&session, &verdict, &manner, &traffic.now(), ctx.clock.unix_seconds(), true);
-        let body = text.split_once("---\nCertificate chain").map_or(text.clone(), |(_, rest)| {
-            format!("---\nCertificate chain{rest}")
-        });
+        let body = text
+            .split_once("---\nCertificate chain")
+            .map_or(text.clone(), |(_, rest)| format!("---\nCertificate chain{rest}"));
         ctx.stdout.write_all(body.as_bytes())?;
     }
     Ok(exit)
@@ -311,9 +312,7 @@ fn place(ctx: &mut Ctx, words: &Words) -> Result<(String, u16), Error> {
     let number = port.parse::<u16>().ok().or_else(|| NAMES.iter().find(|(name, _)| *name == port).map(|(_, at)| *at));
     match number {
         Some(number) => Ok((host, number)),
-        None => {
-            Err(stop(ctx, &format!("s_client: -connect: `{}` is no port", printable(&port))))
-        }
+        None => Err(stop(ctx, &format!("s_client: -connect: `{}` is no port", printable(&port)))),
     }
 }
 
@@ -358,10 +357,26 @@ fn versions(ctx: &mut Ctx, words: &Words) -> Result<(u8, u8), Error> {
 }
 
 fn starttls_unknown(ctx: &mut Ctx, name: &str) -> Error {
-    const KNOWN: &[&str] =
-        &["smtp", "pop3", "imap", "ftp", "xmpp", "xmpp-server", "telnet", "irc", "mysql", "postgres", "lmtp", "nntp", "sieve", "ldap"];
+    const KNOWN: &[&str] = &[
+        "smtp",
+        "pop3",
+        "imap",
+        "ftp",
+        "xmpp",
+        "xmpp-server",
+        "telnet",
+        "irc",
+        "mysql",
+        "postgres",
+        "lmtp",
+        "nntp",
+        "sieve",
+        "ldap",
+    ];
     if KNOWN.contains(&name) {
-        return Error::usage(format!("s_client: -starttls {name} is not offered: smtp, pop3, imap, ftp, mysql, postgres, ldap"));
+        return Error::usage(format!(
+            "s_client: -starttls {name} is not offered: smtp, pop3, imap, ftp, mysql, postgres, ldap"
+        ));
     }
     let list: Vec<String> = KNOWN.iter().map(|one| format!("\t{one}")).collect();
     stop(ctx, &format!("s_client: Value must be one of:\n{}", list.join("\n")))
@@ -406,13 +421,7 @@ fn open(ctx: &Ctx, words: &Words, host: &str, port: u16) -> Result<OwnedFd, i32>
 }
 
 /// Judges the chain and says on the way what s_client's callback says.
-fn verified(
-    ctx: &mut Ctx,
-    manner: &Manner,
-    session: &Session,
-    store: &[&[u8]],
-    query: &Query<'_>,
-) -> Verdict {
+fn verified(ctx: &mut Ctx, manner: &Manner, session: &Session, store: &[&[u8]], query: &Query<'_>) -> Verdict {
     let mut lines: Vec<String> = Vec::new();
     let mut tell = |report: &Report<'_>| {
         let read = netkit_wire::x509::Certificate::read(report.der);

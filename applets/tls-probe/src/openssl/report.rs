@@ -248,7 +248,8 @@ fn list(schemes: &[u16]) -> String {
 /// The stapled response's status (RFC 6960, section 4.2.1).
 fn staple(out: &mut String, staple: &[u8]) {
     const LINE: &str = "======================================";
-    const NAMES: &[&str] = &["successful", "malformedrequest", "internalerror", "trylater", "", "sigrequired", "unauthorized"];
+    const NAMES: &[&str] =
+        &["successful", "malformedrequest", "internalerror", "trylater", "", "sigrequired", "unauthorized"];
     if staple.is_empty() {
         out.push_str("OCSP response: no response sent\n");
         return;
@@ -264,7 +265,8 @@ fn staple(out: &mut String, staple: &[u8]) {
 
 /// The few lines of `-brief`.
 pub(super) fn brief(session: &Session, verdict: &Verdict, manner: &Manner, traffic: &Traffic) -> String {
-    let mut out = format!("CONNECTION ESTABLISHED\nProtocol version: {}\nCiphersuite: {}\n", session.protocol, session.cipher);
+    let mut out =
+        format!("CONNECTION ESTABLISHED\nProtocol version: {}\nCiphersuite: {}\n", session.protocol, session.cipher);
     if let Some(asked) = &session.asked {
         let _ = writeln!(out, "Requested Signature Algorithms: {}", list(&asked.schemes));
     }

@@ -198,12 +198,12 @@ impl<'a> Run<'a, '_> {
         best
     }
 
-    fn from_store(&self, subject: &Facts<'_>) -> Option<(usize, &'a Facts<'a>)> {
+    fn in_store(&self, subject: &Facts<'_>) -> Option<(usize, &'a Facts<'a>)> {
         let store = self.store;
         self.best(store.iter().enumerate().filter(|(_, one)| one.likely_issued(subject)))
     }
 
-    fn from_sent(&self, sent: &'a [Facts<'a>], used: &[bool], subject: &Facts<'_>) -> Option<(usize, &'a Facts<'a>)> {
+    fn among_sent(&self, sent: &'a [Facts<'a>], used: &[bool], subject: &Facts<'_>) -> Option<(usize, &'a Facts<'a>)> {
         let own = |one: &Facts<'_>| self.chain.iter().any(|(held, _)| held.read.der == one.read.der);
         let alone = subject.self_issued && self.chain.len() == 1;
         let free = sent.iter().enumerate().filter(|(at, _)| !used.get(*at).copied().unwrap_or(true));
@@ -242,7 +242,7 @@ impl<'a> Run<'a, '_> {
                 let length = self.chain.len();
                 let at = alternate.unwrap_or(length);
                 let current = self.at(at.checked_sub(1)?)?;
-                let mut found = if length > most { None } else { self.from_store(current) };
+                let mut found = if length > most { None } else { self.in_store(current) };
                 if let Some((place, issuer)) = found {
                     let mut num = length;
                     if alternate.take().is_some() {
@@ -293,7 +293,7 @@ impl<'a> Run<'a, '_> {
             if from_sent {
                 let current = self.at(self.chain.len().checked_sub(1)?)?;
                 let closed = current.self_signed || self.chain.len() > most;
-                match if closed { None } else { self.from_sent(sent, &used, current) } {
+                match if closed { None } else { self.among_sent(sent, &used, current) } {
                     Some((at, issuer)) => {
                         if let Some(mark) = used.get_mut(at) {
                             *mark = true;

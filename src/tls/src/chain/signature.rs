@@ -75,7 +75,8 @@ impl<'a> Key<'a> {
             }
             EC => {
                 let named = parameters?.of(tag::OID);
-                let curve = named.map(|one| CURVES.iter().find(|(oid, _)| *oid == one.content).map(|(_, curve)| *curve));
+                let curve =
+                    named.map(|one| CURVES.iter().find(|(oid, _)| *oid == one.content).map(|(_, curve)| *curve));
                 match curve {
                     // Spelled out: OpenSSL loads it; its size is that of the point.
                     None => (Kind::Ec(None), bits.len() / 2 * 8),
