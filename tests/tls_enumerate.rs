@@ -605,7 +605,7 @@ fn resume() -> Result<(), Stop> {
         ("-early_data", [(true, true, true), (true, true, true), (true, true, true)]),
     ] {
         let (_running, _held, port) =
-            start(&dir.0, &format!("-cert s.pem -key s.key {words}").replace("  ", " ").trim().to_owned())?;
+            start(&dir.0, &format!("-cert s.pem -key s.key {words}").replace("  ", " ").trim())?;
         let (value, status) = probe(&["--resume"], port)?;
         let seen: Vec<(bool, bool, bool)> = value["ways"]
             .as_array()

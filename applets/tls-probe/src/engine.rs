@@ -114,11 +114,12 @@ impl<'a> Engine<'a> {
         self.gate().count
     }
 
-    /// The name asked for, unless it is an address, which may not be asked for (RFC 6066, section 3).
+    /// The name asked for, unless there is to be none, or it is an address, which may not be asked for (RFC 6066, section 3).
     pub(crate) fn name(&self) -> Option<&str> {
         let name = self.options.name().trim_end_matches('.');
         let bare = name.split('%').next().unwrap_or("").trim_matches(['[', ']']);
-        (bare.parse::<std::net::IpAddr>().is_err() && name.len() < 256).then_some(name)
+        let is_name = bare.parse::<std::net::IpAddr>().is_err() && name.len() < 256;
+        (is_name && !self.options.silent).then_some(name)
     }
 
     /// Waits for its turn, connects, and says what goes before TLS.

@@ -5,9 +5,11 @@
 mod narrow;
 mod show;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use netkit_core::{Ctx, Error, Exit};
+use netkit_tls::{Closely, Session, Settings};
 use netkit_wire::tls::flight::{Flight, ServerHello, Trouble};
 use netkit_wire::tls::hello::ClientHello;
 use netkit_wire::tls::suites::{FALLBACK_SCSV, Suite, offered};
@@ -61,6 +63,8 @@ pub(crate) struct Enumerated {
     pub(crate) versions: Vec<VersionFound>,
     /// Whether a fall-back is noticed; absent where there is nothing to fall back to.
     pub(crate) fallback: Option<Result<bool, String>>,
+    /// A whole handshake, where nothing older than TLS 1.3 is spoken, which shows its certificates to nobody else.
+    pub(crate) session: Option<Session>,
     pub(crate) connections: usize,
 }
 
@@ -201,7 +205,7 @@ impl Scan<'_> {
                 let offer = Offer {
                     suites: offers.first().map(Vec::as_slice).unwrap_or_default(),
                     // The same order once more the other way round: the right moment to offer compression too.
-                    compression: if is_reversed && id > version::SSL3 { COMPRESSION } else { &[] },
+                    compression: if is_reversed { COMPRESSION } else { &[] },
                     ..lists.offer(id)
                 };
                 let answer = self.ask(&offer, Depth::Exchange);
@@ -393,11 +397,64 @@ fn enumerate(engine: &Engine<'_>) -> Enumerated {
         }
         lower.map(|lower| scan.fallback(lower))
     });
+    let session = if legacy.is_none() && !spoken.is_empty() { look(engine) } else { None };
     let versions = begun.into_iter().map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-    Enumerated { versions, fallback, connections: engine.connections() }
+    Enumerated { versions, fallback, session, connections: engine.connections() }
+}
+
+/// One handshake to the end, with no judgement of what is seen.
+fn look(engine: &Engine<'_>) -> Option<Session> {
+    let (_turn, socket) = engine.open().ok()?;
+    let options = engine.options;
+    let settings = Settings { insecure: true, min: 3, max: 3, ..Settings::default() };
+    let closely = Closely { trust: Some(Arc::default()), silent: options.silent };
+    let deadline = Instant::now().checked_add(options.timeout);
+    let name = options.name().split('%').next().unwrap_or("");
+    let (mut stream, session) =
+        netkit_tls::connect_closely(Box::new(socket), name, &settings, closely, deadline).ok()?;
+    stream.finish();
+    Some(session)
 }
 
 impl Enumerated {
+    /// The best version whose flight is in the clear.
+    fn clear(&self) -> Option<&VersionFound> {
+        self.versions.iter().find(|found| found.refused.is_none() && found.id < version::TLS13)
+    }
+
+    /// Whether certificates and what goes with them were seen at all.
+    fn is_seen(&self) -> bool {
+        self.clear().is_some() || self.session.is_some()
+    }
+
+    fn chain(&self) -> &[Vec<u8>] {
+        match (self.clear(), &self.session) {
+            (Some(clear), _) => &clear.flight.certificates,
+            (None, Some(session)) => &session.chain,
+            (None, None) => &[],
+        }
+    }
+
+    fn staple(&self) -> Option<&[u8]> {
+        match (self.clear(), &self.session) {
+            (Some(clear), _) => clear.flight.staple.as_deref(),
+            (None, session) => session.as_ref().map(|session| &*session.staple).filter(|staple| !staple.is_empty()),
+        }
+    }
+
+    /// Authorities and signature schemes when a certificate of the client is asked for.
+    fn request(&self) -> Option<(&[Vec<u8>], &[u16])> {
+        if let Some(clear) = self.clear() {
+            return clear.flight.request.as_ref().map(|request| (&*request.authorities, &*request.schemes));
+        }
+        let asked = self.session.as_ref()?.asked.as_ref()?;
+        Some((&asked.authorities, &asked.schemes))
+    }
+
+    fn known(&self) -> Option<String> {
+        crate::known::known(self.chain().first()?, self.request().is_some())
+    }
+
     /// What is broken when no version is spoken at all.
     fn broken(&self) -> Option<Broken> {
         if self.versions.iter().any(|found| found.refused.is_none()) {

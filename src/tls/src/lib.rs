@@ -1,6 +1,8 @@
 //! TLS for every applet: one rustls set-up with ring, where trust comes from, and why a chain was refused.
 
+pub mod chain;
 mod client;
+pub mod keys;
 mod resume;
 mod server;
 mod socket;
@@ -10,7 +12,7 @@ mod trust;
 mod verify;
 pub mod x509;
 
-pub use client::{Kind, Session, Settings, TlsError, chain_report, connect};
+pub use client::{Asked, Closely, Kind, Session, Settings, TlsError, chain_report, connect, connect_closely};
 pub use resume::{Resumer, Shaken, Way};
 pub use server::{Acceptor, ServerSettings, handshake_text};
 pub use socket::Socket;

@@ -124,11 +124,6 @@ fn version_lines(out: &mut String, found: &VersionFound) {
     }
 }
 
-/// The best version whose flight is in the clear, which shows certificates and requests.
-fn clear(done: &Enumerated) -> Option<&VersionFound> {
-    done.versions.iter().find(|found| found.refused.is_none() && found.id < version::TLS13)
-}
-
 /// The screen.
 pub(crate) fn screen(
     found: &Found,
@@ -153,23 +148,23 @@ pub(crate) fn screen(
             version_lines(&mut out, one);
         }
         out.push('\n');
-        if let Some(clear) = clear(done) {
-            let flight = &clear.flight;
-            for (at, der) in flight.certificates.iter().enumerate() {
-                let _ = writeln!(out, "certificate {at}");
-                certificate_lines(&mut out, der, "  ", now);
-            }
+        for (at, der) in done.chain().iter().enumerate() {
+            let _ = writeln!(out, "certificate {at}");
+            certificate_lines(&mut out, der, "  ", now);
+        }
+        if let Some(known) = done.known() {
+            let _ = writeln!(out, "known        {known}");
+        }
+        if let Some(clear) = done.clear() {
             let secure = clear.extensions.contains(&extension::RENEGOTIATION_INFO);
-            let _ = writeln!(
-                out,
-                "renegotiate  {}",
-                if secure { "secure (RFC 5746)" } else { "no renegotiation info: insecure or none" }
-            );
+            let secure = if secure { "secure (RFC 5746)" } else { "no renegotiation info: insecure or none" };
+            let _ = writeln!(out, "renegotiate  {secure}");
             let tickets = clear.extensions.contains(&extension::SESSION_TICKET);
             let _ = writeln!(out, "tickets      {}", if tickets { "yes" } else { "no" });
-            let _ = writeln!(out, "staple       {}", staple_text(flight.staple.as_deref(), now));
-            let request = flight.request.as_ref().map(|request| (&*request.authorities, &*request.schemes));
-            for (at, line) in request_lines(request).iter().enumerate() {
+        }
+        if done.is_seen() {
+            let _ = writeln!(out, "staple       {}", staple_text(done.staple(), now));
+            for (at, line) in request_lines(done.request()).iter().enumerate() {
                 let _ = writeln!(out, "{:<13}{line}", if at == 0 { "client cert" } else { "" });
             }
         }
@@ -244,12 +239,8 @@ pub(crate) fn json(
     let now = ctx.clock.unix_seconds();
     let mut out = crate::show::heading(found, options, ctx, "enumerate");
     if let Some(done) = done {
-        let clear = clear(done);
+        let clear = done.clear();
         let has = |number: u16| clear.map(|clear| clear.extensions.contains(&number));
-        let flight = clear.map(|clear| &clear.flight);
-        let chain = flight.map(|flight| flight.certificates.as_slice()).unwrap_or_default();
-        let request = flight.and_then(|flight| flight.request.as_ref());
-        let request = request.map(|request| (&*request.authorities, &*request.schemes));
         let compresses = |one: &VersionFound| one.compression.iter().any(|method| *method != 0);
         out = out
             .with("versions", done.versions.iter().map(version_json).collect::<Vec<_>>())
@@ -257,9 +248,10 @@ pub(crate) fn json(
             .with("session_tickets", has(extension::SESSION_TICKET))
             .with("compresses", clear.map(|_| done.versions.iter().any(compresses)))
             .with("fallback_scsv", done.fallback.as_ref().and_then(|answer| answer.as_ref().ok().copied()))
-            .with("chain", chain.iter().map(|der| certificate_json(der, now)).collect::<Vec<_>>())
-            .with("ocsp_staple", staple_json(flight.and_then(|flight| flight.staple.as_deref())))
-            .with("client_certificate", if clear.is_some() { request_json(request) } else { Value::Null })
+            .with("chain", done.chain().iter().map(|der| certificate_json(der, now)).collect::<Vec<_>>())
+            .with("known", done.known())
+            .with("ocsp_staple", staple_json(done.staple()))
+            .with("client_certificate", if done.is_seen() { request_json(done.request()) } else { Value::Null })
             .with("connections", done.connections)
             .with("at_once", crate::engine::AT_ONCE);
     }
