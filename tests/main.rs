@@ -46,6 +46,7 @@ mod tcpdump_diff;
 mod tcpdump_filter;
 mod tcpdump_live;
 mod tcpdump_samples;
+mod tls_enumerate;
 mod tls_probe;
 mod wget_diff;
 
@@ -97,6 +98,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_tls::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tls_enumerate::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

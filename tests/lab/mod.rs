@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod firewall;
+pub mod hello;
 pub mod hierarchy;
 pub mod message;
 pub mod origin;

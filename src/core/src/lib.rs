@@ -9,6 +9,7 @@ pub mod front;
 mod install;
 pub mod json;
 pub mod privilege;
+pub mod rooted;
 pub mod text;
 
 pub use applet::{Applet, Build, Flag, Flags, Group, find, flag, pack, packed_length};
