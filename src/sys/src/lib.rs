@@ -1,8 +1,10 @@
 //! System calls that std does not offer. The only room that may hold `unsafe`, each block with its argument.
 
 pub mod allocator;
+pub mod capabilities;
 pub mod capture;
 pub mod crash;
+pub mod first;
 pub mod ipset;
 pub mod netlink;
 pub mod netns;
