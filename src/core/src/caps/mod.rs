@@ -17,8 +17,13 @@ const FILE_GRANT: u64 = 1 << 12 | 1 << 13 | 1 << 19;
 
 /// The capabilities that an applet can put to use, as a set.
 pub(crate) fn wanted(applet: &Applet) -> u64 {
-    let listed = NEEDS.iter().filter(|need| need.applet == applet.name).flat_map(|need| need.wants);
+    let listed = NEEDS.iter().filter(|need| need.applet == family(applet.name)).flat_map(|need| need.wants);
     listed.chain(applet.capability.as_ref()).fold(0, |set, capability| set | capability.bit())
+}
+
+/// The name under which [`NEEDS`] has an applet.
+fn family(applet: &str) -> &str {
+    if applet.starts_with("iptables") || applet.starts_with("ip6tables") { "iptables-list" } else { applet }
 }
 
 /// Everything that `caps` says.
@@ -44,6 +49,7 @@ impl Here {
     }
 
     fn lacks(&self, applet: &str) -> Vec<Lack> {
+        let applet = family(applet);
         let instead = |need: &Need| match need.instead {
             Instead::Nothing => false,
             Instead::PingGroup => self.place.may_ping == Some(true),
@@ -91,7 +97,10 @@ impl Here {
         // Added capabilities never become effective for who is not root, except through the file's grant, which
         // no_new_privs takes away.
         let root = self.standing.uid == Some(0);
-        let granted = root || self.standing.no_new_privs == Some(false) && self.standing.permitted != Some(0);
+        // Whether the file grants anything shows only where the bounding set has something of it.
+        let shown = self.standing.bounding.is_none_or(|bounding| bounding & FILE_GRANT != 0);
+        let granted =
+            root || self.standing.no_new_privs == Some(false) && (self.standing.permitted != Some(0) || !shown);
         let mut lines = Vec::new();
         for profile in ["general", "netadmin", "sysadmin"] {
             let brings: Vec<Capability> =
@@ -136,12 +145,18 @@ fn list(capabilities: &[Capability]) -> String {
     capabilities.iter().map(|capability| capability.name()).collect::<Vec<_>>().join(" ")
 }
 
+/// Every capability that has a name (linux/capability.h).
+const ALL: u64 = (1 << 41) - 1;
+
 fn set_text(set: Option<u64>) -> String {
     match set {
         None => "unknown".to_owned(),
         Some(0) => "none".to_owned(),
-        Some(set) if set & (1 << 41) - 1 == (1 << 41) - 1 => "all".to_owned(),
-        Some(set) => names(set).join(" "),
+        Some(set) => match names(!set & ALL) {
+            without if without.is_empty() => "all".to_owned(),
+            without if without.len() < 10 => format!("all but {}", without.join(" ")),
+            _ => names(set).join(" "),
+        },
     }
 }
 
@@ -206,16 +221,14 @@ fn as_text(ctx: &Ctx, here: &Here, applets: &[&'static Applet]) -> String {
 }
 
 fn applet_text(lacks: &[Lack]) -> String {
-    let mut text = match lacks.iter().find(|lack| lack.need.whole) {
-        Some(lack) if !lack.need.rest.is_empty() => format!("only {}", lack.need.rest),
-        Some(_) => "no".to_owned(),
-        None => "works".to_owned(),
+    let (mut text, link) = match lacks.iter().find(|lack| lack.need.whole) {
+        Some(lack) if !lack.need.rest.is_empty() => (format!("only {}", lack.need.rest), "; not "),
+        Some(_) => ("no".to_owned(), ": "),
+        None => ("works".to_owned(), "; not "),
     };
     for (index, lack) in lacks.iter().enumerate() {
-        let link = if index == 0 && !lack.need.whole { "; not " } else { ", " };
-        let link = if lack.need.whole { ": " } else { link };
-        let what = if lack.need.whole && !lack.need.rest.is_empty() { "not " } else { "" };
-        let _ = write!(text, "{link}{what}{} ({})", lack.need.function, list(&lack.missing));
+        let link = if index == 0 { link } else { ", " };
+        let _ = write!(text, "{link}{} ({})", lack.need.function, list(&lack.missing));
     }
     text
 }
