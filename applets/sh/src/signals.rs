@@ -159,9 +159,6 @@ impl Shell {
 
     /// A signal that came and has a trap, or Ctrl-C at a terminal; it stays to be handled.
     pub(crate) fn pending_trap(&mut self) -> Option<i32> {
-        if !process::signal_pending() {
-            return None;
-        }
         while let Some(signal) = process::take_signal() {
             if signal == libc::SIGWINCH && !self.traps.contains_key(&signal) {
                 continue;
