@@ -41,8 +41,11 @@ fn serve(ctx: &mut Ctx, powers: &Powers) -> Exit {
         let line = format!("{}: {}", ctx.name, error.message);
         ctx.say(&line);
     }
-    if let Some(hint) = &error.hint {
-        ctx.hint(hint);
+    match &error.hint {
+        // Which right is missing, and what grants it, is the error itself in other words: said to scripts too.
+        Some(hint) if hint.contains(" needs CAP_") && ctx.var("NETKIT_HINTS") != Some("0") => ctx.say(hint),
+        Some(hint) => ctx.hint(hint),
+        None => {}
     }
     error.exit
 }
