@@ -10,4 +10,5 @@ pub mod netlink;
 pub mod netns;
 pub mod process;
 pub mod signals;
+pub mod time;
 pub mod xtables;
