@@ -39,6 +39,7 @@ mod portscan_raw;
 mod readme;
 mod resolvers;
 mod sh;
+mod sh_terminal;
 mod ss_diff;
 mod ss_modes;
 mod tcpdump_cli;
@@ -90,6 +91,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
     trials.extend(sh::trials());
+    trials.extend(sh_terminal::trials());
     trials.extend(nft::trials());
     trials.extend(ping::trials());
     trials.extend(ss_diff::trials());

@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod recorder;
 pub mod rogue;
 pub mod server;
+pub mod terminal;
 pub mod tls;
 
 use std::io::Read;

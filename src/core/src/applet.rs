@@ -162,6 +162,16 @@ pub struct Build {
     pub trust_roots: &'static str,
 }
 
+/// What the front door needs of the kernel. This room makes no system calls, so it is handed them.
+#[derive(Clone, Copy, Debug)]
+pub struct Powers {
+    /// Makes effective what of a set of capabilities is permitted, a bit for each by its number in linux/capability.h,
+    /// and gives up what else is permitted.
+    pub raise: fn(u64),
+    /// Runs a program and returns its status: as process 1 of a container, in a child that it looks after.
+    pub supervise: fn(&mut dyn FnMut() -> u8) -> u8,
+}
+
 /// The applet of exactly this name or alias.
 pub fn find(table: &[&'static [Applet]], name: &str) -> Option<&'static Applet> {
     table.iter().flat_map(|entries| entries.iter()).find(|applet| applet.name == name || applet.aliases.contains(&name))
