@@ -13,6 +13,7 @@ pub mod actors;
 mod format;
 mod quiet;
 mod stage;
+mod wire;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -28,11 +29,12 @@ use format::World;
 use stage::Stage;
 
 /// The worlds.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     include_str!("doctor/worlds/dns.txt"),
     include_str!("doctor/worlds/route.txt"),
     include_str!("doctor/worlds/filter.txt"),
     include_str!("doctor/worlds/tcp.txt"),
+    include_str!("doctor/worlds/path.txt"),
     include_str!("doctor/worlds/tls.txt"),
     include_str!("doctor/worlds/http.txt"),
     include_str!("doctor/worlds/well.txt"),
@@ -52,6 +54,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("iptables-legacy", "iptables"),
     ("nft", "nftables"),
+    ("ethtool", "ethtool"),
     ("ipset", "ipset"),
     ("conntrack", "conntrack"),
     ("named", "bind9"),

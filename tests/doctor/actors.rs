@@ -13,6 +13,7 @@
 //! | `tcp ADDRESS http STATUS [WORD ...]` | see [`Http`] |
 //! | `tcp ADDRESS postgres [S\|N][R\|E]` | answers the request for TLS, then the start-up by asking for a password or an error |
 //! | `udp ADDRESS echo`, `silent` | |
+//! | `wire LINK LINK [delay=MS] [every=N]` | see [`super::wire`] |
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -55,6 +56,10 @@ fn play(text: &str) -> Result<(), Stop> {
         let [protocol, address, manner, rest @ ..] = words.as_slice() else {
             return Err(format!("{line}: too short").into());
         };
+        if *protocol == "wire" {
+            super::wire::lay(address, manner, rest)?;
+            continue;
+        }
         let address: SocketAddr = address.parse().map_err(|error| Stop::Fail(format!("{line}: {error}")))?;
         match *protocol {
             "dns" => match dns(address, manner, rest)? {

@@ -14,6 +14,7 @@
 //! | `hosts` | a line of `/etc/hosts` |
 //! | `env` | `NAME=VALUE` in doctor's environment |
 //! | `serve` | a line for [`super::actors`] in the server's namespace; `serve@client`, `serve@router` elsewhere |
+//! | `wire` | a slow or lossy wire between router and server: `delay=MS` each way, `every=N` frames one is lost |
 //! | `client`, `router`, `server` | a shell line there, as root, before anything is served |
 //! | `late` | the same on the client, when everything is up |
 //! | `daemon` | place, port and command line of a real server; its port is waited for |
@@ -56,6 +57,7 @@ const LINES: &[&str] = &[
     "serve",
     "serve@client",
     "serve@router",
+    "wire",
     "client",
     "router",
     "server",

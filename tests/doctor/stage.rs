@@ -51,6 +51,12 @@ chmod -R a+rX "$W/etc"
 mount --bind "$W/etc" /etc
 ip netns add router
 ip netns add server
+far='link add r1 address 02:00:00:00:02:01 type veth peer name eth0 address 02:00:00:00:02:02 netns server'
+if [ -e "$W/wire.actors" ]; then
+    ip netns add wire
+    ip -n wire link add w1 type veth peer name eth0 address 02:00:00:00:02:02 netns server
+    far='link add r1 address 02:00:00:00:02:01 type veth peer name w0 netns wire'
+fi
 ip -batch - <<END
 link set lo up
 link add eth0 address 02:00:00:00:01:02 type veth peer name r0 address 02:00:00:00:01:01 netns router
@@ -62,7 +68,7 @@ route add default via fd01::1
 END
 ip -n router -batch - <<END
 link set lo up
-link add r1 address 02:00:00:00:02:01 type veth peer name eth0 address 02:00:00:00:02:02 netns server
+$far
 addr add 10.1.0.1/24 dev r0
 addr add fd01::1/64 dev r0 nodad
 addr add 10.2.0.1/24 dev r1
@@ -92,6 +98,14 @@ echo 100000 > /proc/sys/net/ipv4/icmp_msgs_per_sec
 echo 0 > /proc/sys/net/ipv6/icmp/ratelimit
 for link in /proc/sys/net/ipv4/conf/*; do echo 0 > $link/rp_filter; echo 0 > $link/send_redirects; done
 END
+if [ -e "$W/wire.actors" ]; then
+    # Frames are copied as they are, so that they must be whole: nothing is left for a card to complete.
+    for end in w0 w1; do ip -n wire link set $end up; done
+    ip netns exec router ethtool -K r0 tx off > /dev/null
+    ip netns exec router ethtool -K r1 tx off > /dev/null
+    ip netns exec server ethtool -K eth0 tx off > /dev/null
+    ethtool -K eth0 tx off > /dev/null
+fi
 sh "$W/settings"
 ip netns exec server sh "$W/settings"
 (cat "$W/settings"; echo 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding') > "$W/forward"
@@ -105,12 +119,12 @@ in_place() { if [ $1 = client ]; then shift; "$@"; else ip netns exec "$@"; fi; 
 for place in server router client; do
     [ ! -e $place.sh ] || in_place $place sh -e $place.sh > $place.log 2>&1
 done
-for place in server router client; do
+for place in wire server router client; do
     [ -e $place.actors ] || continue
     mkfifo $place.in $place.out
     in_place $place env NETKIT_LAB_WORLD="$W/$place.actors" "$actors" < $place.in > $place.out 2> $place.actors.log &
     # The writing end stays open as long as this shell lives.
-    case $place in server) exec 4> $place.in;; router) exec 5> $place.in;; client) exec 6> $place.in;; esac
+    case $place in server) exec 4> $place.in;; router) exec 5> $place.in;; client) exec 6> $place.in;; wire) exec 7> $place.in;; esac
     read -r line < $place.out
     [ "$line" = + ]
 done
@@ -314,9 +328,11 @@ fn lay_out(world: &World, dir: &Path, certificates: &Path) -> Result<Vec<(String
     if !world.all("skip").any(|what| what == "base" || what == "dns") {
         base.push_str(&format!("dns 10.96.0.10:53 ok {ZONE}\n"));
     }
-    for (place, word) in [("server", "serve"), ("router", "serve@router"), ("client", "serve@client")] {
+    for (place, word) in [("server", "serve"), ("router", "serve@router"), ("client", "serve@client"), ("wire", "wire")]
+    {
         let mut text = if place == "server" { base.clone() } else { String::new() };
         for line in world.all(word) {
+            text.push_str(if place == "wire" { "wire w0 w1 " } else { "" });
             text.push_str(&line.replace("@ZONE@", ZONE));
             text.push('\n');
         }
