@@ -132,7 +132,7 @@ enum Manner {
 
 /// `http STATUS` and these words: `after=MS` before the first byte, `header=Name:Value` (an underscore is a blank),
 /// `body=N` bytes, `length=N` promised instead, `chunked` without an end, `drip=MS` between the body's bytes, `hold` keeps the connection when
-/// done, `bare` sends no header of its own, `date=TEXT`, `http10` closes without any length.
+/// done, `reset` resets it then.
 #[derive(Debug, Clone)]
 struct Http {
     status: u16,
@@ -143,7 +143,7 @@ struct Http {
     chunked: bool,
     drip: Duration,
     hold: bool,
-    large: bool,
+    reset: bool,
 }
 
 impl Manner {
@@ -175,7 +175,7 @@ impl Manner {
                     chunked: false,
                     drip: Duration::ZERO,
                     hold: false,
-                    large: false,
+                    reset: false,
                 };
                 for word in rest {
                     let (key, value) = word.split_once('=').unwrap_or((word, ""));
@@ -188,7 +188,7 @@ impl Manner {
                         "length" => http.length = Some(number(value)?),
                         "chunked" => http.chunked = true,
                         "hold" => http.hold = true,
-                        "whole" => http.large = true,
+                        "reset" => http.reset = true,
                         _ => {
                             http.status = key.parse().map_err(|error| Stop::Fail(format!("{line}: {key}: {error}")))?;
                         }
@@ -302,7 +302,6 @@ fn serve(stream: &mut TcpStream, http: &Http) -> std::io::Result<()> {
                 return Ok(());
             }
         }
-        // A large request is refused by a server that has only small buffers.
         std::thread::sleep(http.after);
         let mut reply = format!("HTTP/1.1 {} Scripted\r\n", http.status);
         for header in &http.headers {
@@ -333,6 +332,12 @@ fn serve(stream: &mut TcpStream, http: &Http) -> std::io::Result<()> {
             stream.write_all(b"\r\n")?;
         }
         let short = http.length.is_some_and(|length| length != body.len());
+        if http.reset {
+            // What was sent arrives first; the reset is no answer to it.
+            std::thread::sleep(Duration::from_millis(50));
+            reset(stream);
+            return Ok(());
+        }
         if http.hold {
             wait_for_end(stream.try_clone()?);
             return Ok(());
@@ -385,7 +390,8 @@ enum Playing {
 /// Modes: `ok`; `refused`, `servfail`, `formerr`, `notimp`; `silent`; `slow:MS`; `tc` truncates over UDP, `tc-silent` then
 /// takes TCP and says nothing, `tc-udponly` has no TCP; `aaaa-silent`, `aaaa-servfail`, `aaaa-nxdomain` for that type
 /// alone; `lame` refers upwards; `first-lost` leaves every first query of a name and type without an answer;
-/// `nodata` has every name and nothing for it.
+/// `nodata` has every name and nothing for it; `hang:DOMAIN` does not answer for names in there, `broken:DOMAIN` says
+/// SERVFAIL.
 fn dns(address: SocketAddr, mode: &str, zone: &[&str]) -> Result<Playing, Stop> {
     let mut names: Vec<(String, Vec<IpAddr>)> = Vec::new();
     for entry in zone {
@@ -434,6 +440,8 @@ fn answer(mode: &str, names: &[(String, Vec<IpAddr>)], asked: &Question, tcp: bo
         "formerr" => return code(1),
         "notimp" => return code(4),
         "silent" => return Vec::new(),
+        _ if mode.strip_prefix("hang:").is_some_and(|domain| asked.name.ends_with(domain)) => return Vec::new(),
+        _ if mode.strip_prefix("broken:").is_some_and(|domain| asked.name.ends_with(domain)) => return code(2),
         "aaaa-silent" if six => return Vec::new(),
         "aaaa-servfail" if six => return code(2),
         "aaaa-nxdomain" if six => return code(3),

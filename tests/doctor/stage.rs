@@ -152,6 +152,7 @@ cat > /dev/null
 /// |---|---|
 /// | `ca.pem` | the authority that everybody in a world trusts |
 /// | `web.pem`, `other.pem` | for `*.shop.svc.cluster.local`, `web` and 10.2.0.10; for another name |
+/// | `plain.pem` | for no name at all but the one in its subject |
 /// | `old.pem`, `future.pem` | as `web`, no longer and not yet valid |
 /// | `self.pem`, `stranger.pem` | signed by itself; by an authority that nobody knows |
 /// | `leaf.pem`, `full.pem` | signed by an intermediate authority, without and with it; `inter.pem` is that |
@@ -172,6 +173,7 @@ pub fn certificates() -> Result<TempDir, Stop> {
     let names = "subjectAltName=DNS:web,DNS:*.shop.svc.cluster.local,DNS:example.com,IP:10.2.0.10,IP:fd02::10";
     fs::write(d.join("names"), names)?;
     fs::write(d.join("elsewhere"), "subjectAltName=DNS:other.example.net")?;
+    fs::write(d.join("nameless"), "keyUsage=digitalSignature")?;
     fs::write(d.join("authority"), "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign")?;
     openssl(d, &format!("req {key} -keyout s.key -out s.csr -subj /O=Shop/CN=web"))?;
     openssl(d, &format!("req {key} -keyout inter.key -out inter.csr -subj /O=Lab/CN=intermediate"))?;
@@ -186,6 +188,7 @@ pub fn certificates() -> Result<TempDir, Stop> {
     sign("web", "s", "ca", "names", "-days 300")?;
     sign("other", "s", "ca", "elsewhere", "-days 300")?;
     sign("stranger", "s", "unknown", "names", "-days 300")?;
+    sign("plain", "s", "ca", "nameless", "-days 300")?;
     sign("inter", "inter", "ca", "authority", "-days 300")?;
     sign("leaf", "s", "inter", "names", "-days 300")?;
     fs::write(d.join("full.pem"), fs::read_to_string(d.join("leaf.pem"))? + &fs::read_to_string(d.join("inter.pem"))?)?;
