@@ -331,7 +331,7 @@ fn lay_out(world: &World, dir: &Path, certificates: &Path) -> Result<Vec<(String
     fs::write(dir.join("hosts"), hosts)?;
     let mut base = String::new();
     if !world.all("skip").any(|what| what == "base") {
-        base = format!("tcp 10.2.0.10:80 http 200\ntcp [fd02::10]:80 http 200\n");
+        base.push_str("tcp 10.2.0.10:80 http 200\ntcp [fd02::10]:80 http 200\n");
     }
     if !world.all("skip").any(|what| what == "base" || what == "dns") {
         base.push_str(&format!("dns 10.96.0.10:53 ok {ZONE}\n"));

@@ -71,7 +71,7 @@ pub fn lay(one: &str, other: &str, words: &[&str]) -> Result<(), Stop> {
                 continue;
             }
             count += 1;
-            if every > 0 && count % every == 0 {
+            if every > 0 && count.is_multiple_of(every) {
                 continue;
             }
             if sender.send((Instant::now() + delay, to, frame)).is_err() {
