@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -44,7 +44,7 @@ const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/doctor-wo
 /// The variable that chooses worlds.
 const ONLY: &str = "NETKIT_WORLDS";
 /// Worlds at a time: most of their time is spent waiting.
-const WORKERS: usize = 6;
+const WORKERS: usize = 12;
 /// How long one command in a world may take.
 const LIMIT: Duration = Duration::from_secs(90);
 /// Programs that the worlds need, and their Debian packages.
@@ -91,6 +91,7 @@ struct Found {
     certain: bool,
     sentence: String,
     status: Option<i32>,
+    elapsed: Duration,
     whole: String,
 }
 
@@ -138,7 +139,9 @@ impl Found {
 fn ask(stage: &Stage, world: &World, nobody: bool, binary: &Path) -> Result<Found, Stop> {
     let mut command = stage.command(nobody, binary);
     command.args(["doctor", "--json", "--timeout", "1"]).args(&world.target);
+    let start = Instant::now();
     let output = lab::run(&mut command, LIMIT)?;
+    let elapsed = start.elapsed();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let report: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
         Stop::Fail(format!("{}: {error}: {}{said}", world.name, String::from_utf8_lossy(&output.stdout)))
@@ -151,6 +154,7 @@ fn ask(stage: &Stage, world: &World, nobody: bool, binary: &Path) -> Result<Foun
         certain: verdict["certain"] != Value::Bool(false),
         sentence: text("sentence"),
         status: output.status.code(),
+        elapsed,
         whole: format!("{report:#}\n{said}"),
     })
 }
@@ -287,7 +291,8 @@ fn report(outcomes: &[(&World, Outcome)], mut failed: String, shown: bool) -> Re
             if shown || grade != Grade::Right {
                 let _ = writeln!(
                     failed,
-                    "{grade:?} as {who}: {}: wanted {:?} {:?} {:?}, status {:?}, {} {} certain {}: {}",
+                    "{grade:?} as {who} after {:?}: {}: wanted {:?} {:?} {:?}, status {:?}, {} {} certain {}: {}",
+                    found.elapsed,
                     world.name,
                     world.layers,
                     world.causes,

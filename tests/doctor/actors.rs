@@ -389,7 +389,7 @@ enum Playing {
 
 /// Modes: `ok`; `refused`, `servfail`, `formerr`, `notimp`; `silent`; `slow:MS`; `tc` truncates over UDP, `tc-silent` then
 /// takes TCP and says nothing, `tc-udponly` has no TCP; `aaaa-silent`, `aaaa-servfail`, `aaaa-nxdomain` for that type
-/// alone; `lame` refers upwards; `first-lost` leaves every first query of a name and type without an answer;
+/// alone; `lame` refers upwards; `first-lost` leaves every other query of a name and type without an answer;
 /// `nodata` has every name and nothing for it; `hang:DOMAIN` does not answer for names in there, `broken:DOMAIN` says
 /// SERVFAIL.
 fn dns(address: SocketAddr, mode: &str, zone: &[&str]) -> Result<Playing, Stop> {
@@ -406,7 +406,7 @@ fn dns(address: SocketAddr, mode: &str, zone: &[&str]) -> Result<Playing, Stop> 
         let Some(asked) = question(query) else { return Vec::new() };
         if mode == "first-lost" {
             let key = (asked.name.clone(), asked.kind);
-            if seen.lock().is_ok_and(|mut seen| seen.insert(key)) {
+            if seen.lock().is_ok_and(|mut seen| !seen.remove(&key) && seen.insert(key)) {
                 return Vec::new();
             }
         }
