@@ -43,7 +43,14 @@ pub(crate) struct Manner {
 
 impl Manner {
     pub(crate) fn of(world: &World) -> Manner {
-        Manner { mss: None, pad: true, patience: world.patience(), insecure: false, nameless: false, absolute: false }
+        Manner {
+            mss: None,
+            pad: true,
+            patience: world.patience(),
+            insecure: world.nameless,
+            nameless: world.nameless,
+            absolute: false,
+        }
     }
 }
 
@@ -79,8 +86,6 @@ pub(crate) struct Answer {
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
-    /// The connection was not made; for conversations after the first.
-    Connect(io::ErrorKind),
     /// No TLS.
     Tls(Box<TlsError>),
     /// The connection ended without a byte of an answer.

@@ -291,7 +291,7 @@ pub(crate) fn blame(target: &Target, address: SocketAddr, trouble: &Trouble) -> 
         }
         Trouble::Malformed(why) => fatal("malformed_head", format!("the answer of {address} is no HTTP that can be read: {}", printable(why))),
         Trouble::HalfHead => fatal("half_head", format!("{address} began an answer and did not finish its head")),
-        Trouble::Tls(_) | Trouble::Connect(_) => return None,
+        Trouble::Tls(_) => return None,
         Trouble::Failed(why) => fatal("error", format!("speaking HTTP with {address} failed: {}", printable(why))),
     })
 }

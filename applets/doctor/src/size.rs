@@ -15,7 +15,7 @@ use crate::world::World;
 fn went_through(exchange: &Exchange) -> bool {
     match &exchange.result {
         Ok(answer) => !matches!(answer.end, End::Stalled(_)),
-        Err(Trouble::Silent | Trouble::Connect(_)) => false,
+        Err(Trouble::Silent) => false,
         Err(Trouble::Tls(error)) => error.kind != netkit_tls::Kind::TimedOut,
         Err(_) => true,
     }

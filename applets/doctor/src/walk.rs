@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use netkit_http::url::Url;
 use netkit_probe::Protocol;
-use netkit_tls::Kind;
 
-use crate::exchange::{self, Answer, End, Exchange, Manner, SMALL_MSS, Trouble};
+use crate::exchange::{self, Answer, End, Exchange, Manner, Trouble};
 use crate::kernel::Kernel;
 use crate::report::{Fault, Layer, Report, millis};
 use crate::target::{Speak, Target};
@@ -127,7 +126,6 @@ pub(crate) fn judge(
                 None => crate::size::suspect(world, target, address, &exchange.info, exchange.padded, report)
                     .unwrap_or_else(|| silent_handshake(target, address, &exchange.info, world.patience())),
             };
-            let _ = Kind::TimedOut;
             report.faults.push(fault);
             None
         }
@@ -292,5 +290,3 @@ fn redirect(world: &World, target: &Target, kernel: &mut Kernel, answer: &Answer
     }
     report.answerer = further.answerer;
 }
-
-pub(crate) const SMALL: u32 = SMALL_MSS;
