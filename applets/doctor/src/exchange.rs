@@ -134,6 +134,11 @@ pub(crate) fn speak(world: &World, target: &Target, socket: Socket, manner: &Man
     let _ = socket.set_tcp_nodelay(true);
     exchange.result = converse(world, target, socket, manner, &mut exchange);
     exchange.info = watched.as_ref().and_then(tcp_info);
+    let ended = matches!(&exchange.result, Ok(Answer { end: End::Complete | End::Enough, .. }));
+    if let (false, Some(socket)) = (ended, &watched) {
+        // Others hold the socket too; a server that serves one after the other would wait for its end.
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+    }
     exchange
 }
 

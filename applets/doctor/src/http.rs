@@ -164,9 +164,9 @@ fn certificate_missing(answer: &Answer) -> Option<Fault> {
         return None;
     }
     let (cause, sentence) = if missing {
-        ("client_certificate_wanted", "the server wants a certificate from the client (mutual TLS) and none was given")
+        ("client_certificate_wanted", "the server wants a client certificate (mutual TLS) and none was given")
     } else {
-        ("client_certificate_refused", "the server does not accept the certificate of the client (mutual TLS)")
+        ("client_certificate_refused", "the server does not accept the client certificate (mutual TLS)")
     };
     Some(
         Fault::fatal(Layer::Tls, cause, sentence.to_owned())

@@ -73,7 +73,8 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         return Ok(Exit::OK);
     }
     let world = World::new(ctx, &options);
-    let target = Target::parse(&options.target)?;
+    let mut target = Target::parse(&options.target)?;
+    target.learn_port(&world.service_ports);
     if let Some(netns) = &options.netns {
         netkit_sys::netns::enter(netns)?;
     }

@@ -72,6 +72,11 @@ impl World {
         self.options.timeout
     }
 
+    /// Whether a certificate of ours was given.
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.options.cert.is_some()
+    }
+
     /// Where a file of the resolver stands.
     pub(crate) fn place(&self, path: &str) -> PathBuf {
         match (&self.options.resolv_conf, self.files_of) {
