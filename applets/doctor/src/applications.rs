@@ -4,16 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use netkit_core::text::printable;
-use netkit_dns::simulate::Outcome as Answered;
 use netkit_http::h2::{Connection, Event};
 use netkit_probe::udp::{Service, UdpFinding, probe};
 use netkit_probe::{Attempt, Outcome, Plan, Protocol, connect as connect_all};
 use netkit_tls::{Settings, Sources, Transport, read_by, write_by};
-use netkit_wire::dns::{Name, RrType};
 
-use crate::ask::{over_tcp, over_udp};
 use crate::counters::Snapshot;
-use crate::dns::reply_text;
 use crate::kernel::Kernel;
 use crate::report::{Fault, Layer, Report, millis};
 use crate::silence::{self, Probe};
@@ -33,7 +29,7 @@ pub(crate) fn udp(world: &World, target: &Target, kernel: &mut Kernel, addresses
         let Some(socket) = made.socket else {
             if let Some(attempt) = made.attempts.first() {
                 report.broken(Layer::Udp, format!("{address} {}", attempt.finding()), None);
-                let fault = tcp::blame(world, kernel, attempt, &before, report);
+                let fault = tcp::blame(world, kernel, attempt, &before, true, report);
                 report.faults.push(fault);
             }
             continue;
@@ -95,95 +91,18 @@ fn refused(world: &World, kernel: &mut Kernel, attempt: &Attempt, before: &Snaps
         _ => false,
     };
     if closed {
-        let sentence = format!("{} is up and nothing listens on UDP port {} there", address.ip(), address.port());
+        let sentence = format!(
+            "{} is up and refused the datagram: nothing listens on its UDP port {}",
+            address.ip(),
+            address.port()
+        );
         return Fault::fatal(Layer::Udp, "refused", sentence).evidence(attempt.finding().to_string());
     }
-    let mut fault = tcp::blame(world, kernel, attempt, before, report);
+    let mut fault = tcp::blame(world, kernel, attempt, before, true, report);
     if fault.layer == Layer::Tcp {
         fault.layer = Layer::Udp;
     }
     fault
-}
-
-/// A name server: over UDP and over TCP.
-pub(crate) fn dns(world: &World, target: &Target, address: SocketAddr, report: &mut Report) {
-    let (text, rtype) = if target.path.is_empty() { (".", RrType::NS) } else { (target.path.as_str(), RrType::A) };
-    let Ok(name) = Name::parse(text) else {
-        let sentence = format!("'{}' is no name that can be asked for", printable(text));
-        report.faults.push(Fault::fatal(Layer::Application, "invalid_name", sentence));
-        return;
-    };
-    let udp = over_udp(address, &name, &[rtype], world.patience(), Duration::ZERO);
-    let tcp = over_tcp(address, &name, &[rtype], world.patience());
-    let next = format!("netkit dig @{} -p {} {text}", address.ip(), address.port());
-    for reply in udp.iter().chain(&tcp) {
-        let text = reply_text(reply);
-        if reply.spoke() {
-            report.fine(Layer::Application, text, Some(reply.elapsed));
-        } else {
-            report.broken(Layer::Application, text, Some(reply.elapsed));
-        }
-    }
-    let speaks = |replies: &[crate::ask::Reply]| replies.iter().any(crate::ask::Reply::spoke);
-    match (speaks(&udp), speaks(&tcp)) {
-        (true, true) => {
-            let bad =
-                udp.iter().find(|reply| matches!(reply.outcome, Answered::Rcode(_)) && !crate::dns::is_nxdomain(reply));
-            match bad {
-                Some(reply) => report.faults.push(
-                    Fault::fatal(
-                        Layer::Application,
-                        "rcode",
-                        format!("{address} speaks DNS and answers {} for {text}", reply.outcome),
-                    )
-                    .next(next),
-                ),
-                None => {
-                    let missing = udp.iter().find(|reply| !reply.addresses.is_empty() || text == ".").is_none();
-                    if missing {
-                        let outcome = udp.first().map_or_else(String::new, |reply| reply.outcome.to_string());
-                        report.faults.push(
-                            Fault::fatal(
-                                Layer::Application,
-                                "no_address",
-                                format!("{address} speaks DNS and has no address for {text} ({outcome})"),
-                            )
-                            .next(next),
-                        );
-                    } else {
-                        report.looked.push("DNS over UDP and TCP".to_owned());
-                    }
-                }
-            }
-        }
-        (true, false) => report.faults.push(
-            Fault::impaired(
-                Layer::Application,
-                "tcp_fails",
-                format!("{address} answers DNS over UDP and not over TCP: large answers are lost"),
-            )
-            .next(next),
-        ),
-        (false, true) => report.faults.push(
-            Fault::fatal(
-                Layer::Application,
-                "udp_fails",
-                format!(
-                    "{address} answers DNS over TCP and not over UDP: UDP port {} is dropped or not served",
-                    address.port()
-                ),
-            )
-            .next(next),
-        ),
-        (false, false) => report.faults.push(
-            Fault::fatal(
-                Layer::Application,
-                "not_dns",
-                format!("{address} accepts TCP connections and answers no DNS, neither over UDP nor over TCP"),
-            )
-            .next(next),
-        ),
-    }
 }
 
 /// SSLRequest, then a start-up message: what the server makes of it (PostgreSQL's protocol, section 54.7).
@@ -539,13 +458,20 @@ fn grpc_answer(address: SocketAddr, found: &Health, elapsed: Duration, next: &st
         format!("gRPC health: HTTP {}, grpc-status {}", found.status, found.grpc_status.as_deref().unwrap_or("none"));
     let fault = match (found.grpc_status.as_deref(), serving) {
         (Some("0"), Some(1)) => None,
+        (Some("0"), None | Some(0 | 3)) => {
+            report.note(
+                Layer::Application,
+                "the health service answers and does not say how the server is, so only gRPC itself is proven",
+            );
+            None
+        }
         (Some("0"), Some(2)) => Some(fatal(
             "not_serving",
             format!("the gRPC server at {address} is reached and says of itself that it is NOT_SERVING"),
         )),
-        (Some("0"), _) => Some(fatal(
-            "health_unknown",
-            format!("the gRPC server at {address} is reached and does not know how it is (health UNKNOWN)"),
+        (Some("0"), Some(other)) => Some(fatal(
+            "health",
+            format!("the gRPC server at {address} is reached and gives the health status {other}"),
         )),
         // Without the health service the server still speaks gRPC, which is all that was asked.
         (Some("12"), _) => {

@@ -26,6 +26,8 @@ pub(crate) struct Reply {
     pub(crate) alias: Option<String>,
     /// The zone whose SOA stands in the authority section.
     pub(crate) zone: Option<String>,
+    /// It names other servers instead of an answer, and does not ask them for us (RFC 8499, "lame").
+    pub(crate) referral: bool,
     /// Sent again because the first one got lost.
     pub(crate) again: bool,
 }
@@ -42,13 +44,14 @@ impl Reply {
             addresses: Vec::new(),
             alias: None,
             zone: None,
+            referral: false,
             again: false,
         }
     }
 
     /// It settles the question: addresses, none of this kind, or no such name.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self.outcome, Outcome::Answer | Outcome::NoData | Outcome::Rcode(Rcode::NXDOMAIN))
+        matches!(self.outcome, Outcome::Answer | Outcome::NoData | Outcome::Rcode(Rcode::NXDOMAIN)) && !self.referral
     }
 
     /// Anything came back from a server, whatever it says.
@@ -63,7 +66,10 @@ impl Reply {
         let last = message.section(Section::Answer).filter(wanted(self.rtype)).last();
         self.alias = last.map(|record| plain(&record.owner)).filter(|owner| *owner != plain(&self.name));
         let soa = message.section(Section::Authority).find(|record| record.rtype == RrType::SOA);
+        let soa_absent = soa.is_none();
         self.zone = soa.map(|record| plain(&record.owner));
+        let empty = message.rcode() == Rcode::NOERROR && message.section(Section::Answer).next().is_none();
+        self.referral = empty && soa_absent && !message.header.aa && !message.header.ra && !message.header.tc;
         self.outcome = if message.header.tc {
             Outcome::Truncated
         } else if message.rcode() != Rcode::NOERROR {

@@ -79,6 +79,53 @@ pub(crate) struct Record {
     /// Which server is asked.
     current: usize,
     pub(crate) found: Vec<IpAddr>,
+    /// The servers were named by the user; resolv.conf has no part in it.
+    pub(crate) named: bool,
+}
+
+/// Asks a server that the user named, over UDP and TCP.
+pub(crate) fn ask_server(world: &World, servers: &[SocketAddr], text: &str, report: &mut Report) {
+    let root = text.is_empty();
+    let conf = ResolvConf { nameservers: servers.to_vec(), ..ResolvConf::default() };
+    let host = if root { "." } else { text };
+    let Some(mut record) = Record::new(world, host, conf, world.options.family, report) else { return };
+    record.named = true;
+    if root {
+        record.types = vec![RrType::NS];
+        record.candidates = vec![Name::root()];
+    }
+    let began = Instant::now();
+    record.walk(world, report);
+    let replies = record.steps.last().map(|step| step.replies.clone()).unwrap_or_default();
+    // Of the root any answer will do: that the server speaks is all that was asked.
+    let spoke = root && replies.iter().any(|reply| reply.spoke() && !reply.tcp);
+    if record.found.is_empty() && !spoke {
+        blame::failure(world, &mut record, report, began.elapsed());
+        return;
+    }
+    for reply in &replies {
+        report.fine(Layer::Dns, reply_text(reply), Some(reply.elapsed));
+    }
+    let Some(server) = replies.first().map(|reply| reply.server) else { return };
+    let over = over_tcp(
+        server,
+        &record.candidates.first().cloned().unwrap_or_else(Name::root),
+        &record.types,
+        world.patience(),
+    );
+    if over.iter().any(Reply::spoke) {
+        report.looked.push(format!("DNS of {server} over UDP and TCP"));
+    } else {
+        let how = over.first().map_or_else(String::new, reply_text);
+        report.note(Layer::Dns, how.clone());
+        let sentence =
+            format!("{server} answers over UDP and not over TCP: answers that do not fit into a datagram are lost");
+        let next = format!("netkit dig +tcp @{} -p {} {host}", server.ip(), server.port());
+        report.faults.push(crate::report::Fault::impaired(Layer::Dns, "tcp_fails", sentence).evidence(how).next(next));
+    }
+    if !root {
+        blame::success(world, &mut record, report);
+    }
 }
 
 /// Finds the addresses of a host; faults and lines go to the report.
@@ -173,6 +220,7 @@ impl Record {
             surveyed: Vec::new(),
             current: 0,
             found: Vec::new(),
+            named: false,
         })
     }
 
@@ -325,7 +373,8 @@ pub(crate) fn reply_text(reply: &Reply) -> String {
     let over = if reply.tcp { "TCP" } else { "UDP" };
     let result = match &reply.outcome {
         Outcome::Answer => list(&reply.addresses),
-        Outcome::NoData => "exists, without such an address".to_owned(),
+        Outcome::NoData if reply.referral => "a referral to other servers".to_owned(),
+        Outcome::NoData => "no such record".to_owned(),
         Outcome::Rcode(rcode) => rcode.to_string(),
         Outcome::Truncated => "truncated".to_owned(),
         Outcome::Timeout => "no answer".to_owned(),

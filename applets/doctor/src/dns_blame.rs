@@ -90,18 +90,16 @@ pub(crate) fn failure(world: &World, record: &mut Record, report: &mut Report, e
 fn cause(world: &World, record: &mut Record, report: &mut Report) -> Fault {
     let host = record.host.clone();
     let path = world.place(netkit_dns::RESOLV_CONF).display().to_string();
-    if let Err(error) = world.resolv_conf() {
+    if let (false, Err(error)) = (record.named, world.resolv_conf()) {
         let sentence = format!(
             "{path} cannot be read ({}), so no name server is known and {host} cannot be looked up",
             kind(&error)
         );
-        let cause =
-            if error.kind() == io::ErrorKind::NotFound { "resolv_conf_missing" } else { "resolv_conf_unreadable" };
-        return Fault::fatal(Layer::Dns, cause, sentence).next("netkit cat /etc/resolv.conf");
+        return Fault::fatal(Layer::Dns, "resolv_conf", sentence).next("netkit cat /etc/resolv.conf");
     }
     if record.conf.nameservers.is_empty() {
         let sentence = format!("{path} names no name server, so {host} cannot be looked up");
-        return Fault::fatal(Layer::Dns, "resolv_conf_empty", sentence).next("netkit cat /etc/resolv.conf");
+        return Fault::fatal(Layer::Dns, "no_nameserver", sentence).next("netkit cat /etc/resolv.conf");
     }
     let last = record.steps.last().map_or(Outcome::Timeout, crate::dns::Step::outcome);
     match last {
@@ -192,8 +190,8 @@ fn failed(world: &World, record: &Record, failure: &Failure, report: &mut Report
             {
                 let before = Snapshot::default();
                 let probe = Probe { target: server, source: Some(source), udp: true, before: &before };
-                let (mut lines, mut open) = (Vec::new(), Vec::new());
-                if let Some(walked) = silence::filtered(world, source, probe, report, &mut lines, &mut open) {
+                let mut known = silence::Known::default();
+                if let Some(walked) = silence::filtered(world, source, probe, report, &mut known) {
                     let sentence = format!(
                         "names cannot be looked up, because of the way to the name server {}: {}",
                         server.ip(),
@@ -201,7 +199,7 @@ fn failed(world: &World, record: &Record, failure: &Failure, report: &mut Report
                     );
                     return Fault { sentence, ..walked };
                 }
-                fault = fault.all_evidence(lines);
+                fault = fault.all_evidence(known.evidence);
             }
             fault
         }
@@ -234,8 +232,8 @@ fn failed(world: &World, record: &Record, failure: &Failure, report: &mut Report
                     return full;
                 }
                 let probe = Probe { target: server, source: Some(source), udp: true, before: &before };
-                let (mut lines, mut open) = (Vec::new(), Vec::new());
-                if let Some(walked) = silence::filtered(world, source, probe, report, &mut lines, &mut open) {
+                let mut known = silence::Known::default();
+                if let Some(walked) = silence::filtered(world, source, probe, report, &mut known) {
                     let sentence = format!("names cannot be looked up: {}", walked.sentence);
                     return Fault { sentence, ..walked };
                 }
@@ -272,18 +270,24 @@ fn answered(world: &World, record: &mut Record) -> Fault {
                 );
                 let next = format!("netkit dig @all {}", plain(name));
                 record.surveyed.extend(all);
-                return Fault::fatal(Layer::Dns, "nameservers_disagree", sentence).next(next);
+                return Fault::fatal(Layer::Dns, "servers_differ", sentence).next(next);
             }
             record.surveyed.extend(all);
         }
     }
-    let all_of = |rcode: Rcode| !replies.is_empty() && replies.iter().all(bad(rcode));
     let server = replies.first().map_or_else(String::new, |reply| reply.server.ip().to_string());
+    if !replies.is_empty() && replies.iter().all(|reply| reply.referral) {
+        let sentence = format!(
+            "the name server {server} does not look names up for others (lame): it refers to other servers instead of answering, so {host} cannot be looked up"
+        );
+        return Fault::fatal(Layer::Dns, "lame", sentence);
+    }
+    let all_of = |rcode: Rcode| !replies.is_empty() && replies.iter().all(bad(rcode));
     if all_of(Rcode::REFUSED) {
         let sentence = format!(
             "the name server {server} refuses to answer (REFUSED): it does not serve this client or this zone, so {host} cannot be looked up"
         );
-        return Fault::fatal(Layer::Dns, "nameserver_lame", sentence);
+        return Fault::fatal(Layer::Dns, "lame", sentence);
     }
     if let Some(reply) =
         replies.iter().find(|reply| matches!(reply.outcome, Outcome::Rcode(rcode) if rcode != Rcode::NXDOMAIN))
@@ -300,7 +304,7 @@ fn answered(world: &World, record: &mut Record) -> Fault {
         let cause = if rcode == Rcode::SERVFAIL {
             "servfail"
         } else if rcode == Rcode::REFUSED {
-            "nameserver_lame"
+            "lame"
         } else {
             "rcode"
         };
@@ -329,7 +333,8 @@ fn missing(world: &World, record: &mut Record, replies: &[Reply]) -> Fault {
     let host = record.host.clone();
     let zone = replies.iter().rev().find_map(|reply| reply.zone.clone());
     let tried: Vec<String> = record.steps.iter().map(|step| plain(&step.name)).collect();
-    if let Some((name, found)) = elsewhere(world, record) {
+    let better = if record.named { None } else { elsewhere(world, record) };
+    if let Some((name, found)) = better {
         let search = if record.conf.search.is_empty() {
             "there is no search list".to_owned()
         } else {
@@ -339,7 +344,7 @@ fn missing(world: &World, record: &mut Record, replies: &[Reply]) -> Fault {
             "{host} is not found because the search list of resolv.conf lacks its suffix ({search}): {name} exists ({})",
             list(&found)
         );
-        return Fault::fatal(Layer::Dns, "wrong_search", sentence)
+        return Fault::fatal(Layer::Dns, "search", sentence)
             .evidence(format!("tried in vain: {}", tried.join(", ")))
             .next(format!("netkit dig +search +showsearch {host}"));
     }
@@ -450,6 +455,20 @@ pub(crate) fn success(world: &World, record: &mut Record, report: &mut Report) {
         }
     }
     let last = record.steps.last().map(|step| step.replies.clone()).unwrap_or_default();
+    let lost: Vec<&Reply> = all
+        .iter()
+        .filter(|reply| Some(reply.server) == winner && !reply.tcp && reply.outcome == Outcome::Timeout)
+        .collect();
+    let both = lost.len() >= record.types.len() && last.iter().all(Reply::spoke);
+    if let (true, Some(reply)) = (both, lost.first()) {
+        let sentence = format!(
+            "the name server {} left the first questions for {} without an answer and answered them when asked again: queries or answers get lost, and programs wait {} s each time",
+            reply.server.ip(),
+            plain(&reply.name),
+            conf.timeout
+        );
+        faults.push(Fault::impaired(Layer::Dns, "queries_lost", sentence));
+    }
     for reply in last.iter().filter(|reply| reply.outcome == Outcome::Timeout) {
         let sentence = format!(
             "the name server {} answers for {host} and leaves {} questions without an answer: programs that ask for both wait {} s for nothing",

@@ -43,7 +43,14 @@ pub(crate) struct Manner {
 
 impl Manner {
     pub(crate) fn of(world: &World) -> Manner {
-        Manner { mss: None, pad: true, patience: world.patience(), insecure: false, nameless: false, absolute: false }
+        Manner {
+            mss: None,
+            pad: true,
+            patience: world.patience(),
+            insecure: world.nameless,
+            nameless: world.nameless,
+            absolute: false,
+        }
     }
 }
 
@@ -79,8 +86,6 @@ pub(crate) struct Answer {
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
-    /// The connection was not made; for conversations after the first.
-    Connect(io::ErrorKind),
     /// No TLS.
     Tls(Box<TlsError>),
     /// The connection ended without a byte of an answer.
@@ -129,6 +134,11 @@ pub(crate) fn speak(world: &World, target: &Target, socket: Socket, manner: &Man
     let _ = socket.set_tcp_nodelay(true);
     exchange.result = converse(world, target, socket, manner, &mut exchange);
     exchange.info = watched.as_ref().and_then(tcp_info);
+    let ended = matches!(&exchange.result, Ok(Answer { end: End::Complete | End::Enough, .. }));
+    if let (false, Some(socket)) = (ended, &watched) {
+        // Others hold the socket too; a server that serves one after the other would wait for its end.
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+    }
     exchange
 }
 

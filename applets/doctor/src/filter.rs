@@ -36,6 +36,13 @@ pub(crate) struct Stop {
     pub(crate) answer: bool,
     /// Per cent of the packets that meet it.
     pub(crate) share: u8,
+    /// The Service that kube-proxy has no endpoints for.
+    pub(crate) service: Option<String>,
+}
+
+/// The name of an IP set.
+fn set_name(index: u16) -> Option<String> {
+    netkit_sys::ipset::name(index).ok().flatten()
 }
 
 /// Walks the first packet of a connection, and where that passes, its answer.
@@ -128,7 +135,7 @@ fn one(packet: Packet, state: Option<State>, answer: bool) -> Finding {
         return Finding::Unseen { why: notes.join("; "), denied };
     }
     let words = |rule: &NftRule<'_>| native_text(rule, family);
-    let rules = Rules { family, legacy, native, sets: &|_| None, text: &words, notes };
+    let rules = Rules { family, legacy, native, sets: &set_name, text: &words, notes };
     let question = Question { packet, from: None, input: None, state };
     let report = match walk::walk(&rules, &Netlink::new(), &question) {
         Ok(report) => report,
@@ -140,10 +147,14 @@ fn one(packet: Packet, state: Option<State>, answer: bool) -> Finding {
         rule: step.map_or_else(String::new, |step| netkit_core::text::printable(&step.text)),
         answer,
         share: (share * 100.0).round() as u8,
+        service: None,
     };
     let stopped = report.outcomes.iter().find(|found| matches!(found.verdict, Verdict::Drop | Verdict::Reject));
     if let Some(found) = stopped {
-        return Finding::Stopped(stop(found.verdict, found.deciding(), found.share));
+        let mut told = stop(found.verdict, found.deciding(), found.share);
+        let map = found.steps.iter().find(|step| step.text.contains(&format!("@{NO_ENDPOINTS}")));
+        told.service = map.map(|step| no_endpoints(&rules, step, &question.packet));
+        return Finding::Stopped(told);
     }
     let other = report.outcomes.iter().find(|found| !matches!(found.verdict, Verdict::Accept));
     if let Some(found) = other.filter(|found| found.verdict != Verdict::Unroutable) {
@@ -170,6 +181,33 @@ fn one(packet: Packet, state: Option<State>, answer: bool) -> Finding {
     });
     let steps = report.outcomes.iter().map(|found| found.steps.len()).max().unwrap_or(0);
     Finding::Passes { behind, steps }
+}
+
+/// The map in which kube-proxy keeps Services without endpoints (nftables mode).
+const NO_ENDPOINTS: &str = "no-endpoint-services";
+
+/// The comment of the element that took the packet, which is the Service's name; its address where there is none.
+fn no_endpoints(rules: &Rules<'_>, step: &Step, packet: &Packet) -> String {
+    let address = match packet.destination {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let port = packet.dport.unwrap_or(0).to_be_bytes();
+    let mut name = None;
+    let table = rules.native.as_ref().and_then(|native| {
+        let found = native.tables.iter().find(|table| table.name == step.table)?;
+        Some((native, found.family))
+    });
+    if let Some((native, family)) = table {
+        native.elements(family, &step.table, NO_ENDPOINTS, &mut |element| {
+            // A concatenation of address, protocol and port, each padded to four octets.
+            let rest = element.key.and_then(|key| key.strip_prefix(address.as_slice()));
+            if rest.is_some_and(|rest| rest.first() == Some(&packet.protocol) && rest.get(4..6) == Some(&port)) {
+                name = Userdata(element.userdata).text(0);
+            }
+        });
+    }
+    name.unwrap_or_else(|| packet.destination.to_string())
 }
 
 /// A rule of nf_tables: as iptables writes it where that has words for it, else as nft does; and its comment.

@@ -164,9 +164,9 @@ fn certificate_missing(answer: &Answer) -> Option<Fault> {
         return None;
     }
     let (cause, sentence) = if missing {
-        ("client_certificate_wanted", "the server wants a certificate from the client (mutual TLS) and none was given")
+        ("client_certificate_wanted", "the server wants a client certificate (mutual TLS) and none was given")
     } else {
-        ("client_certificate_refused", "the server does not accept the certificate of the client (mutual TLS)")
+        ("client_certificate_refused", "the server does not accept the client certificate (mutual TLS)")
     };
     Some(
         Fault::fatal(Layer::Tls, cause, sentence.to_owned())
@@ -291,7 +291,7 @@ pub(crate) fn blame(target: &Target, address: SocketAddr, trouble: &Trouble) -> 
         }
         Trouble::Malformed(why) => fatal("malformed_head", format!("the answer of {address} is no HTTP that can be read: {}", printable(why))),
         Trouble::HalfHead => fatal("half_head", format!("{address} began an answer and did not finish its head")),
-        Trouble::Tls(_) | Trouble::Connect(_) => return None,
+        Trouble::Tls(_) => return None,
         Trouble::Failed(why) => fatal("error", format!("speaking HTTP with {address} failed: {}", printable(why))),
     })
 }

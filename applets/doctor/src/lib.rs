@@ -28,6 +28,7 @@ mod filter;
 mod http;
 mod kernel;
 mod proxy;
+mod repeat;
 mod report;
 mod route;
 mod show;
@@ -36,6 +37,7 @@ mod size;
 mod target;
 mod tcp;
 mod tls;
+mod versus;
 mod walk;
 mod world;
 
@@ -44,7 +46,6 @@ use netkit_core::privilege::Capability;
 use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
 
 use crate::args::Options;
-use crate::report::Report;
 use crate::target::Target;
 use crate::world::World;
 
@@ -72,25 +73,34 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
         return Ok(Exit::OK);
     }
     let world = World::new(ctx, &options);
-    let target = Target::parse(&options.target)?;
+    let mut target = Target::parse(&options.target)?;
+    target.learn_port(&world.service_ports);
     if let Some(netns) = &options.netns {
         netkit_sys::netns::enter(netns)?;
     }
-    let report = walk::walk(&world, &target, walk::Depth::Whole);
-    let text = if options.json {
-        header(show::value(&report)).pretty()
-    } else if options.quiet {
-        show::verdict(&report)
+    let (text, verdict, exit) = if let Some(count) = options.repeat {
+        let found = repeat::run(&world, &target, count);
+        let text = if options.json { found.value().pretty() } else { found.text(options.quiet) };
+        (text, found.verdict(), found.exit())
+    } else if !options.versus.is_empty() || options.pid.is_some() {
+        let found = versus::run(&world, &target)?;
+        let text = if options.json { found.value().pretty() } else { found.text(options.quiet) };
+        (text, found.verdict(), found.exit())
     } else {
-        show::text(&report, ctx.stdout_is_terminal)
+        let report = walk::walk(&world, &target, walk::Depth::Whole);
+        let verdict = show::verdict(&report);
+        let text = if options.json {
+            header(show::value(&report)).pretty()
+        } else if options.quiet {
+            verdict.clone()
+        } else {
+            show::text(&report, ctx.stdout_is_terminal)
+        };
+        (text, verdict, report.exit())
     };
     ctx.stdout.write_all(text.as_bytes())?;
-    record(ctx, &options, &show::verdict(&report));
-    Ok(finish(&report))
-}
-
-fn finish(report: &Report) -> Exit {
-    report.exit()
+    record(ctx, &options, &verdict);
+    Ok(exit)
 }
 
 /// The schema stands first.

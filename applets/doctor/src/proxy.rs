@@ -1,14 +1,12 @@
 //! Proxies of the environment: programs that honour http_proxy and its like never take the direct way.
 
-use std::net::SocketAddr;
-
 use netkit_core::text::printable;
 use netkit_http::url::Url;
 use netkit_probe::Protocol;
 use netkit_tls::{read_by, write_by};
 use std::time::{Duration, Instant};
 
-use crate::exchange::{self, Manner, Trouble};
+use crate::exchange::{self, Manner};
 use crate::kernel::Kernel;
 use crate::report::{Fault, Layer, Report};
 use crate::target::{Speak, Target};
@@ -110,7 +108,6 @@ pub(crate) fn path(world: &World, target: &Target, proxy: &Proxy, kernel: &mut K
             report.faults.push(Fault { next: format!("netkit doctor --no-proxy {}", target.text), ..*fault });
         }
     }
-    let _: SocketAddr = address;
 }
 
 /// Asks for a tunnel (RFC 9110, section 9.3.6).
@@ -150,11 +147,6 @@ fn tunnel(target: &Target, proxy: &Proxy, socket: &socket2::Socket, patience: Du
         })),
         Err(_) => Err(refused("does not answer in HTTP".to_owned())),
     }
-}
-
-/// Only to name the kinds of trouble in one place.
-pub(crate) fn is_silence(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Silent)
 }
 
 #[cfg(test)]

@@ -82,6 +82,17 @@ fn fault_value(fault: &Fault) -> Value {
         .with("next", Some(fault.next.as_str()).filter(|next| !next.is_empty()))
 }
 
+/// A verdict; without a fault, nothing is broken.
+pub(crate) fn verdict_value(found: Option<&Fault>, sentence: &str) -> Value {
+    Value::object()
+        .with("layer", found.map(|fault| fault.layer.name()))
+        .with("cause", found.map_or("none", |fault| fault.cause))
+        .with("certain", found.is_none_or(|fault| fault.certain))
+        .with("sentence", sentence)
+        .with("evidence", found.map(|fault| fault.evidence.clone()).unwrap_or_default())
+        .with("next", found.map(|fault| fault.next.as_str()).filter(|next| !next.is_empty()))
+}
+
 /// One walk.
 pub(crate) fn value(report: &Report) -> Value {
     let line = |line: &crate::report::Line| {
@@ -95,14 +106,7 @@ pub(crate) fn value(report: &Report) -> Value {
     for (name, elapsed) in &report.timings {
         timings.set(&format!("{name}_us"), elapsed.as_micros());
     }
-    let found = report.verdict();
-    let verdict = Value::object()
-        .with("layer", found.map(|fault| fault.layer.name()))
-        .with("cause", found.map_or("none", |fault| fault.cause))
-        .with("certain", found.is_none_or(|fault| fault.certain))
-        .with("sentence", report.sentence())
-        .with("evidence", found.map(|fault| fault.evidence.clone()).unwrap_or_default())
-        .with("next", found.map(|fault| fault.next.as_str()).filter(|next| !next.is_empty()));
+    let verdict = verdict_value(report.verdict(), &report.sentence());
     Value::object()
         .with("target", report.target.as_str())
         .with("addresses", report.addresses.iter().map(ToString::to_string).collect::<Vec<_>>())

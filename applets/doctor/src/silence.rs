@@ -32,6 +32,10 @@ pub(crate) struct Known {
     pub(crate) evidence: Vec<String>,
     /// Causes that remain possible here.
     pub(crate) open: Vec<String>,
+    /// Where this machine's own rules send the connection instead.
+    pub(crate) behind: Option<SocketAddr>,
+    /// The rules could not be read.
+    pub(crate) blind: bool,
 }
 
 /// Looks for the cause on this machine.
@@ -69,12 +73,21 @@ pub(crate) fn explain(world: &World, kernel: &mut Kernel, probe: Probe<'_>, repo
         return known;
     }
     if let Some(source) = source {
-        known.fault = filtered(world, source, probe, report, &mut known.evidence, &mut known.open);
+        known.fault = filtered(world, source, probe, report, &mut known);
         if known.fault.is_some() {
             return known;
         }
     }
-    let lost_here = grown(Counter::RetransFail);
+    let mut lost_here = grown(Counter::RetransFail);
+    if lost_here == 0 && known.blind && !probe.udp && !world.brief {
+        // The counter moves with the first repetition of a SYN, after a second.
+        let before = Snapshot::take();
+        let plan = Plan::new(vec![target], Protocol::Tcp, Some(Duration::from_millis(1_300)));
+        let tried = connect(&plan, &mut |_| {});
+        if tried.socket.is_none() {
+            lost_here = Snapshot::take().grown(&before, Counter::RetransFail);
+        }
+    }
     if lost_here > 0 {
         let sentence = format!(
             "this machine throws its own packets to {target} away before they leave: a DROP rule in OUTPUT, an eBPF program or a queue of {} does it",
@@ -150,7 +163,9 @@ pub(crate) fn full_table(after: &Snapshot, before: &Snapshot) -> Option<Fault> {
         return None;
     }
     let sentence = if full {
-        format!("the connection table of this machine is full ({count} of {max} entries): new connections are dropped")
+        format!(
+            "the connection table of this machine (conntrack) is full ({count} of {max} entries): new connections are dropped"
+        )
     } else {
         format!(
             "connection tracking of this machine threw {dropped} packets away while this was tried ({count} of {max} entries in use)"
@@ -172,8 +187,7 @@ pub(crate) fn filtered(
     source: IpAddr,
     probe: Probe<'_>,
     report: &mut Report,
-    evidence: &mut Vec<String>,
-    open: &mut Vec<String>,
+    known: &mut Known,
 ) -> Option<Fault> {
     match filter::walk(source, probe.target, probe.udp, Some(world.uid)) {
         Finding::Stopped(stop) => {
@@ -183,12 +197,13 @@ pub(crate) fn filtered(
         Finding::Passes { behind, steps } => {
             let to = behind.map_or_else(String::new, |behind| format!(", translated to {behind}"));
             report.fine(Layer::Netfilter, format!("the filter of this machine lets it pass ({steps} steps{to})"), None);
-            evidence.push(format!("this machine's own filter lets it pass{to}"));
+            known.evidence.push(format!("this machine's own filter lets it pass{to}"));
+            known.behind = behind;
             None
         }
         Finding::Open { why, .. } => {
             report.note(Layer::Netfilter, format!("cannot be decided: {why}"));
-            open.push(format!("a rule of this machine that cannot be decided from here ({why})"));
+            known.open.push(format!("a rule of this machine that cannot be decided from here ({why})"));
             None
         }
         Finding::Unseen { why, denied } => {
@@ -202,7 +217,8 @@ pub(crate) fn filtered(
                 format!("the packet filter cannot be read: {why}")
             };
             report.unseen(Layer::Netfilter, line);
-            open.push("a rule of this machine's filter, which may not be read from here".to_owned());
+            known.blind = true;
+            known.open.push("a rule of this machine's filter, which may not be read from here".to_owned());
             None
         }
     }
@@ -214,18 +230,18 @@ pub(crate) fn stopped(stop: &Stop, source: IpAddr, probe: Probe<'_>) -> Fault {
     let lower = stop.rule.to_ascii_lowercase();
     let next = trace_command(Some(source), target, probe.udp);
     let rule = format!("{} {}", stop.place, stop.rule);
-    if let Some(service) = without_endpoints(&stop.rule) {
+    if let Some(service) = stop.service.clone().or_else(|| without_endpoints(&stop.rule)) {
         let sentence = format!(
             "the Service {service} at {target} has no endpoints: kube-proxy's rule on this machine rejects the connection"
         );
-        return Fault::fatal(Layer::Netfilter, "service_without_endpoints", sentence)
+        return Fault::fatal(Layer::Netfilter, "no_endpoints", sentence)
             .evidence(rule)
             .next(kubectl_endpoints(&service));
     }
     let verb = match (stop.drops, stop.answer) {
-        (true, false) => "drops the connection",
-        (true, true) => "drops the answers of the connection",
-        (false, _) => "rejects the connection",
+        (true, false) => "drops (DROP) the connection",
+        (true, true) => "drops (DROP) the answers of the connection",
+        (false, _) => "rejects (REJECT) the connection",
     };
     let policy = ["cali-", "cilium", "kube-router", "networkpolicy", "weave", "antrea", "policy_agent"];
     let whose = if policy.iter().any(|word| lower.contains(word) || stop.place.to_ascii_lowercase().contains(word)) {
@@ -330,10 +346,11 @@ mod tests {
             rule: "-A OUTPUT -p tcp -m tcp --dport 80 -j DROP".to_owned(),
             answer: false,
             share: 100,
+            service: None,
         };
         let fault = stopped(&stop, "10.0.0.1".parse().unwrap(), probe);
         assert_eq!((fault.layer, fault.cause, fault.certain), (Layer::Netfilter, "dropped_here", true));
-        assert!(fault.sentence.contains("drops the connection to 10.0.0.7:80"), "{}", fault.sentence);
+        assert!(fault.sentence.contains("drops (DROP) the connection to 10.0.0.7:80"), "{}", fault.sentence);
         assert_eq!(fault.next, "netkit iptables --trace tcp 10.0.0.1 10.0.0.7:80");
     }
 }

@@ -15,7 +15,7 @@ use crate::world::World;
 fn went_through(exchange: &Exchange) -> bool {
     match &exchange.result {
         Ok(answer) => !matches!(answer.end, End::Stalled(_)),
-        Err(Trouble::Silent | Trouble::Connect(_)) => false,
+        Err(Trouble::Silent) => false,
         Err(Trouble::Tls(error)) => error.kind != netkit_tls::Kind::TimedOut,
         Err(_) => true,
     }
@@ -30,6 +30,9 @@ pub(crate) fn suspect(
     padded: bool,
     report: &mut Report,
 ) -> Option<Fault> {
+    if world.brief {
+        return None;
+    }
     let hold = |mss: Option<u32>, pad: bool, patience: Duration| -> Option<Exchange> {
         let manner = Manner { mss, pad, patience, ..Manner::of(world) };
         let socket = exchange::connect(address, mss, patience.min(world.patience())).ok()?;

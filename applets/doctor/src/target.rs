@@ -35,6 +35,8 @@ pub(crate) struct Target {
     /// The request target of HTTP, the name to ask of DNS, the database of PostgreSQL.
     pub(crate) path: String,
     pub(crate) user: Option<String>,
+    /// The Service that was named without a port.
+    pub(crate) service: Option<String>,
     /// What was assumed, in words.
     pub(crate) assumed: Option<String>,
 }
@@ -108,6 +110,7 @@ impl Target {
             port: 0,
             path: url.target(),
             user: url.login().map(|(user, _)| user),
+            service: None,
             assumed: None,
         };
         let has_path = rest.contains(['/', '?']);
@@ -153,6 +156,19 @@ impl Target {
             target.path = target.path.trim_start_matches('/').split('?').next().unwrap_or("").to_owned();
         }
         Ok(target)
+    }
+
+    /// The port of a Service that was named without one, as the environment of a container announces it.
+    pub(crate) fn learn_port(&mut self, announced: &[(String, u16)]) {
+        let Some(service) = self.service.take() else { return };
+        let name = service.to_ascii_uppercase().replace('-', "_");
+        if let Some((_, port)) = announced.iter().find(|(known, _)| *known == name) {
+            self.port = *port;
+            self.tls = matches!(port, 443 | 6443 | 8443);
+            let plain = matches!(port, 80 | 3000 | 8000 | 8080 | 8888);
+            self.speak = if self.tls || plain { Speak::Http } else { Speak::Tcp };
+            self.assumed = Some(format!("port {port} as {name}_SERVICE_PORT has it"));
+        }
     }
 
     /// `host:port` as it stands in commands and the Host field.
@@ -210,6 +226,7 @@ fn service(text: &str) -> Option<Target> {
         port,
         path: "/".to_owned(),
         user: None,
+        service: (!given).then(|| service.to_owned()),
         assumed: Some(assumed),
     })
 }

@@ -11,7 +11,7 @@ use crate::counters::Snapshot;
 use crate::kernel::Kernel;
 use crate::report::{Fault, Gravity, Layer, Report, millis};
 use crate::route;
-use crate::silence::{self, Probe};
+use crate::silence::{self, Known, Probe};
 use crate::world::World;
 
 /// A connection, and where it leads.
@@ -71,7 +71,7 @@ pub(crate) fn reach(
         }
         report.broken(layer, text, Some(attempt.elapsed));
         if faults.len() < 3 {
-            let fault = blame(world, kernel, attempt, &before, report);
+            let fault = blame(world, kernel, attempt, &before, protocol == Protocol::Udp, report);
             faults.push((attempt.address.ip(), fault));
         }
     }
@@ -141,34 +141,44 @@ pub(crate) fn blame(
     kernel: &mut Kernel,
     attempt: &Attempt,
     before: &Snapshot,
+    udp: bool,
     report: &mut Report,
 ) -> Fault {
     let address = attempt.address;
     let host = address.ip();
     let source = attempt.source.map(|source| source.ip());
-    let probe = Probe { target: address, source, udp: false, before };
+    let probe = Probe { target: address, source, udp, before };
     let finding = attempt.finding().to_string();
     let local = kernel.interfaces().unwrap_or_default();
     let is_own = |address: IpAddr| local.iter().any(|iface| iface.holds(address));
-    let walk = |kernel: &mut Kernel, report: &mut Report, evidence: &mut Vec<String>, open: &mut Vec<String>| {
+    let walk = |kernel: &mut Kernel, report: &mut Report, known: &mut Known| {
         let source = source.or_else(|| kernel.way(host, None).ok()?.source)?;
-        silence::filtered(world, source, probe, report, evidence, open)
+        silence::filtered(world, source, probe, report, known)
     };
-    let (mut evidence, mut open) = (Vec::new(), Vec::new());
+    let mut known = Known::default();
     match &attempt.outcome {
         Outcome::Reset => {
             // A rule can reset in the name of the host.
-            if let Some(fault) = walk(kernel, report, &mut evidence, &mut open) {
+            if let Some(fault) = walk(kernel, report, &mut known) {
                 return fault;
             }
-            let sentence = if is_own(host) {
-                format!("nothing listens on {address}, which is this machine")
+            let sentence = if let Some(behind) = known.behind {
+                let whose = if is_own(behind.ip()) || behind.ip().is_loopback() {
+                    "a sidecar of this machine that is not up"
+                } else {
+                    "the endpoint is up and nothing listens there"
+                };
+                format!(
+                    "connection refused: a rule of this machine sends connections to {address} on to {behind}, and that refuses them: {whose}"
+                )
+            } else if is_own(host) {
+                format!("{address}, an address of this machine itself, refused the connection: nothing listens there")
             } else {
-                format!("{host} is up and refuses port {}: nothing listens on it there", address.port())
+                format!("connection refused: {host} is up and nothing listens on its port {}", address.port())
             };
             Fault::fatal(Layer::Tcp, "refused", sentence)
                 .evidence(format!("a reset answered the SYN after {}", millis(attempt.elapsed)))
-                .all_evidence(evidence)
+                .all_evidence(known.evidence)
                 .next(if is_own(host) {
                     "netkit ss -ltn".to_owned()
                 } else {
@@ -177,15 +187,15 @@ pub(crate) fn blame(
         }
         Outcome::ResetAfterAccept => Fault::fatal(Layer::Tcp, "accepted_then_reset", reset_words(address))
             .next(format!("netkit nc -zv --explain {host} {}", address.port())),
-        Outcome::Icmp(error) => icmp(world, kernel, attempt, error, before, report),
+        Outcome::Icmp(error) => icmp(world, kernel, attempt, error, probe, report),
         Outcome::NoNeighbor { .. } => {
             let hop = kernel.way(host, None).ok().map(|way| (way.gateway.unwrap_or(host), way.output));
             let iface = hop.and_then(|(_, index)| local.iter().find(|iface| iface.index == index));
-            let known = hop.zip(iface).and_then(|((hop, _), iface)| silence::neighbour(kernel, iface, hop, host));
-            if let Some(fault) = known {
+            let dead = hop.zip(iface).and_then(|((hop, _), iface)| silence::neighbour(kernel, iface, hop, host));
+            if let Some(fault) = dead {
                 return fault;
             }
-            if let Some(fault) = walk(kernel, report, &mut evidence, &mut open) {
+            if let Some(fault) = walk(kernel, report, &mut known) {
                 return fault;
             }
             Fault::fatal(Layer::Route, "dead_neighbour", finding).next(format!("netkit ip why {host}"))
@@ -198,7 +208,7 @@ pub(crate) fn blame(
             {
                 return route::refused(kernel, host);
             }
-            if let Some(fault) = walk(kernel, report, &mut evidence, &mut open) {
+            if let Some(fault) = walk(kernel, report, &mut known) {
                 return fault;
             }
             Fault::fatal(
@@ -223,7 +233,7 @@ pub(crate) fn blame(
 
 pub(crate) fn reset_words(address: SocketAddr) -> String {
     format!(
-        "{address} accepts the connection and resets it at once: a proxy or sidecar whose backend is down answers like this"
+        "{address} accepts the connection and closes it at once with a reset: a proxy or sidecar whose backend is down answers like this"
     )
 }
 
@@ -233,7 +243,7 @@ fn icmp(
     kernel: &mut Kernel,
     attempt: &Attempt,
     error: &IcmpError,
-    before: &Snapshot,
+    probe: Probe<'_>,
     report: &mut Report,
 ) -> Fault {
     let address = attempt.address;
@@ -244,14 +254,21 @@ fn icmp(
     let said = error.to_string();
     let from = error.offender.map_or_else(|| "somebody".to_owned(), |from| from.to_string());
     let next = format!("netkit traceroute -n -T -p {} {host}", address.port());
+    let mut known = Known::default();
+    let walked = source.and_then(|source| silence::filtered(world, source, probe, report, &mut known));
+    if let Some(fault) = walked {
+        return fault.evidence(said);
+    }
+    if let Some(behind) = known.behind.filter(|_| !own || error.offender == Some(host)) {
+        let layer = if error.offence() == Offence::Host { Layer::Route } else { Layer::Tcp };
+        let sentence = format!(
+            "a rule of this machine sends connections to {address} on to {behind}, and that endpoint is gone or closed: {said}"
+        );
+        return Fault::fatal(layer, "endpoint_unreachable", sentence)
+            .all_evidence(known.evidence)
+            .next(format!("netkit doctor tcp://{behind}"));
+    }
     if own {
-        let probe = Probe { target: address, source, udp: false, before };
-        let (mut evidence, mut open) = (Vec::new(), Vec::new());
-        let walked =
-            source.and_then(|source| silence::filtered(world, source, probe, report, &mut evidence, &mut open));
-        if let Some(fault) = walked {
-            return fault.evidence(said);
-        }
         let sentence = format!(
             "this machine itself rejects the connection to {address}: a REJECT rule of its own filter (a Service without endpoints is rejected like this)"
         );
@@ -292,7 +309,7 @@ fn icmp(
         (Offence::TimeExceeded, _) => Fault::fatal(
             Layer::Route,
             "routing_loop",
-            format!("packets to {host} go in circles: {from} says their hops are used up"),
+            format!("packets to {host} go in circles (a routing loop): {from} says their time to live is exceeded"),
         ),
         (Offence::TooBig, _) => {
             Fault::fatal(Layer::Route, "mtu", format!("{from} says that packets to {host} are too big ({} bytes fit)", error.mtu))
@@ -312,7 +329,13 @@ fn silent(world: &World, kernel: &mut Kernel, attempt: &Attempt, before: &Snapsh
     if let Some(fault) = known.fault {
         return fault.evidence(sent).all_evidence(known.evidence);
     }
-    let beyond = crate::beyond::look(world, address, report);
+    if let Some(behind) = known.behind {
+        let own = kernel.interfaces().unwrap_or_default().iter().any(|iface| iface.holds(behind.ip()));
+        let where_to = if own { "on this machine" } else { "an endpoint" };
+        report.note(Layer::Tcp, format!("connections to {address} go on to {behind}, {where_to}"));
+    }
+    let beyond =
+        if world.brief { crate::beyond::Beyond::default() } else { crate::beyond::look(world, address, report) };
     let mut fault = beyond.fault(address, &known.open);
     fault.evidence.insert(0, sent);
     fault.all_evidence(known.evidence).all_evidence(beyond.evidence)

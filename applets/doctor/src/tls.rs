@@ -99,6 +99,7 @@ pub(crate) fn blame(world: &World, target: &Target, address: SocketAddr, error: 
             format!("{address} does not speak TLS: it answers in plain text, so this is an http:// port or something in between answered"),
         )
         .next(format!("netkit doctor http://{}:{}{}", target.bracketed(), target.port, if target.path.is_empty() { "/" } else { &target.path })),
+        Kind::Handshake if error.seen.asked && !world.has_certificate() => fatal("client_certificate_wanted", format!("{address} wants a client certificate (mutual TLS) and none was given")).evidence(text),
         Kind::Handshake => alert(&name, address, text).unwrap_or_else(|| fatal("handshake", format!("the TLS handshake with {address} failed: {text}"))).next(probe_command(target)),
     })
 }
@@ -112,7 +113,7 @@ pub(crate) fn alert(name: &str, address: SocketAddr, text: &str) -> Option<Fault
     if lower.contains("certificate required") || lower.contains("certificaterequired") {
         return fatal(
             "client_certificate_wanted",
-            format!("{address} wants a certificate from the client (mutual TLS) and none was given"),
+            format!("{address} wants a client certificate (mutual TLS) and none was given"),
         );
     }
     if lower.contains("bad certificate")
@@ -122,7 +123,7 @@ pub(crate) fn alert(name: &str, address: SocketAddr, text: &str) -> Option<Fault
     {
         return fatal(
             "client_certificate_refused",
-            format!("{address} does not accept the certificate of the client, or wants one and got none (mutual TLS)"),
+            format!("{address} does not accept the client certificate, or wants one and got none (mutual TLS)"),
         );
     }
     if lower.contains("protocol version") {
@@ -182,13 +183,16 @@ fn verification(name: &str, now: i64, error: &TlsError, chain: &[Certificate]) -
             fatal(
                 "not_yet_valid",
                 format!(
-                    "the certificate of {name} is valid only from {} ({} from now): it was issued for later, or this clock is behind",
+                    "the certificate of {name} is not yet valid, only from {} on ({} from now): it was issued for later, or this clock is behind",
                     date_text(one.not_before),
                     span(one.not_before - now)
                 ),
             )
         }
-        (62, Some(leaf)) => fatal("wrong_name", format!("the certificate is not for '{name}' but for {}", names(leaf))),
+        (62, Some(leaf)) => fatal(
+            "wrong_name",
+            format!("the names of the certificate do not match: it is not for '{name}' but for {}", names(leaf)),
+        ),
         (18, Some(leaf)) => fatal(
             "self_signed",
             format!("the certificate of {name} is self-signed ({}) and not trusted here", subject(leaf)),

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use netkit_http::url::Url;
 use netkit_probe::Protocol;
-use netkit_tls::Kind;
 
-use crate::exchange::{self, Answer, End, Exchange, Manner, SMALL_MSS, Trouble};
+use crate::exchange::{self, Answer, End, Exchange, Manner, Trouble};
 use crate::kernel::Kernel;
 use crate::report::{Fault, Layer, Report, millis};
 use crate::target::{Speak, Target};
@@ -52,6 +51,10 @@ fn path(world: &World, target: &Target, kernel: &mut Kernel, report: &mut Report
     if !route::look(kernel, &addresses, report) {
         return;
     }
+    if target.speak == Speak::Dns {
+        dns::ask_server(world, &addresses, &target.path, report);
+        return;
+    }
     if target.is_udp() {
         applications::udp(world, target, kernel, &addresses, report);
         return;
@@ -73,7 +76,6 @@ fn above(
     let watched = connected.socket.try_clone().ok();
     match target.speak {
         Speak::Tcp => tcp::watch(&connected, WATCH, report),
-        Speak::Dns => applications::dns(world, target, address, report),
         Speak::Postgres => applications::postgres(world, target, connected, report),
         Speak::Grpc => applications::grpc(world, target, connected, report),
         _ => {
@@ -127,7 +129,6 @@ pub(crate) fn judge(
                 None => crate::size::suspect(world, target, address, &exchange.info, exchange.padded, report)
                     .unwrap_or_else(|| silent_handshake(target, address, &exchange.info, world.patience())),
             };
-            let _ = Kind::TimedOut;
             report.faults.push(fault);
             None
         }
@@ -156,6 +157,16 @@ pub(crate) fn judge(
                 http::judge(world, target, address, &other, report);
                 return Some(other);
             }
+            if matches!(trouble, Trouble::Reset | Trouble::Empty)
+                && !target.tls
+                && target.speak == Speak::Http
+                && speaks_tls(world, target, address)
+            {
+                let fault = http::tls_wanted(target);
+                report.broken(fault.layer, "closed the connection on plain HTTP, and answers a TLS handshake", None);
+                report.faults.push(fault);
+                return None;
+            }
             if let Some(fault) = http::blame(target, address, &trouble) {
                 report.broken(fault.layer, fault.sentence.clone(), None);
                 report.faults.push(fault);
@@ -169,6 +180,17 @@ pub(crate) fn judge(
 fn again(world: &World, target: &Target, address: SocketAddr, manner: &Manner) -> Option<Answer> {
     let socket = exchange::connect(address, manner.mss, manner.patience).ok()?;
     exchange::speak(world, target, socket, manner).result.ok()
+}
+
+/// Whether a port that ended plain HTTP shakes hands in TLS.
+fn speaks_tls(world: &World, target: &Target, address: SocketAddr) -> bool {
+    if world.brief {
+        return false;
+    }
+    let target = Target { tls: true, speak: Speak::Tls, ..target.clone() };
+    let manner = Manner { insecure: true, patience: world.patience().min(Duration::from_secs(2)), ..Manner::of(world) };
+    let Ok(socket) = exchange::connect(address, None, manner.patience) else { return false };
+    exchange::speak(world, &target, socket, &manner).session.is_some()
 }
 
 /// A certificate that is out of its time may be right and our clock wrong: the server is asked for the time.
@@ -292,5 +314,3 @@ fn redirect(world: &World, target: &Target, kernel: &mut Kernel, answer: &Answer
     }
     report.answerer = further.answerer;
 }
-
-pub(crate) const SMALL: u32 = SMALL_MSS;

@@ -35,6 +35,10 @@ pub(crate) struct World {
     pub(crate) cert_dir: Option<PathBuf>,
     /// Ports that the environment of a Kubernetes container announces: NAME_SERVICE_PORT.
     pub(crate) service_ports: Vec<(String, u16)>,
+    /// Send no server name in TLS, and accept whatever certificate comes.
+    pub(crate) nameless: bool,
+    /// Failures are counted, not examined.
+    pub(crate) brief: bool,
     /// Whose files are read, when not our own.
     pub(crate) files_of: Option<u32>,
 }
@@ -57,6 +61,8 @@ impl World {
             cert_file: var("SSL_CERT_FILE").or_else(|| var("CURL_CA_BUNDLE")).map(PathBuf::from),
             cert_dir: var("SSL_CERT_DIR").map(PathBuf::from),
             service_ports: ports.take(10_000).collect(),
+            nameless: false,
+            brief: false,
             files_of: options.from_pid,
         }
     }
@@ -64,6 +70,11 @@ impl World {
     /// The longest wait for one answer.
     pub(crate) fn patience(&self) -> Duration {
         self.options.timeout
+    }
+
+    /// Whether a certificate of ours was given.
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.options.cert.is_some()
     }
 
     /// Where a file of the resolver stands.

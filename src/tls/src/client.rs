@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::transport::{Ready, Transport, left};
 use crate::trust::{Sources, Trust};
-use crate::verify::{Seen, Verifier};
+use crate::verify::{NoCertificate, Seen, Verifier};
 use crate::x509::{Certificate, date_text};
 
 /// How to speak TLS.
@@ -95,6 +95,8 @@ pub struct Session {
     pub leniency: Option<&'static str>,
     /// Sources of trust that were used.
     pub sources: Vec<String>,
+    /// The server asked for a certificate of ours, and there was none.
+    pub asked: bool,
 }
 
 /// Shakes hands over `stream` as a client of `host`.
@@ -137,7 +139,7 @@ pub fn connect(
                 .with_client_auth_cert(chain, key)
                 .map_err(|error| fail(Kind::OwnCertificate, format!("could not use the client certificate: {error}")))?
         }
-        None => builder.with_no_client_auth(),
+        None => builder.with_client_cert_resolver(Arc::new(NoCertificate(seen.clone()))),
     };
     config.alpn_protocols = settings.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     if settings.key_log {
@@ -187,6 +189,7 @@ pub fn connect(
         anchor: if seen.code == 0 { trust.anchor_of(&chain) } else { None },
         leniency: seen.leniency,
         sources: trust.used.clone(),
+        asked: seen.asked,
         chain: seen.chain,
     };
     Ok((Box::new(tls), session))

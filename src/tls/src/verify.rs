@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -25,6 +26,23 @@ pub struct Seen {
     pub leniency: Option<&'static str>,
     /// Scheme of the handshake's signature.
     pub scheme: Option<SignatureScheme>,
+    /// The server asked for a certificate of ours (CertificateRequest), whether it insists or not.
+    pub asked: bool,
+}
+
+/// Without a certificate of ours: gives none, and notes that one was asked for.
+#[derive(Debug)]
+pub(crate) struct NoCertificate(pub(crate) Arc<Mutex<Seen>>);
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).asked = true;
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
 }
 
 /// Our verifier.
