@@ -27,8 +27,8 @@ const ZONE: &str = "web.shop.svc.cluster.local=10.2.0.10 api.default.svc.cluster
 const RESOLV: &str =
     "nameserver 10.96.0.10;search default.svc.cluster.local svc.cluster.local cluster.local;options ndots:5";
 /// Files that servers and tools here look for in `/etc`.
-const ETC: &str = "passwd group ld.so.cache ld.so.conf ld.so.conf.d alternatives services protocols ethertypes rpc \
-     iproute2 nsswitch.conf mime.types xtables.conf ssl/openssl.cnf";
+const ETC: &str = "passwd group ld.so.cache ld.so.conf services protocols ethertypes rpc nsswitch.conf mime.types \
+     xtables.conf ssl/openssl.cnf";
 
 const SETUP: &str = r#"
 set -e
@@ -36,19 +36,19 @@ W=$1 C=$2 actors=$3
 trap 'echo failed; sed "s/^/log: /" "$W"/*.log >&2 2>/dev/null || true' EXIT
 mount -t tmpfs none /run
 mkdir /run/netns
-mkdir "$W/etc"
-for name in $ETC; do
-    [ -e /etc/$name ] || continue
-    mkdir -p "$W/etc/$(dirname $name)"
-    cp -a /etc/$name "$W/etc/$name"
-done
 mkdir -p "$W/etc/ssl/certs"
+(cd /etc && cp -a --parents $(ls -d $ETC 2>/dev/null) "$W/etc")
+for name in alternatives ld.so.conf.d iproute2; do
+    [ -d /etc/$name ] || continue
+    mkdir "$W/etc/$name"
+    mount --bind /etc/$name "$W/etc/$name"
+done
 cp "$C/ca.pem" "$W/etc/ssl/certs/ca-certificates.crt"
 printf 'hosts: files dns\n' > "$W/etc/nsswitch.conf"
 cp "$W/hosts" "$W/etc/hosts"
 [ ! -e "$W/resolv.conf" ] || cp "$W/resolv.conf" "$W/etc/resolv.conf"
-chmod -R a+rX "$W/etc"
-mount --bind "$W/etc" /etc
+chmod a+rx "$W/etc" "$W/etc/ssl" "$W/etc/ssl/certs"
+mount --rbind "$W/etc" /etc
 ip netns add router
 ip netns add server
 # A router asks for neighbours with its own address, which must not wait for its check.
