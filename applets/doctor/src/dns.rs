@@ -50,14 +50,16 @@ impl Step {
     pub(crate) fn outcome(&self) -> Outcome {
         let mut best = Outcome::Timeout;
         for reply in &self.replies {
-            let better = match (&best, &reply.outcome) {
-                (_, Outcome::Answer) => true,
-                (Outcome::Answer, _) => false,
-                (Outcome::Timeout, _) => true,
-                (Outcome::Failed(_), other) => !matches!(other, Outcome::Timeout),
-                (Outcome::Rcode(_) | Outcome::Truncated, Outcome::NoData) => true,
-                _ => false,
+            // What ends the search weighs more than what goes on with it.
+            let weight = |outcome: &Outcome| match outcome {
+                Outcome::Answer => 5,
+                Outcome::Truncated => 4,
+                Outcome::NoData => 3,
+                Outcome::Rcode(_) => 2,
+                Outcome::Failed(_) => 1,
+                Outcome::Timeout => 0,
             };
+            let better = weight(&reply.outcome) > weight(&best);
             if better {
                 best = reply.outcome.clone();
             }

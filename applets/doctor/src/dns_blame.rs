@@ -502,7 +502,7 @@ pub(crate) fn success(world: &World, record: &mut Record, report: &mut Report) {
     let tcp_failed = record.surveyed.iter().find(|reply| reply.tcp && !reply.spoke());
     if let (true, Some(reply)) = (truncated, tcp_failed) {
         let sentence = format!(
-            "answers for {host} do not fit into a datagram, and TCP port 53 of {} does not work",
+            "answers for {host} do not fit into a datagram, and TCP port 53 of {} does not work: programs with glibc or Go fail, others use the part that fits",
             reply.server.ip()
         );
         faults.push(Fault::impaired(Layer::Dns, "truncated_tcp_blocked", sentence));

@@ -201,13 +201,12 @@ impl Kernel {
         let inet = if address.is_ipv4() { family::INET } else { family::INET6 };
         let head = Neighbour { family: inet, ..Neighbour::default() };
         let dump = self.socket().ok()?.dump(&Request::new(kind::GET_NEIGH, flags::DUMP, &head.bytes())).ok()?;
-        let found = dump.messages().filter(|message| message.kind == kind::NEW_NEIGH).find_map(|message| {
+        dump.messages().filter(|message| message.kind == kind::NEW_NEIGH).find_map(|message| {
             let neighbour = Neighbour::read(message.payload)?;
             let own = message.attrs(Neighbour::LENGTH).find(1)?.ip()?;
             (neighbour.index == iface.index && own == address && neighbour.family == inet)
                 .then_some(Nud(neighbour.state))
-        });
-        found
+        })
     }
 
     /// Whether there is a default route of this family.

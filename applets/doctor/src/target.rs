@@ -84,10 +84,8 @@ impl Target {
         }
         let (scheme, _) = split_scheme(text);
         let explicit = scheme.is_some() && text.contains("://");
-        if !explicit {
-            if let Some(target) = service(text) {
-                return Ok(target);
-            }
+        if !explicit && let Some(target) = service(text) {
+            return Ok(target);
         }
         let scheme = if explicit { scheme.unwrap_or("").to_ascii_lowercase() } else { String::new() };
         let rest = if explicit { text.split_once("://").map_or("", |(_, rest)| rest) } else { text };

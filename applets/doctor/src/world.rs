@@ -1,9 +1,9 @@
 //! What a walk is given, read once: options, environment, files, who we are.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netkit_core::Ctx;
@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) cert_dir: Option<PathBuf>,
     /// Ports that the environment of a Kubernetes container announces: NAME_SERVICE_PORT.
     pub(crate) service_ports: Vec<(String, u16)>,
+    /// The text of `--resolv-conf`, which may be a pipe and is read once.
+    given: Option<Result<String, io::ErrorKind>>,
     /// Send no server name in TLS, and accept whatever certificate comes.
     pub(crate) nameless: bool,
     /// Failures are counted, not examined.
@@ -61,6 +63,7 @@ impl World {
             cert_file: var("SSL_CERT_FILE").or_else(|| var("CURL_CA_BUNDLE")).map(PathBuf::from),
             cert_dir: var("SSL_CERT_DIR").map(PathBuf::from),
             service_ports: ports.take(10_000).collect(),
+            given: options.resolv_conf.as_ref().map(|path| given(path)),
             nameless: false,
             brief: false,
             files_of: options.from_pid,
@@ -91,7 +94,11 @@ impl World {
     /// # Errors
     /// Why it cannot be read.
     pub(crate) fn resolv_conf(&self) -> io::Result<ResolvConf> {
-        let mut conf = ResolvConf::read(&self.place(RESOLV_CONF))?;
+        let mut conf = match &self.given {
+            Some(Ok(text)) => ResolvConf::parse(text),
+            Some(Err(kind)) => return Err((*kind).into()),
+            None => ResolvConf::read(&self.place(RESOLV_CONF))?,
+        };
         if let Some(domain) = &self.localdomain {
             conf.search = domain.split_whitespace().map(str::to_owned).collect();
         }
@@ -118,6 +125,14 @@ impl World {
             Some((*name, value.as_str()))
         })
     }
+}
+
+/// Reads a file of at most a mebibyte.
+fn given(path: &Path) -> Result<String, io::ErrorKind> {
+    const MOST: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+    read.map(|_| String::from_utf8_lossy(&bytes).into_owned()).map_err(|error| error.kind())
 }
 
 /// Capabilities in effect, by number (proc(5), CapEff).
