@@ -432,6 +432,10 @@ fn health(stream: &mut dyn Transport, h2: &mut Connection, deadline: Option<Inst
                 Some(Event::Window) => {}
             }
         }
+        // What keeps coming must not hold us for ever.
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err("answers without end".to_owned());
+        }
         if !h2.out.is_empty() {
             continue;
         }

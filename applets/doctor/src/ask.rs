@@ -24,6 +24,8 @@ pub(crate) struct Reply {
     pub(crate) addresses: Vec<IpAddr>,
     /// The name that the addresses belong to, at the end of aliases.
     pub(crate) alias: Option<String>,
+    /// Where the last alias of the answer leads, whether there are addresses behind it or not.
+    pub(crate) leads_to: Option<String>,
     /// The zone whose SOA stands in the authority section.
     pub(crate) zone: Option<String>,
     /// It names other servers instead of an answer, and does not ask them for us (RFC 8499, "lame").
@@ -43,6 +45,7 @@ impl Reply {
             elapsed: Duration::ZERO,
             addresses: Vec::new(),
             alias: None,
+            leads_to: None,
             zone: None,
             referral: false,
             again: false,
@@ -64,6 +67,8 @@ impl Reply {
         let found = message.section(Section::Answer).filter(wanted(self.rtype));
         self.addresses = found.filter_map(|record| message.rdata_ip(record)).take(MOST_ADDRESSES).collect();
         let last = message.section(Section::Answer).filter(wanted(self.rtype)).last();
+        let aliases = message.section(Section::Answer).filter(wanted(RrType::CNAME));
+        self.leads_to = aliases.last().and_then(|record| message.rdata_name(record)).map(|name| plain(&name));
         self.alias = last.map(|record| plain(&record.owner)).filter(|owner| *owner != plain(&self.name));
         let soa = message.section(Section::Authority).find(|record| record.rtype == RrType::SOA);
         let soa_absent = soa.is_none();

@@ -282,8 +282,24 @@ impl Record {
                 replies = all.iter().filter(|reply| reply.server == server && !reply.tcp).cloned().collect();
             }
             self.surveyed.extend(all);
+            if !world.brief && replies.iter().all(|reply| !reply.spoke()) {
+                self.wait_longer(server, name, limit, &mut replies);
+            }
         }
         Step { name: name.clone(), replies, elapsed: began.elapsed() }
+    }
+
+    /// Programs wait longer than we do: a server that answers within their time is slow, not dead.
+    fn wait_longer(&self, server: SocketAddr, name: &Name, limit: Duration, replies: &mut Vec<Reply>) {
+        let theirs = Duration::from_secs(u64::from(self.conf.timeout.clamp(1, 6))) + Duration::from_millis(200);
+        let refused = replies.iter().any(|reply| matches!(reply.outcome, Outcome::Failed(_)));
+        if refused || theirs <= limit {
+            return;
+        }
+        let late = over_udp(server, name, &self.types, theirs, POLITE);
+        if late.iter().any(Reply::spoke) {
+            *replies = late;
+        }
     }
 
     /// One of two questions was answered and the other was not: is it lost, or does that kind hang?

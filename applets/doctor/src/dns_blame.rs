@@ -334,6 +334,15 @@ fn answered(world: &World, record: &mut Record) -> Fault {
         return Fault::fatal(Layer::Dns, cause, sentence)
             .next(format!("{} +tcp", dig_command(record, Some(reply.server))));
     }
+    let dangling = replies
+        .iter()
+        .find(|reply| reply.leads_to.is_some() && (is_nxdomain(reply) || reply.outcome == Outcome::NoData));
+    if let Some((reply, onward)) = dangling.and_then(|reply| Some((reply, reply.leads_to.clone()?))) {
+        let how = if is_nxdomain(reply) { "does not exist (NXDOMAIN)" } else { "has no address (NODATA)" };
+        let sentence = format!("{} is an alias (CNAME) of {onward}, which {how}", plain(&reply.name));
+        return Fault::fatal(Layer::Dns, "dangling_alias", sentence)
+            .next(format!("netkit dig @{} {onward}", reply.server.ip()));
+    }
     if let Some(reply) = replies.iter().find(|reply| reply.outcome == Outcome::NoData) {
         let wanted: Vec<String> = record.types.iter().map(ToString::to_string).collect();
         let own = plain(&reply.name);
@@ -472,6 +481,20 @@ pub(crate) fn success(world: &World, record: &mut Record, report: &mut Report) {
             );
             faults.push(Fault::impaired(Layer::Dns, "lame_nameserver", sentence));
         }
+    }
+    let sunk =
+        |address: &std::net::IpAddr| address.is_unspecified() || (address.is_loopback() && !host.contains("localhost"));
+    if !record.named && record.found.iter().all(sunk) {
+        let blocked = if record.found.iter().all(std::net::IpAddr::is_unspecified) {
+            "a resolver that blocks names answers like this"
+        } else {
+            "programs reach themselves by it"
+        };
+        let text = format!("{host} is answered with {}, which is this machine itself: {blocked}", list(&record.found));
+        report.note(Layer::Dns, text.clone());
+        let gravity =
+            if record.found.iter().all(std::net::IpAddr::is_unspecified) { Gravity::Fatal } else { Gravity::Advice };
+        report.faults.push(Fault::new(Layer::Dns, "sinkhole", gravity, text));
     }
     let last = record.steps.last().map(|step| step.replies.clone()).unwrap_or_default();
     let lost: Vec<&Reply> = all

@@ -18,6 +18,8 @@ use crate::world::World;
 const MOST_BODY: usize = 256 * 1024;
 /// Bytes of a head that are read.
 const MOST_HEAD: usize = 128 * 1024;
+/// Interim answers before the answer.
+const MOST_INTERIM: u32 = 32;
 /// Bytes of the body kept to recognize error pages by.
 const KEPT: usize = 2_048;
 /// Segments larger than this are not filled on purpose: servers limit the size of a head.
@@ -252,6 +254,7 @@ pub(crate) fn get(stream: &mut dyn Transport, request: &[u8], patience: Duration
     let written = write_by(stream, request, deadline);
     let mut input: Vec<u8> = Vec::new();
     let mut first_byte = None;
+    let mut interim = 0;
     loop {
         match start(&input) {
             Start::Http => {}
@@ -263,6 +266,10 @@ pub(crate) fn get(stream: &mut dyn Transport, request: &[u8], patience: Duration
         if let Some((head, used)) = parse(&input)? {
             // An interim answer says nothing yet.
             if (100..200).contains(&head.status) && head.status != 101 {
+                interim += 1;
+                if interim > MOST_INTERIM {
+                    return Err(Trouble::Malformed("interim answers without end".to_owned()));
+                }
                 input.drain(..used);
                 continue;
             }

@@ -15,6 +15,10 @@ use crate::world::World;
 const SLOW: Duration = Duration::from_millis(1_000);
 /// A clock that differs by more breaks tokens and certificates, in seconds.
 const SKEW: i64 = 60;
+/// From here on tokens fail (Kerberos allows five minutes, most others less).
+const SERIOUS: i64 = 301;
+/// See [`skew`].
+const RECORDED: i64 = 2 * 86_400;
 
 /// Who answered, by what they put into the head.
 pub(crate) fn who(head: &Head) -> String {
@@ -115,19 +119,21 @@ pub(crate) fn url(target: &Target) -> String {
 
 /// Our clock against the server's.
 pub(crate) fn skew(world: &World, head: &Head) -> Option<Fault> {
-    let theirs = netkit_http::date::parse(head.field("date")?)?;
-    let off = theirs - world.now;
+    // A cache keeps the Date of the origin and says how long ago that was (RFC 9111, section 5.1).
+    let age = head.field("age").and_then(|age| age.trim().parse::<u32>().ok()).map_or(0, i64::from);
+    let theirs = netkit_http::date::parse(head.field("date")?)?.saturating_add(age);
+    let off = theirs.saturating_sub(world.now);
     if off.abs() <= SKEW {
         return None;
     }
-    let (gravity, cause) =
-        if off.abs() > 300 { (Gravity::Impaired, "clock_skew") } else { (Gravity::Advice, "clock_skew") };
+    // Days and more are rather a page that was recorded than a clock.
+    let gravity = if (SERIOUS..=RECORDED).contains(&off.abs()) { Gravity::Impaired } else { Gravity::Advice };
     let which = if off > 0 { "behind" } else { "ahead of" };
     let sentence = format!(
         "this clock is {} {which} that of the server: one of them is wrong, and tokens and certificates fail by it",
         crate::tls::span(off)
     );
-    Some(Fault::new(Layer::Environment, cause, gravity, sentence).next("date -u"))
+    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("date -u"))
 }
 
 /// Plain HTTP spoken to a TLS port, as servers say it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use netkit_probe::TcpInfo;
 
 use crate::exchange::{self, End, Exchange, Manner, SMALL_MSS, Trouble};
+use crate::kernel::Kernel;
 use crate::report::{Fault, Layer, Report};
 use crate::target::Target;
 use crate::world::World;
@@ -31,6 +32,7 @@ pub(crate) fn suspect(
     padded: bool,
     report: &mut Report,
 ) -> Option<Fault> {
+    let kernel = &mut Kernel::default();
     if world.brief {
         return None;
     }
@@ -72,14 +74,7 @@ pub(crate) fn suspect(
         );
     }
     if went_through(&usual) {
-        let sentence = format!(
-            "{address} let one conversation of three stall without an answer, the others went through: one of several backends hangs, or packets get lost"
-        );
-        return Some(
-            Fault::impaired(Layer::Http, "stalls_sometimes", sentence)
-                .unsure()
-                .next(format!("netkit doctor --repeat 50 {}", target.text)),
-        );
+        return Some(learnt(target, address, kernel));
     }
     let out = usual.info.is_some_and(|info| info.unacked > 0) || first.is_some_and(|info| info.unacked > 0);
     let mtu = usual.info.map_or(0, |info| info.snd_mss);
@@ -97,6 +92,32 @@ pub(crate) fn suspect(
             .evidence(format!("the same conversation with segments of {SMALL_MSS} bytes went through, with the usual size it stalled twice"))
             .next(format!("netkit ping --mtu {}", address.ip())),
     )
+}
+
+/// The usual size went through as well, the second time. Either our kernel was told meanwhile what fits, and announces
+/// smaller segments since; or it is a matter of luck.
+fn learnt(target: &Target, address: SocketAddr, kernel: &mut Kernel) -> Fault {
+    let way = kernel.way(address.ip(), None).ok();
+    let interfaces = kernel.interfaces().unwrap_or_default();
+    let own = way
+        .as_ref()
+        .and_then(|way| interfaces.iter().find(|iface| iface.index == way.output))
+        .map_or(0, |iface| iface.mtu);
+    if let Some(fits) = way.and_then(|way| way.mtu).filter(|fits| *fits < own) {
+        let sentence = format!(
+            "large packets from {} vanish on the way here: {fits} bytes fit (an MTU mismatch), a router told us so, and nobody tells the other side",
+            address.ip()
+        );
+        return Fault::fatal(Layer::Route, "pmtu_black_hole", sentence)
+            .evidence(format!("the first conversation stalled; since this machine learnt an MTU of {fits} (its interface has {own}) and announces smaller segments, the same goes through"))
+            .next(format!("netkit ping --mtu {}", address.ip()));
+    }
+    let sentence = format!(
+        "{address} let one conversation of three stall without an answer, the others went through: one of several backends hangs, or packets get lost"
+    );
+    Fault::impaired(Layer::Http, "stalls_sometimes", sentence)
+        .unsure()
+        .next(format!("netkit doctor --repeat 50 {}", target.text))
 }
 
 /// The largest segment that gets through, by a few steps of halving.

@@ -9,7 +9,7 @@ use socket2::Socket;
 
 use crate::counters::Snapshot;
 use crate::kernel::Kernel;
-use crate::report::{Fault, Gravity, Layer, Report, millis};
+use crate::report::{Fault, Layer, Report, millis};
 use crate::route;
 use crate::silence::{self, Known, Probe};
 use crate::world::World;
@@ -381,29 +381,54 @@ pub(crate) fn watch(connected: &Connected, window: Duration, report: &mut Report
     }
 }
 
+/// Connections made at once to see whether packets get lost.
+const BURST: usize = 10;
+/// When the first SYN was not answered the second leaves after a second (RFC 6298, section 2).
+const SECOND_SYN: Duration = Duration::from_millis(950);
+
+/// How many of some connections made at once needed more than their first SYN.
+fn burst(world: &World, address: SocketAddr) -> usize {
+    let patience = world.patience().clamp(Duration::from_millis(1_200), Duration::from_millis(2_500));
+    let plan = &Plan::new(vec![address], Protocol::Tcp, Some(patience));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..BURST).map(|_| scope.spawn(move || connect(plan, &mut |_| {}))).collect();
+        let late = |report: &netkit_probe::Report| report.attempts.iter().any(|attempt| attempt.elapsed >= SECOND_SYN);
+        threads.into_iter().filter_map(|thread| thread.join().ok()).filter(late).count()
+    })
+}
+
 /// Losses and delays of a connection, from TCP_INFO.
-pub(crate) fn quality(socket: &Socket, address: SocketAddr, handshake: Duration, report: &mut Report) {
+pub(crate) fn quality(world: &World, socket: &Socket, address: SocketAddr, handshake: Duration, report: &mut Report) {
     let Some(info) = netkit_probe::tcp_info(socket) else { return };
     // The first retransmission of a SYN comes after one second.
-    let syn_lost = handshake >= Duration::from_millis(990) && info.rtt < Duration::from_millis(900);
-    if syn_lost || info.total_retrans > 0 {
-        let what = if syn_lost { "the first SYN or its answer was lost" } else { "segments had to be sent again" };
+    let syn_lost = handshake >= SECOND_SYN && info.rtt < Duration::from_millis(900);
+    let asked_again = report.faults.iter().any(|fault| matches!(fault.cause, "queries_lost" | "one_of_two_lost"));
+    if syn_lost || info.total_retrans > 0 || asked_again {
+        let late = if world.brief { 0 } else { burst(world, address) };
+        if !syn_lost && late == 0 && info.total_retrans < 2 {
+            if info.total_retrans > 0 {
+                report.note(Layer::Tcp, format!("one segment to {address} had to be sent again"));
+            }
+            return;
+        }
+        let what = match (late, syn_lost) {
+            (0, true) => "the first SYN or its answer was lost".to_owned(),
+            (0, false) => format!("{} segments had to be sent again", info.total_retrans),
+            (late, _) => format!("of {BURST} connections made at once {late} got no answer to their first SYN"),
+        };
         let sentence = format!("packets get lost on the way to {address}: {what}");
-        let fault = Fault::new(
-            Layer::Tcp,
-            "loss",
-            if syn_lost || info.total_retrans > 1 { Gravity::Impaired } else { Gravity::Advice },
-            sentence,
-        )
-        .evidence(format!(
-            "handshake {}, {} retransmitted, round trip {}",
-            millis(handshake),
-            info.total_retrans,
-            millis(info.rtt)
-        ))
-        .next(format!("netkit doctor --repeat 50 {address}"));
+        let fault = Fault::impaired(Layer::Tcp, "loss", sentence)
+            .evidence(format!(
+                "handshake {}, {} retransmitted, round trip {}",
+                millis(handshake),
+                info.total_retrans,
+                millis(info.rtt)
+            ))
+            .next(format!("netkit doctor --repeat 50 {address}"));
         report.note(Layer::Tcp, fault.sentence.clone());
-        report.faults.push(fault);
+        // What was lost on the way to the name server was lost for the same reason.
+        let place = if late > 0 && asked_again { 0 } else { report.faults.len() };
+        report.faults.insert(place, fault);
     } else if info.rtt >= Duration::from_millis(400) {
         let sentence = format!("the way to {address} is slow: a round trip takes {}", millis(info.rtt));
         let fault = Fault::impaired(Layer::Tcp, "high_latency", sentence)

@@ -140,7 +140,7 @@ fn part(walked: &[(String, Report)]) -> Option<Fault> {
         (other.clone(), how)
     })?;
     let sentence =
-        format!("they part at {}: {other} {how}, and with {label} {}", layer_words(fault.layer), fault.sentence);
+        format!("they part at {}: {other} {how}, and with {label}: {}", layer_words(fault.layer), fault.sentence);
     let mut told = Fault::new(fault.layer, fault.cause, Gravity::Impaired, sentence);
     told.certain = fault.certain;
     told.evidence.clone_from(&fault.evidence);
@@ -221,7 +221,7 @@ mod tests {
         };
         assert!(part(&named(vec![fine.clone(), fine.clone()])).is_none());
         let fault = part(&named(vec![fine.clone(), broken(Layer::Tcp, "silent")])).unwrap();
-        assert_eq!(fault.sentence, "they part at TCP: way 0 works, and with way 1 silent it is");
+        assert_eq!(fault.sentence, "they part at TCP: way 0 works, and with way 1: silent it is");
         let fault = part(&named(vec![broken(Layer::Http, "not_found"), broken(Layer::Dns, "nxdomain")])).unwrap();
         assert!(fault.sentence.contains("they part at DNS: way 0 gets further, to HTTP"), "{}", fault.sentence);
         assert!(part(&named(vec![broken(Layer::Tcp, "refused"), broken(Layer::Tcp, "refused")])).is_none());

@@ -89,7 +89,7 @@ fn above(
         }
     }
     if let Some(socket) = &watched {
-        tcp::quality(socket, address, handshake, report);
+        tcp::quality(world, socket, address, handshake, report);
     }
 }
 
@@ -228,15 +228,20 @@ fn skewed(world: &World, target: &Target, address: SocketAddr, fault: Fault) -> 
     }
     let manner = Manner { insecure: true, pad: false, ..Manner::of(world) };
     let Some(answer) = again(world, target, address, &manner) else { return fault };
-    match http::skew(world, &answer.head)
-        .filter(|skew| skew.cause == "clock_skew" && skew.gravity >= crate::report::Gravity::Impaired)
-    {
+    match http::skew(world, &answer.head).filter(|_| out_of_time(world, &answer.head, &fault)) {
         Some(skew) => {
             let sentence = format!("{} ({})", skew.sentence, fault.sentence);
             Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("date -u")
         }
         None => fault.evidence("the server's Date agrees with this clock"),
     }
+}
+
+/// Whether the server's clock differs from ours by more than an hour; for certificates less hardly matters.
+fn out_of_time(world: &World, head: &netkit_http::head::Head, fault: &Fault) -> bool {
+    let theirs = head.field("date").and_then(netkit_http::date::parse);
+    let right = |now: i64| if fault.cause == "expired" { now < world.now } else { now > world.now };
+    theirs.is_some_and(|theirs| (theirs - world.now).abs() > 3_600 && right(theirs))
 }
 
 fn silent_handshake(
