@@ -15,6 +15,7 @@ mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
 mod dig_tls;
+mod doctor;
 mod firewall;
 mod front;
 mod host_nslookup;
@@ -52,7 +53,7 @@ mod tls_probe;
 mod wget_diff;
 
 fn main() -> std::process::ExitCode {
-    let inner = lab::helper().or_else(lab::recorder::dispatch);
+    let inner = lab::helper().or_else(doctor::actors::helper).or_else(lab::recorder::dispatch);
     if let Some(status) =
         inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper)
     {
@@ -75,6 +76,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(jq_diff::trials());
     trials.extend(ip_diff::trials());
     trials.extend(demo::trials());
+    trials.extend(doctor::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
