@@ -319,6 +319,27 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "tr-encoding" => c.tr_encoding = on,
         "trace" => global.trace = Trace::Hex(text()),
         "trace-ascii" => global.trace = Trace::Ascii(text()),
+        "ciphers" => c.ciphers = [Some(text()), c.ciphers[1].take()],
+        "tls13-ciphers" => c.ciphers = [c.ciphers[0].take(), Some(text())],
+        "proxy-ciphers" => c.proxy_ciphers = [Some(text()), c.proxy_ciphers[1].take()],
+        "proxy-tls13-ciphers" => c.proxy_ciphers = [c.proxy_ciphers[0].take(), Some(text())],
+        "trace-config" => {
+            for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
+                let (name, on) =
+                    word.strip_prefix('-').map_or((word.trim_start_matches('+'), true), |name| (name, false));
+                match name.to_ascii_lowercase().as_str() {
+                    "all" => (global.trace_ids, global.trace_time) = (on, on),
+                    "ids" => global.trace_ids = on,
+                    "time" => global.trace_time = on,
+                    _ if !on => {}
+                    _ => {
+                        return Err(Problem::Other(format!(
+                            "of the components, ids and time are shown here, not {name}"
+                        )));
+                    }
+                }
+            }
+        }
         "trace-ids" => global.trace_ids = on,
         "trace-time" => global.trace_time = on,
         "verbose" => {

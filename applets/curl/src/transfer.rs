@@ -239,6 +239,7 @@ impl<'w> Transfer<'w> {
             return Err(Failure::new(Code::UnsupportedProtocol, text));
         }
         self.identify()?;
+        self.facts.method = self.config.request.clone().unwrap_or_else(|| self.kind.method().to_owned());
         let route = Route::new(self, &self.url.clone())?;
         self.has_proxy_login = route.proxy.as_ref().is_some_and(|proxy| proxy.login.is_some());
         // Sizes are those of the last request.
@@ -610,6 +611,14 @@ impl<'w> Transfer<'w> {
             return Ok(());
         }
         self.tracer.bytes(Shown::DataIn, bytes);
+        self.pass(bytes, verdict, decoder)
+    }
+
+    /// The same of bytes that have been shown already, as they came.
+    pub(crate) fn pass(&mut self, bytes: &[u8], verdict: Verdict, decoder: &mut Decoder) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.facts.down += u64::try_from(bytes.len()).unwrap_or(0);
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(self.timed_out());

@@ -159,6 +159,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
         max: options.versions.1,
         key_log: true,
         pinned: None,
+        ciphers: [None, None],
     };
     let began = Instant::now();
     let name = options.name().split('%').next().unwrap_or("");
