@@ -10,6 +10,7 @@ mod curl_diff;
 mod curl_hostile;
 mod curl_proxies;
 mod curl_tls;
+mod curl_trace;
 mod demo;
 mod dig_diff;
 mod dig_hostile;
@@ -67,6 +68,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_hostile::trials());
     trials.extend(curl_proxies::trials());
     trials.extend(curl_tls::trials());
+    trials.extend(curl_trace::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(ipset::trials());
