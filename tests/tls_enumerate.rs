@@ -27,6 +27,8 @@ pub fn trials() -> Vec<Trial> {
         trial("tls_enumerate::hello_test", hello_test),
         trial("tls_enumerate::resume", resume),
         trial("tls_enumerate::hostile", hostile),
+        trial("tls_enumerate::known_on_sight", known),
+        trial("tls_enumerate::staples_and_authorities", beside),
         trial("tls_enumerate::refused", refused),
     ]
 }
@@ -619,6 +621,129 @@ fn resume() -> Result<(), Stop> {
         let early = value["ways"][0]["early_data_accepted"] == true;
         if early != words.contains("early_data") {
             return Err(format!("{words}: early data\n{value:#}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Certificates that give away whose they are, with the probe and with the enumeration.
+fn known() -> Result<(), Stop> {
+    let dir = TempDir::new("known")?;
+    let d = &dir.0;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    for (subject, issuer, names, words, wanted) in [
+        (
+            "/O=Acme Co/CN=Kubernetes Ingress Controller Fake Certificate",
+            "",
+            "DNS:ingress.local",
+            "",
+            "the default certificate of ingress-nginx",
+        ),
+        ("/CN=TRAEFIK DEFAULT CERT", "", "DNS:a.traefik.default", "", "the default certificate of Traefik"),
+        (
+            "/CN=node7@1700000000",
+            "/CN=node7-ca@1700000000",
+            "DNS:node7",
+            "",
+            "the self-signed certificate of a kubelet",
+        ),
+        ("/O=system:nodes/CN=system:node:n1", "/CN=kubernetes", "DNS:n1", "", "the serving certificate of a kubelet"),
+        ("/CN=kube-apiserver", "/CN=kubernetes", "DNS:kubernetes,DNS:kubernetes.default.svc", "", "the API server"),
+        (
+            "/O=cluster.local",
+            "/O=cluster.local",
+            "URI:spiffe://cluster.local/ns/a/sa/b",
+            "-Verify 1 -CAfile ca.pem",
+            "a SPIFFE identity (spiffe://cluster.local/ns/a/sa/b): a mesh in strict mTLS",
+        ),
+        (
+            "/O=cluster.local",
+            "/O=cluster.local",
+            "URI:spiffe://cluster.local/ns/a/sa/b",
+            "",
+            "which asks for no certificate here",
+        ),
+        (
+            "/CN=example.com",
+            "/O=Zscaler Inc./CN=Zscaler Intermediate Root CA",
+            "DNS:example.com",
+            "",
+            "a proxy that opens TLS on the way",
+        ),
+        (
+            "/CN=default.sa.default.serviceaccount.identity.linkerd.cluster.local",
+            "/CN=identity.linkerd.cluster.local",
+            "DNS:default.sa.default.serviceaccount.identity.linkerd.cluster.local",
+            "",
+            "an identity of Linkerd",
+        ),
+    ] {
+        std::fs::write(d.join("names"), format!("subjectAltName={names}"))?;
+        let made = |line: &str, subject: &str| -> Result<(), Stop> {
+            let mut command = Command::new(tool("openssl", "openssl")?);
+            let output = run(command.args(line.split(' ')).args(["-subj", subject]).current_dir(d), LIMIT)?;
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+            }
+        };
+        let issuer = if issuer.is_empty() { subject } else { issuer };
+        made(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30"), issuer)?;
+        made(&format!("req {key} -keyout s.key -out s.csr"), subject)?;
+        openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out s.pem -days 30 -extfile names")?;
+        let (_running, _held, port) = start(d, format!("-cert s.pem -key s.key {words}").trim())?;
+        for mode in [&["--tls13"][..], &["--tls12"], &["--enumerate"], &["--enumerate", "--tls13"]] {
+            // Where the handshake of TLS 1.2 fails for want of a certificate, its first half is all there is.
+            if mode == ["--tls12"] && words.contains("Verify") {
+                continue;
+            }
+            let (value, _) = probe(mode, port)?;
+            if !value["known"].as_str().is_some_and(|known| known.contains(wanted)) {
+                return Err(format!("{subject} {mode:?}: {} instead of {wanted}", value["known"]).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What comes beside the certificates, in the clear and behind a handshake of TLS 1.3.
+fn beside() -> Result<(), Stop> {
+    let dir = TempDir::new("beside")?;
+    let d = &dir.0;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(d, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /O=Lab/CN=LabCA -days 30"))?;
+    openssl(d, &format!("req {key} -keyout s.key -out s.csr -subj /CN=localhost"))?;
+    openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -set_serial 0x1001 -out s.pem -days 30")?;
+    std::fs::write(d.join("index.txt"), "V\t401231235959Z\t\t1001\tunknown\t/CN=localhost\n")?;
+    openssl(d, "ocsp -issuer ca.pem -cert s.pem -reqout request.der -no_nonce")?;
+    openssl(
+        d,
+        "ocsp -index index.txt -rsigner ca.pem -rkey ca.key -CA ca.pem -reqin request.der -respout staple.der -ndays 7",
+    )?;
+    let words = "-cert s.pem -key s.key -status_file staple.der -verify 1 -CAfile ca.pem";
+    for version in ["-tls1_2", "-tls1_3"] {
+        let (_running, _held, port) = start(d, &format!("{words} {version}"))?;
+        for mode in [&[][..], &["--enumerate"]] {
+            let (value, _) = probe(mode, port)?;
+            let staple = &value["ocsp_staple"];
+            if staple["certificate_status"] != "good"
+                || staple["next_update_unix"]
+                    .as_i64()
+                    .zip(staple["this_update_unix"].as_i64())
+                    .map(|(next, this)| next - this)
+                    != Some(7 * 86_400)
+            {
+                return Err(format!("{version} {mode:?}: {staple}").into());
+            }
+            let (asked, authority) = if mode.is_empty() {
+                (&value["client_certificate_asked"], &value["client_certificate_authorities"][0])
+            } else {
+                (&value["client_certificate"]["requested"], &value["client_certificate"]["authorities"][0])
+            };
+            if asked != true || authority != "O = Lab, CN = LabCA" {
+                return Err(format!("{version} {mode:?}: {asked} {authority}").into());
+            }
         }
     }
     Ok(())
