@@ -363,7 +363,6 @@ fn refused() -> Result<(), Stop> {
     for (line, wanted) in [
         ("tls-probe", "a HOST[:PORT] is wanted"),
         ("tls-probe --bogus h", "unrecognized option '--bogus'"),
-        ("tls-probe --enumerate h", "--enumerate is not offered"),
         ("tls-probe --starttls xmpp h", "`xmpp`"),
         ("openssl s_client -connect h:1", "use tls-probe"),
         ("openssl req -new", "req is not offered"),
