@@ -192,6 +192,14 @@ impl Threshold {
     }
 }
 
+/// Protocols offered when nothing is said.
+const USUAL: [&str; 2] = ["h2", "http/1.1"];
+
+/// Whether these are the protocols offered when nothing is said.
+pub(crate) fn is_usual(alpn: &[String]) -> bool {
+    alpn == USUAL
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -205,7 +213,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
         silent: false,
         trust_of: None,
         min_left: None,
-        alpn: vec!["h2".to_owned(), "http/1.1".to_owned()],
+        alpn: USUAL.iter().map(|name| (*name).to_owned()).collect(),
         starttls: None,
         cacert: None,
         capath: None,
