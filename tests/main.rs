@@ -44,6 +44,8 @@ mod tcpdump_diff;
 mod tcpdump_filter;
 mod tcpdump_live;
 mod tcpdump_samples;
+mod tls_client;
+mod tls_matrix;
 mod tls_probe;
 mod wget_diff;
 
@@ -93,6 +95,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_tls::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tls_client::trials());
+    trials.extend(tls_matrix::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

@@ -11,6 +11,7 @@
 
 mod args;
 mod cert;
+mod idn;
 mod openssl;
 mod probe;
 mod record;
