@@ -21,14 +21,12 @@ use crate::lab::{Stop, netkit, run, same, tool, trial};
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn trials() -> Vec<Trial> {
-    vec![
-        trial("tls_matrix::servers_and_chains", || {
-            // One set of certificates for all: making them costs the most.
-            let all = certificates("matrix")?;
-            let parts = [servers(&all)?, nginx(&all)?, chains(&all)?];
-            same("verdicts that differ", &parts.concat(), "")
-        }),
-    ]
+    vec![trial("tls_matrix::servers_and_chains", || {
+        // One set of certificates for all: making them costs the most.
+        let all = certificates("matrix")?;
+        let parts = [servers(&all)?, nginx(&all)?, chains(&all)?];
+        same("verdicts that differ", &parts.concat(), "")
+    })]
 }
 
 /// Leaves below the usual intermediate, by their extensions.

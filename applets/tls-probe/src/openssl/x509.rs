@@ -172,7 +172,9 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
     let certificate = Certificate::read(&der).ok_or_else(|| unreadable(shown))?;
     let mut out = String::new();
     for show in &options.shows {
-        one(&mut out, show, &certificate, &options);
+        if !one(&mut out, show, &certificate, &options) {
+            ctx.say("No extensions in certificate");
+        }
     }
     if let Some(seconds) = options.check_end {
         let end = certificate.valid().1.unwrap_or(i64::MIN);
@@ -218,7 +220,8 @@ fn write(ctx: &mut Ctx, options: &Options, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn one(out: &mut String, show: &Show, certificate: &Certificate<'_>, options: &Options) {
+/// One thing that was asked for; false when it is not in the certificate.
+fn one(out: &mut String, show: &Show, certificate: &Certificate<'_>, options: &Options) -> bool {
     let (before, after) = validity(certificate);
     match show {
         Show::Text => out.push_str(&full(certificate)),
@@ -280,11 +283,13 @@ fn one(out: &mut String, show: &Show, certificate: &Certificate<'_>, options: &O
                 }
             }
         }
-        Show::Extensions(names) => extensions(out, names, certificate),
+        Show::Extensions(names) => return extensions(out, names, certificate),
     }
+    true
 }
 
-fn extensions(out: &mut String, names: &str, certificate: &Certificate<'_>) {
+/// Whether any of them is there.
+fn extensions(out: &mut String, names: &str, certificate: &Certificate<'_>) -> bool {
     let wanted: Vec<String> = names
         .split(',')
         .map(|name| oid::by_name(name.trim()).map_or_else(|| name.trim().to_owned(), str::to_owned))
@@ -303,7 +308,5 @@ fn extensions(out: &mut String, names: &str, certificate: &Certificate<'_>) {
             out.push('\n');
         }
     }
-    if !any {
-        out.push_str("No extensions matching the names given\n");
-    }
+    any
 }

@@ -108,9 +108,7 @@ fn escaped(out: &mut String, value: Element<'_>, specials: Option<bool>) {
     let quotes = specials.unwrap_or(false);
     let Some(characters) = characters(value) else { return dump(out, value) };
     let last = characters.len().saturating_sub(1);
-    let special = |at: usize, c: u32| {
-        specials.is_some() && is_special(at == 0, at == last, c)
-    };
+    let special = |at: usize, c: u32| specials.is_some() && is_special(at == 0, at == last, c);
     let quoted = quotes
         && characters
             .iter()
