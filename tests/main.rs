@@ -49,7 +49,9 @@ mod tcpdump_diff;
 mod tcpdump_filter;
 mod tcpdump_live;
 mod tcpdump_samples;
+mod tls_client;
 mod tls_enumerate;
+mod tls_matrix;
 mod tls_probe;
 mod wget_diff;
 
@@ -105,6 +107,8 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
     trials.extend(tls_enumerate::trials());
+    trials.extend(tls_client::trials());
+    trials.extend(tls_matrix::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

@@ -2,6 +2,8 @@
 //! servers of our own that say hello and have faults.
 #![allow(clippy::indexing_slicing)] // JSON values; a missing one is null
 
+mod peers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use self::peers::{Findings, nmap, ours, sslscan, strings};
 use crate::lab::hello::{Greeter, Script};
 use crate::lab::tls::{Running, free_port, open_input, openssl};
 use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
@@ -27,6 +30,8 @@ pub fn trials() -> Vec<Trial> {
         trial("tls_enumerate::hello_test", hello_test),
         trial("tls_enumerate::resume", resume),
         trial("tls_enumerate::hostile", hostile),
+        trial("tls_enumerate::known_on_sight", known),
+        trial("tls_enumerate::staples_and_authorities", beside),
         trial("tls_enumerate::refused", refused),
     ]
 }
@@ -39,119 +44,6 @@ fn probe(words: &[&str], port: u16) -> Result<(Value, i32), Stop> {
     let value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("{words:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))?;
     Ok((value, output.status.code().unwrap_or(-1)))
-}
-
-/// Strings of a list of objects, or of strings.
-fn strings(list: &Value, key: &str) -> Vec<String> {
-    let one = |item: &Value| item.as_str().or_else(|| item[key].as_str()).unwrap_or("?").to_owned();
-    list.as_array().map(|list| list.iter().map(one).collect()).unwrap_or_default()
-}
-
-/// What a scanner found: suites by version in the order found, groups and signature schemes by version.
-#[derive(Debug, Default)]
-struct Findings {
-    versions: BTreeSet<String>,
-    suites: BTreeMap<String, Vec<String>>,
-    groups: BTreeMap<String, BTreeSet<String>>,
-    schemes: BTreeMap<String, BTreeSet<String>>,
-    preference: BTreeMap<String, String>,
-    compression: BTreeMap<String, BTreeSet<String>>,
-    exchange: BTreeSet<(String, String)>,
-    fallback: Option<bool>,
-}
-
-fn ours(value: &Value) -> Findings {
-    let mut out = Findings { fallback: value["fallback_scsv"].as_bool(), ..Findings::default() };
-    for one in value["versions"].as_array().into_iter().flatten().filter(|one| one["supported"] == true) {
-        let version = one["version"].as_str().unwrap_or("?").to_owned();
-        out.versions.insert(version.clone());
-        out.suites.insert(version.clone(), strings(&one["suites"], "name"));
-        let alone = one["groups"].as_array().into_iter().flatten().filter(|group| group["needs"].is_null());
-        out.groups
-            .insert(version.clone(), alone.filter_map(|group| group["name"].as_str().map(str::to_owned)).collect());
-        out.schemes.insert(version.clone(), strings(&one["signature_algorithms"], "name").into_iter().collect());
-        out.preference.insert(version.clone(), one["preference"].as_str().unwrap_or("?").to_owned());
-        out.compression.insert(version, strings(&one["compression"], "").into_iter().collect());
-        for suite in one["suites"].as_array().into_iter().flatten() {
-            // Curves depend on what each offers first; the length of a prime is the server's.
-            let Some(bits) = suite["dh_bits"].as_u64() else { continue };
-            let exchange = format!("dh {bits}");
-            out.exchange.insert((suite["name"].as_str().unwrap_or("?").to_owned(), exchange));
-        }
-    }
-    out
-}
-
-/// Runs sslscan and reads what it prints. Its names are OpenSSL's; the number beside them is the same for all.
-fn sslscan(program: &Path, port: u16) -> Result<Findings, Stop> {
-    let words = [
-        "--no-colour",
-        "--show-sigs",
-        "--show-cipher-ids",
-        "--no-heartbleed",
-        "--no-renegotiation",
-        "--no-compression",
-        "--no-check-certificate",
-    ];
-    let output = run(Command::new(program).args(words).arg(format!("127.0.0.1:{port}")), LIMIT)?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut out = Findings::default();
-    let mut section = "";
-    for line in text.lines() {
-        let parts: Vec<&str> = line.split_whitespace().collect();
-        if line.starts_with("  ") {
-            section = line.trim();
-            continue;
-        }
-        match parts.as_slice() {
-            [version, "enabled"] => drop(out.versions.insert((*version).to_owned())),
-            ["Preferred" | "Accepted", version, _, "bits", id, ..] => {
-                out.suites.entry((*version).to_owned()).or_default().push((*id).to_ascii_lowercase());
-            }
-            [version, _, "bits", name, ..] if section.starts_with("Server Key Exchange") => {
-                out.groups.entry((*version).to_owned()).or_default().insert((*name).to_owned());
-            }
-            [version, name] if section.starts_with("Server Signature") => {
-                out.schemes.entry((*version).to_owned()).or_default().insert((*name).to_owned());
-            }
-            ["Server", "supports", "TLS", "Fallback", "SCSV"] => out.fallback = Some(true),
-            ["Server", "does", "not", ..] => out.fallback = Some(false),
-            _ => {}
-        }
-    }
-    Ok(out)
-}
-
-/// Runs nmap's script and reads what it prints, in IANA's names.
-fn nmap(program: &Path, port: u16) -> Result<Findings, Stop> {
-    let mut command = Command::new(program);
-    command.args(["-Pn", "-n", "-p", &port.to_string(), "--script", "ssl-enum-ciphers", "127.0.0.1"]);
-    let output = run(&mut command, LIMIT)?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut out = Findings::default();
-    let (mut version, mut section) = (String::new(), String::new());
-    for line in text.lines() {
-        let Some(line) = line.strip_prefix('|').or_else(|| line.strip_prefix('_')) else { continue };
-        let line = line.trim_start_matches('_').trim();
-        let name = line.split(' ').next().unwrap_or("");
-        if let Some(found) = line.strip_suffix(':').filter(|name| name.starts_with("TLSv") || name.starts_with("SSLv"))
-        {
-            version = found.to_owned();
-            out.versions.insert(version.clone());
-        } else if let Some(title) = line.strip_suffix(':') {
-            section = title.to_owned();
-        } else if let Some(order) = line.strip_prefix("cipher preference: ") {
-            out.preference.insert(version.clone(), order.to_owned());
-        } else if section == "ciphers" && (name.starts_with("TLS_") || name.starts_with("SSL_")) {
-            let name = name.replace("TLS_AKE_WITH_", "TLS_");
-            let exchange = line.split(['(', ')']).nth(1).unwrap_or("").to_owned();
-            out.exchange.insert((name.clone(), exchange));
-            out.suites.entry(version.clone()).or_default().push(name);
-        } else if section == "compressors" && !line.contains(' ') {
-            out.compression.entry(version.clone()).or_default().insert(line.to_owned());
-        }
-    }
-    Ok(out)
 }
 
 /// What a server is, and what the peers cannot find out about it.
@@ -331,7 +223,7 @@ fn as_peers_find() -> Result<(), Stop> {
         Ok(wrong)
     };
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..3 {
             scope.spawn(|| {
                 while let Some(server) = SERVERS.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let text = one(server).unwrap_or_else(|stop| format!("  {stop:?}\n"));
@@ -523,10 +415,10 @@ fn scripted() -> Result<(), Stop> {
         suites: vec![0xc02f, 0x000a, 0x0005],
         groups: vec![0x001d],
         schemes: vec![0x0401],
-        longest: Some(600),
+        longest: Some(700),
         ..Script::default()
     })?;
-    let (value, _) = probe(&["--enumerate", "--tls12", "--timeout", "0.5"], greeter.port)?;
+    let (value, _) = probe(&["--enumerate", "--tls12", "--timeout", "2"], greeter.port)?;
     let mut suites = strings(&value["versions"][0]["suites"], "name");
     suites.sort_unstable();
     same(
@@ -575,7 +467,7 @@ fn hello_test() -> Result<(), Stop> {
         ),
     ] {
         let greeter = Greeter::start(script)?;
-        let words = ["--hello-test", "--servername", "one.example", "--names", "other.example", "--timeout", "1.5"];
+        let words = ["--hello-test", "--servername", "one.example", "--names", "other.example", "--timeout", "4"];
         let (value, found) = probe(&words, greeter.port)?;
         let tests = value["tests"].as_array().cloned().unwrap_or_default();
         let bad: Vec<&str> =
@@ -605,7 +497,7 @@ fn resume() -> Result<(), Stop> {
         ("-early_data", [(true, true, true), (true, true, true), (true, true, true)]),
     ] {
         let (_running, _held, port) =
-            start(&dir.0, &format!("-cert s.pem -key s.key {words}").replace("  ", " ").trim())?;
+            start(&dir.0, format!("-cert s.pem -key s.key {words}").replace("  ", " ").trim())?;
         let (value, status) = probe(&["--resume"], port)?;
         let seen: Vec<(bool, bool, bool)> = value["ways"]
             .as_array()
@@ -619,6 +511,129 @@ fn resume() -> Result<(), Stop> {
         let early = value["ways"][0]["early_data_accepted"] == true;
         if early != words.contains("early_data") {
             return Err(format!("{words}: early data\n{value:#}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Certificates that give away whose they are, with the probe and with the enumeration.
+fn known() -> Result<(), Stop> {
+    let dir = TempDir::new("known")?;
+    let d = &dir.0;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    for (subject, issuer, names, words, wanted) in [
+        (
+            "/O=Acme Co/CN=Kubernetes Ingress Controller Fake Certificate",
+            "",
+            "DNS:ingress.local",
+            "",
+            "the default certificate of ingress-nginx",
+        ),
+        ("/CN=TRAEFIK DEFAULT CERT", "", "DNS:a.traefik.default", "", "the default certificate of Traefik"),
+        (
+            "/CN=node7@1700000000",
+            "/CN=node7-ca@1700000000",
+            "DNS:node7",
+            "",
+            "the self-signed certificate of a kubelet",
+        ),
+        ("/O=system:nodes/CN=system:node:n1", "/CN=kubernetes", "DNS:n1", "", "the serving certificate of a kubelet"),
+        ("/CN=kube-apiserver", "/CN=kubernetes", "DNS:kubernetes,DNS:kubernetes.default.svc", "", "the API server"),
+        (
+            "/O=cluster.local",
+            "/O=cluster.local",
+            "URI:spiffe://cluster.local/ns/a/sa/b",
+            "-Verify 1 -CAfile ca.pem",
+            "a SPIFFE identity (spiffe://cluster.local/ns/a/sa/b): a mesh in strict mTLS",
+        ),
+        (
+            "/O=cluster.local",
+            "/O=cluster.local",
+            "URI:spiffe://cluster.local/ns/a/sa/b",
+            "",
+            "which asks for no certificate here",
+        ),
+        (
+            "/CN=example.com",
+            "/O=Zscaler Inc./CN=Zscaler Intermediate Root CA",
+            "DNS:example.com",
+            "",
+            "a proxy that opens TLS on the way",
+        ),
+        (
+            "/CN=default.sa.default.serviceaccount.identity.linkerd.cluster.local",
+            "/CN=identity.linkerd.cluster.local",
+            "DNS:default.sa.default.serviceaccount.identity.linkerd.cluster.local",
+            "",
+            "an identity of Linkerd",
+        ),
+    ] {
+        std::fs::write(d.join("names"), format!("subjectAltName={names}"))?;
+        let made = |line: &str, subject: &str| -> Result<(), Stop> {
+            let mut command = Command::new(tool("openssl", "openssl")?);
+            let output = run(command.args(line.split(' ')).args(["-subj", subject]).current_dir(d), LIMIT)?;
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+            }
+        };
+        let issuer = if issuer.is_empty() { subject } else { issuer };
+        made(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30"), issuer)?;
+        made(&format!("req {key} -keyout s.key -out s.csr"), subject)?;
+        openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out s.pem -days 30 -extfile names")?;
+        let (_running, _held, port) = start(d, format!("-cert s.pem -key s.key {words}").trim())?;
+        for mode in [&["--tls13"][..], &["--tls12"], &["--enumerate"], &["--enumerate", "--tls13"]] {
+            // Where the handshake of TLS 1.2 fails for want of a certificate, its first half is all there is.
+            if mode == ["--tls12"] && words.contains("Verify") {
+                continue;
+            }
+            let (value, _) = probe(mode, port)?;
+            if !value["known"].as_str().is_some_and(|known| known.contains(wanted)) {
+                return Err(format!("{subject} {mode:?}: {} instead of {wanted}", value["known"]).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What comes beside the certificates, in the clear and behind a handshake of TLS 1.3.
+fn beside() -> Result<(), Stop> {
+    let dir = TempDir::new("beside")?;
+    let d = &dir.0;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(d, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /O=Lab/CN=LabCA -days 30"))?;
+    openssl(d, &format!("req {key} -keyout s.key -out s.csr -subj /CN=localhost"))?;
+    openssl(d, "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -set_serial 0x1001 -out s.pem -days 30")?;
+    std::fs::write(d.join("index.txt"), "V\t401231235959Z\t\t1001\tunknown\t/CN=localhost\n")?;
+    openssl(d, "ocsp -issuer ca.pem -cert s.pem -reqout request.der -no_nonce")?;
+    openssl(
+        d,
+        "ocsp -index index.txt -rsigner ca.pem -rkey ca.key -CA ca.pem -reqin request.der -respout staple.der -ndays 7",
+    )?;
+    let words = "-cert s.pem -key s.key -status_file staple.der -verify 1 -CAfile ca.pem";
+    for version in ["-tls1_2", "-tls1_3"] {
+        let (_running, _held, port) = start(d, &format!("{words} {version}"))?;
+        for mode in [&[][..], &["--enumerate"]] {
+            let (value, _) = probe(mode, port)?;
+            let staple = &value["ocsp_staple"];
+            if staple["certificate_status"] != "good"
+                || staple["next_update_unix"]
+                    .as_i64()
+                    .zip(staple["this_update_unix"].as_i64())
+                    .map(|(next, this)| next - this)
+                    != Some(7 * 86_400)
+            {
+                return Err(format!("{version} {mode:?}: {staple}").into());
+            }
+            let (asked, authority) = if mode.is_empty() {
+                (&value["client_certificate_asked"], &value["client_certificate_authorities"][0])
+            } else {
+                (&value["client_certificate"]["requested"], &value["client_certificate"]["authorities"][0])
+            };
+            if asked != true || authority != "O = Lab, CN = LabCA" {
+                return Err(format!("{version} {mode:?}: {asked} {authority}").into());
+            }
         }
     }
     Ok(())

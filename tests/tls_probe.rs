@@ -10,13 +10,16 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use crate::lab::tls::{Running, certificates, free_port, open_input, openssl};
-use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
+use crate::lab::{Stop, TempDir, namespaces, netkit, run, same, tool, trial};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("tls_probe::certificates_as_openssl_shows_them", shown),
+        trial("tls_probe::combined_certificates_as_openssl_shows_them", combined),
+        trial("tls_probe::without_privilege", unprivileged),
+        trial("tls_probe::trust_of_a_process", trust_of),
         trial("tls_probe::verdicts", verdicts),
         trial("tls_probe::not_tls", not_tls),
         trial("tls_probe::starttls", starttls),
@@ -79,6 +82,132 @@ const KEYS: &[(&str, &str)] = &[
     ("ed448", "genpkey -algorithm ed448"),
 ];
 
+/// What `openssl req` reads for a certificate with these extensions.
+fn configuration(extensions: &[&str]) -> String {
+    format!(
+        "[req]\ndistinguished_name=d\n[d]\n[v]\n{}\n[dn]\nC=UK\nO=Org\nCN=dir, name\n[pol]\npolicyIdentifier=1.3.5.8\n\
+         CPS.1=http://cps.example/\nuserNotice.1=@un\n[un]\nexplicitText=Some text\norganization=Org Name\n\
+         noticeNumbers=1,2\n[cdp]\nfullname=URI:http://c/x.crl\nCRLissuer=dirName:dn\nreasons=keyCompromise,CACompromise\n",
+        extensions.join("\n")
+    )
+}
+
+/// Three hundred certificates with several extensions each, chosen by a fixed sequence.
+fn combined() -> Result<(), Stop> {
+    let peer = tool("openssl", "openssl")?;
+    let dir = TempDir::new("x509-many")?;
+    let d = &dir.0;
+    let keys = ["p256", "ed25519", "p384", "k256"];
+    for (name, line) in KEYS.iter().filter(|(name, _)| keys.contains(name)) {
+        openssl(d, &format!("{line} -out {name}.key"))?;
+    }
+    let mut state = 0x2545_f491_4f6c_dd1du64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 11).unwrap_or(0) % below
+    };
+    let mut wrong = String::new();
+    for number in 0..300 {
+        let mut extensions: Vec<&str> = Vec::new();
+        for _ in 0..2 + next(6) {
+            let one = EXTENSIONS[next(EXTENSIONS.len())];
+            let name = one.split('=').next();
+            if !extensions.iter().any(|held| held.split('=').next() == name) {
+                extensions.push(one);
+            }
+        }
+        fs::write(d.join("conf"), configuration(&extensions))?;
+        let serial = format!("{:#x}{:08x}", 1 + next(1 << 20), next(1 << 30));
+        let (key, subject) = (keys[next(keys.len())], SUBJECTS[next(SUBJECTS.len())]);
+        let mut command = Command::new(&peer);
+        command.args(["req", "-new", "-x509", "-config", "conf", "-utf8", "-days", "30", "-extensions", "v", "-text"]);
+        command.args(["-subj", subject, "-set_serial", &serial, "-key", &format!("{key}.key"), "-out", "made"]);
+        let output = run(command.current_dir(d), LIMIT)?;
+        if !output.status.success() {
+            return Err(format!("{extensions:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let made = fs::read_to_string(d.join("made"))?;
+        let theirs = made.split("-----BEGIN").next().unwrap_or_default();
+        let mut command = Command::new(netkit());
+        let output = run(command.args(["openssl", "x509", "-in", "made", "-noout", "-text"]).current_dir(d), LIMIT)?;
+        let ours = String::from_utf8_lossy(&output.stdout);
+        if theirs != ours {
+            wrong.push_str(&format!("# {number} {extensions:?}\n--- theirs {theirs}\n--- ours {ours}\n"));
+        }
+    }
+    same("differences from openssl x509 -text", &wrong, "")
+}
+
+/// As nobody, with an empty environment, in a directory that may not be written to.
+fn unprivileged() -> Result<(), Stop> {
+    let setpriv = tool("setpriv", "util-linux")?;
+    namespaces()?;
+    let dir = certificates("tls-nobody")?;
+    let d = &dir.0;
+    let binary = crate::lab::binary_for_everybody(d)?;
+    let port = free_port()?;
+    let mut command = Command::new(tool("openssl", "openssl")?);
+    command.args(["s_server", "-quiet", "-cert", "s.pem", "-key", "s.key", "-accept", &format!("127.0.0.1:{port}")]);
+    let (input, _held) = open_input()?;
+    command.current_dir(d).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
+    let _server = Running::listening(&mut command, port)?;
+    let ca = d.join("ca.pem").display().to_string();
+    let here = format!("127.0.0.1:{port}");
+    for (words, wanted) in [
+        (vec!["tls-probe", "--cacert", &ca, &here], "result       fine"),
+        (vec!["tls-probe", "--json", "--cacert", &ca, "--servername", "localhost", &here], "\"status\":0"),
+        (vec!["tls-probe", "cert", &ca], "LabCA"),
+        (vec!["openssl", "s_client", "-connect", &here, "-CAfile", &ca], "Verify return code: 0 (ok)"),
+        (vec!["openssl", "x509", "-in", &ca, "-noout", "-subject"], "subject=O = Lab, CN = LabCA"),
+        (vec!["openssl", "verify", "-CAfile", &ca, &ca], ": OK"),
+    ] {
+        let mut command = Command::new(&setpriv);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]);
+        command.arg(&binary).args(&words).env_clear().current_dir("/");
+        let output = run(&mut command, LIMIT)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if output.status.code() != Some(0) || !text.contains(wanted) {
+            let talk = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{words:?}: {:?}\n{text}{talk}", output.status).into());
+        }
+    }
+    Ok(())
+}
+
+/// A process whose environment names its anchors: what it trusts is trusted, and nothing else.
+fn trust_of() -> Result<(), Stop> {
+    let dir = certificates("tls-trust-of")?;
+    let d = &dir.0;
+    let port = free_port()?;
+    let mut command = Command::new(tool("openssl", "openssl")?);
+    command.args(["s_server", "-quiet", "-cert", "s.pem", "-key", "s.key", "-accept", &format!("127.0.0.1:{port}")]);
+    let (input, _held) = open_input()?;
+    command.current_dir(d).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
+    // The server itself is the process: it stands there as long as it is needed.
+    command.env("SSL_CERT_FILE", d.join("ca.pem")).env("NODE_EXTRA_CA_CERTS", "/nowhere.pem");
+    let server = Running::listening(&mut command, port)?;
+    let pid = server.0.id().to_string();
+    let here = format!("localhost:{port}");
+    for (words, status, wanted) in [
+        (vec!["tls-probe", "--trust-of", &pid, &here], 0, "anchor       O = Lab, CN = LabCA from /proc/"),
+        (vec!["tls-probe", "--trust-of", &pid, &here], 0, "NODE_EXTRA_CA_CERTS=/nowhere.pem"),
+        (vec!["tls-probe", &here], 9, "anchor       none matched"),
+        (vec!["tls-probe", "cert", "--trust-of", &pid, "s.pem"], 0, "from /proc/"),
+        (vec!["tls-probe", "--trust-of", "4194305", &here], 2, "process 4194305"),
+    ] {
+        let mut command = Command::new(netkit());
+        command.args(&words).current_dir(d).env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+        let output = run(&mut command, LIMIT)?;
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.code() != Some(status) || !text.contains(wanted) {
+            return Err(format!("{words:?}: wanted {status} and `{wanted}`: {:?}\n{text}", output.status).into());
+        }
+    }
+    Ok(())
+}
+
 /// The same lines with both programs on certificates of every key and extension.
 fn shown() -> Result<(), Stop> {
     let peer = tool("openssl", "openssl")?;
@@ -90,15 +219,7 @@ fn shown() -> Result<(), Stop> {
     let mut made = Vec::new();
     let mut make = |key: &str, subject: &str, extensions: &[&str], more: &str| -> Result<(), Stop> {
         let number = made.len();
-        fs::write(
-            d.join("conf"),
-            format!(
-                "[req]\ndistinguished_name=d\n[d]\n[v]\n{}\n[dn]\nC=UK\nO=Org\nCN=dir, name\n[pol]\npolicyIdentifier=1.3.5.8\n\
-                 CPS.1=http://cps.example/\nuserNotice.1=@un\n[un]\nexplicitText=Some text\norganization=Org Name\n\
-                 noticeNumbers=1,2\n[cdp]\nfullname=URI:http://c/x.crl\nCRLissuer=dirName:dn\nreasons=keyCompromise,CACompromise\n",
-                extensions.join("\n")
-            ),
-        )?;
+        fs::write(d.join("conf"), configuration(extensions))?;
         let mut command = Command::new(&peer);
         command.args([
             "req",
@@ -203,12 +324,35 @@ fn verdicts() -> Result<(), Stop> {
         ("s", "-alpn h2", "--cacert ca.pem", 0, "alpn         h2 (offered: h2,http/1.1)"),
         ("s", "", "--cacert ca.pem --servername other", 8, "openssl      62 ("),
         ("s", "", "--cacert ca.pem --connect 127.0.0.1:PORT", 0, "result       fine"),
+        ("s", "", "--cacert ca.pem --noservername", 0, "asking for no name"),
+        ("s", "", "--cacert ca.pem --min-left 31d", 7, "less left than --min-left asks for"),
+        (
+            "s",
+            "-tls1_2 -Verify 1 -CAfile ca.pem",
+            "--cacert ca.pem",
+            11,
+            "result       client certificate wanted (status 11)",
+        ),
+        (
+            "s",
+            "-verify 1 -CAfile ca.pem",
+            "--cacert ca.pem",
+            0,
+            "asks         for a client certificate of: O = Lab, CN = LabCA",
+        ),
+        (
+            "s",
+            "-Verify 1 -CAfile ca.pem -verify_return_error",
+            "--cacert ca.pem --cert self.pem --key self.key",
+            11,
+            "refuses the certificate it was shown",
+        ),
         ("old", "", "--cacert ca.pem", 7, "openssl      10 (certificate has expired)"),
         ("other", "", "--cacert ca.pem", 8, "result       other name (status 8)"),
-        ("common", "", "--cacert ca.pem", 0, "strict       refused: the name stands only in the common name"),
+        ("common", "", "--cacert ca.pem", 0, "strict       refused: NotValidForName"),
         ("client", "", "--cacert ca.pem", 10, "openssl      26 (unsuitable certificate purpose)"),
         ("self", "", "", 9, "openssl      18 (self-signed certificate)"),
-        ("self", "", "--cacert self.pem", 0, "strict       refused: the certificate itself was given as anchor"),
+        ("self", "", "--cacert self.pem", 0, "strict       refused: CaUsedAsEndEntity"),
         ("s", "-Verify 1 -CAfile ca.pem", "--cacert ca.pem", 11, "result       client certificate wanted (status 11)"),
         ("s", "-Verify 1 -CAfile ca.pem", "--cacert ca.pem --cert s.pem --key s.key", 0, "result       fine"),
         ("spiffe", "", "--cacert ca.pem", 0, "known        a SPIFFE identity"),
@@ -349,6 +493,58 @@ fn cert_files() -> Result<(), Stop> {
             );
         }
     }
+    // What belongs together and what does not.
+    let base64 = |file: &str| -> Result<String, Stop> {
+        openssl(d, &format!("base64 -A -in {file} -out b64"))?;
+        Ok(fs::read_to_string(d.join("b64"))?)
+    };
+    let (leaf, key, ca, other) = (base64("s.pem")?, base64("s.key")?, base64("ca.pem")?, base64("ca.key")?);
+    fs::write(
+        d.join("tls.yaml"),
+        format!("kind: Secret\ndata:\n  ca.crt: {ca}\n  tls.crt: {leaf}\n  tls.key: {key}\n"),
+    )?;
+    fs::write(d.join("mixed.yaml"), format!("kind: Secret\ndata:\n  tls.crt: {leaf}\n  tls.key: {other}\n"))?;
+    fs::write(
+        d.join("tls.json"),
+        format!("{{\"data\":{{\"ca.crt\":\"{ca}\",\"tls.crt\":\"{leaf}\",\"tls.key\":\"{key}\"}}}}"),
+    )?;
+    fs::write(
+        d.join("kubeconfig"),
+        format!(
+            "clusters:\n- cluster:\n    certificate-authority-data: {ca}\nusers:\n- user:\n    client-certificate-data: {leaf}\n    client-key-data: {key}\n"
+        ),
+    )?;
+    let pem = fs::read_to_string(d.join("ca.pem"))?;
+    fs::write(d.join("map.json"), format!("{{\"data\":{{\"ca.crt\":\"{}\"}}}}", pem.replace('\n', "\\n")))?;
+    let block: String = pem.lines().map(|line| format!("    {line}\n")).collect();
+    fs::write(d.join("map.yaml"), format!("data:\n  ca.crt: |\n{block}kind: ConfigMap\n"))?;
+    openssl(d, "pkey -in s.key -traditional -out sec1.key")?;
+    for (words, status, wanted) in [
+        ("tls.yaml", 0, "key 0        matches certificate 1"),
+        ("tls.yaml", 0, "anchor       O = Lab, CN = LabCA from the same file"),
+        ("tls.yaml", 0, "certificate 0 (ca.crt)"),
+        ("tls.json", 0, "openssl      0 (ok)"),
+        ("tls.yaml --servername other.example", 8, "openssl      62 (hostname mismatch)"),
+        ("tls.yaml --json", 0, "\"anchor\":\"O = Lab, CN = LabCA\""),
+        ("mixed.yaml", 12, "key 0        matches none of the certificates"),
+        ("kubeconfig", 0, "key 0        matches certificate 1"),
+        ("map.json", 0, "certificate 0 (ca.crt)"),
+        ("map.yaml", 0, "certificate 0 (ca.crt)"),
+        ("s.pem --key sec1.key --cacert ca.pem", 0, "chain        O = Acme, CN = localhost <- O = Lab, CN = LabCA"),
+        ("s.pem --key ca.key", 12, "matches none"),
+        ("s.pem --cacert s.pem", 9, "openssl      20 (unable to get local issuer certificate)"),
+        ("s.pem --min-left 99%", 0, "sha256"),
+        ("s.pem --min-left 31d", 7, "sha256"),
+        ("s.pem --pem", 0, "-----BEGIN CERTIFICATE-----"),
+    ] {
+        let mut command = Command::new(netkit());
+        let output = run(command.args(["tls-probe", "cert"]).args(words.split(' ')).current_dir(d), LIMIT)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if output.status.code() != Some(status) || !text.contains(wanted) {
+            let talk = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{words}: wanted {status} and `{wanted}`: {:?}\n{text}{talk}", output.status).into());
+        }
+    }
     for (file, bytes) in [("empty", &b""[..]), ("noise", b"\x30\x82\xff\xff\x01"), ("text", b"hello")] {
         fs::write(d.join(file), bytes)?;
         let output = run(Command::new(netkit()).args(["tls-probe", "cert", file]).current_dir(d), LIMIT)?;
@@ -363,9 +559,12 @@ fn refused() -> Result<(), Stop> {
     for (line, wanted) in [
         ("tls-probe", "a HOST[:PORT] is wanted"),
         ("tls-probe --bogus h", "unrecognized option '--bogus'"),
-        ("tls-probe --enumerate h", "--enumerate is not offered"),
         ("tls-probe --starttls xmpp h", "`xmpp`"),
-        ("openssl s_client -connect h:1", "use tls-probe"),
+        ("openssl s_client -cipher ALL -connect h:1", "-cipher is not offered"),
+        ("openssl verify -crl_check x.pem", "-crl_check is not offered"),
+        ("tls-probe --min-left 5 h", "neither a share nor a time"),
+        ("tls-probe --trust-of x h", "`x` is no process id"),
+        ("tls-probe cert --bogus f", "unrecognized option '--bogus'"),
         ("openssl req -new", "req is not offered"),
         ("openssl x509 -bogus", "-bogus is not offered"),
     ] {

@@ -12,6 +12,7 @@ mod nc;
 mod nft;
 mod sockets;
 mod tcpdump;
+mod tls;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,13 +29,13 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|ss|tcpdump] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|ss|tcpdump|tls] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 9] = [
+const SUBJECTS: [(&str, Measure); 10] = [
     ("nc", nc::run),
     ("dig", dig),
     ("ss", sockets::run),
@@ -44,6 +45,7 @@ const SUBJECTS: [(&str, Measure); 9] = [
     ("curl", curl::run),
     ("tcpdump", tcpdump::rows),
     ("capture", capture::run),
+    ("tls", tls::run),
 ];
 
 /// Runs of each for start-up, where one takes milliseconds.

@@ -139,7 +139,8 @@ fn place(text: &str) -> Result<(String, Option<u16>), Error> {
             _ => (bare.to_owned(), None),
         }
     };
-    if host.is_empty() { Err(bad()) } else { Ok((host, port)) }
+    let host = crate::idn::to_ascii(&host).filter(|host| !host.is_empty()).ok_or_else(bad)?;
+    Ok((host, port))
 }
 
 /// A process id.
@@ -192,6 +193,14 @@ impl Threshold {
     }
 }
 
+/// Protocols offered when nothing is said.
+const USUAL: [&str; 2] = ["h2", "http/1.1"];
+
+/// Whether these are the protocols offered when nothing is said.
+pub(crate) fn is_usual(alpn: &[String]) -> bool {
+    alpn == USUAL
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -205,7 +214,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
         silent: false,
         trust_of: None,
         min_left: None,
-        alpn: vec!["h2".to_owned(), "http/1.1".to_owned()],
+        alpn: USUAL.iter().map(|name| (*name).to_owned()).collect(),
         starttls: None,
         cacert: None,
         capath: None,
@@ -261,7 +270,13 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
                             .map_err(|_| Error::usage(format!("--connect: `{}` is no address", printable(&host))))?;
                         options.connect = Some((address, port));
                     }
-                    "--servername" => options.servername = Some(value()?),
+                    "--servername" => {
+                        let given = value()?;
+                        let ascii = crate::idn::to_ascii(&given);
+                        options.servername = Some(ascii.ok_or_else(|| {
+                            Error::usage(format!("--servername: `{}` is no name of a host", printable(&given)))
+                        })?);
+                    }
                     "--alpn" => {
                         alpn_given = true;
                         options.alpn = value()?.split(',').map(str::to_owned).filter(|one| !one.is_empty()).collect();

@@ -264,24 +264,33 @@ struct Key {
     text: String,
     /// Place of its certificate.
     of: Option<usize>,
-    /// It belongs to none of them.
+    /// It belongs to none of them, or not to the first.
     stray: bool,
 }
 
 fn keys(pieces: &[Piece], certificates: &[&Piece]) -> Vec<Key> {
-    let all = pieces.iter().filter(|piece| piece.label.ends_with("PRIVATE KEY"));
+    let is_key = |piece: &&Piece| piece.label.ends_with("PRIVATE KEY");
+    // Where there is one key, the first certificate that is no authority's is the one it is for.
+    let alone = pieces.iter().filter(is_key).count() == 1;
+    let first = certificates.iter().position(|piece| !piece.authority);
+    let all = pieces.iter().filter(is_key);
     all.map(|piece| {
         let key = Private::read(&piece.label, &piece.der);
         let fits = |one: &&Piece| Certificate::read(&one.der).and_then(|read| key.belongs_to(&read));
         let verdicts: Vec<Option<bool>> = certificates.iter().map(fits).collect();
         let of = verdicts.iter().position(|fits| *fits == Some(true));
+        let mut late = false;
         let kind = match (&key, of) {
             (Private::Encrypted, _) => "behind a password, so nothing can be said of it".to_owned(),
             (Private::Unknown, _) => "of a kind whose public half cannot be made here".to_owned(),
+            (_, Some(at)) if alone && first.is_some_and(|first| first < at) => {
+                late = true;
+                format!("matches certificate {at}, which is not the first one, as servers want it")
+            }
             (_, Some(at)) => format!("matches certificate {at}"),
             (_, None) => "matches none of the certificates".to_owned(),
         };
-        Key { stray: of.is_none() && verdicts.contains(&Some(false)), of, text: kind }
+        Key { stray: late || (of.is_none() && verdicts.contains(&Some(false))), of, text: kind }
     })
     .collect()
 }

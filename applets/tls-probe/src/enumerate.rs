@@ -15,7 +15,7 @@ use netkit_wire::tls::hello::ClientHello;
 use netkit_wire::tls::suites::{FALLBACK_SCSV, Suite, offered};
 use netkit_wire::tls::{GROUPS, INAPPROPRIATE_FALLBACK, SCHEMES, is_group_of, version};
 
-use crate::engine::{Answer, Depth, Engine};
+use crate::engine::{Answer, Depth, End, Engine};
 use crate::probe::{Broken, Found};
 use crate::status;
 use narrow::{Dimension, Order, bisect, narrow};
@@ -24,6 +24,8 @@ use narrow::{Dimension, Order, bisect, narrow};
 const VERSIONS: [u16; 5] = [version::TLS13, version::TLS12, version::TLS11, version::TLS10, version::SSL3];
 /// Suites of a hello for servers that do not take a long one.
 const FEW: usize = 60;
+/// Groups with a key share in hellos that have any.
+const SHARES: &[u16] = &[0x001d, 0x0017];
 /// Every method that was ever defined: DEFLATE (RFC 3749) and LZS (RFC 3943).
 const COMPRESSION: &[u8] = &[1, 64, 0];
 
@@ -54,6 +56,10 @@ pub(crate) struct VersionFound {
     pub(crate) extensions: Vec<u16>,
     /// The hello that everything was offered in, and what followed it.
     pub(crate) flight: Flight,
+    /// Nothing at all was answered.
+    is_mute: bool,
+    /// TLS 1.3 is spoken only to those who send key shares.
+    wants_shares: bool,
     /// What keeps the lists from being whole.
     pub(crate) troubles: Vec<String>,
 }
@@ -113,7 +119,10 @@ impl Scan<'_> {
         let names = name.as_slice();
         let versions = [offer.version];
         let all: Vec<u16> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
-        let alpn: Vec<&str> = self.engine.options.alpn.iter().map(String::as_str).collect();
+        // Some servers refuse whoever wants a protocol that they do not have, so none is wanted unless somebody says so.
+        let given = &self.engine.options.alpn;
+        let alpn: Vec<&str> =
+            if crate::args::is_usual(given) { Vec::new() } else { given.iter().map(String::as_str).collect() };
         let hello = ClientHello {
             version: offer.version.min(version::TLS12),
             versions: if tls13 { &versions } else { &[] },
@@ -159,31 +168,43 @@ impl Scan<'_> {
 
     /// Offers everything once.
     fn begin(&self, version: u16) -> VersionFound {
+        // What servers say to a list of key shares that is empty, if they do not know that they may ask for one.
+        const AFRAID: &[u8] = &[47, 50, 80, 109];
         let lists = Lists::of(version);
         let mut out = VersionFound { id: version, ..VersionFound::default() };
-        let offer = lists.offer(version);
-        let mut answer = self.ask(&offer, Depth::Whole);
-        let mut agreed = Scan::agreed(&offer, &answer).cloned();
-        // Old servers, and things in between, may not take a hello as long as that; they seldom say so with an alert.
-        let is_mute = answer.flight.alert.is_none() && answer.flight.first.is_empty();
-        if agreed.is_err() && is_mute && !matches!(answer.end, crate::engine::End::Nowhere(_)) {
-            let few = Offer { suites: lists.suites.get(..FEW).unwrap_or(&lists.suites), ..offer };
-            answer = self.ask(&few, Depth::Whole);
-            agreed = Scan::agreed(&few, &answer).cloned();
-            if agreed.is_ok() {
-                out.troubles.push(format!("takes no hello with {} suites: {FEW} at a time", lists.suites.len()));
-            }
+        self.try_with(&lists.offer(version), &mut out);
+        let is_afraid = out.flight.alert.is_some_and(|(_, alert)| AFRAID.contains(&alert));
+        if version == version::TLS13 && out.refused.is_some() && is_afraid {
+            self.try_with(&Offer { shares: SHARES, ..lists.offer(version) }, &mut out);
+            out.wants_shares = out.refused.is_none();
         }
-        match agreed {
+        out
+    }
+
+    /// The same with few suites: old servers, and things in between, may not take a hello as long as that.
+    fn begin_with_few(&self, found: &mut VersionFound) {
+        let lists = Lists::of(found.id);
+        let few = Offer { suites: lists.suites.get(..FEW).unwrap_or(&lists.suites), ..lists.offer(found.id) };
+        self.try_with(&few, found);
+        if found.refused.is_none() {
+            found.troubles.push(format!("takes no hello with {} suites: {FEW} at a time", lists.suites.len()));
+        }
+    }
+
+    fn try_with(&self, offer: &Offer<'_>, out: &mut VersionFound) {
+        let answer = self.ask(offer, Depth::Whole);
+        match Scan::agreed(offer, &answer) {
             Ok(hello) => {
-                out.suites.push(Scan::suite(&hello, &answer.flight));
+                out.suites.push(Scan::suite(hello, &answer.flight));
                 out.extensions = hello.extensions.iter().map(|(number, _)| *number).collect();
                 out.compression.push(hello.compression);
+                out.refused = None;
             }
             Err(why) => out.refused = Some(why),
         }
+        // Neither TLS nor anything else: old servers seldom say with an alert what they do not like.
+        out.is_mute = answer.flight.first.is_empty() && !matches!(answer.end, End::Nowhere(_));
         out.flight = answer.flight;
-        out
     }
 
     /// Suites before TLS 1.3, in the order in which the server picks them.
@@ -231,17 +252,25 @@ impl Scan<'_> {
 
     /// Curves and, in TLS 1.2, signature schemes of the version before TLS 1.3 that is best.
     fn curves(&self, found: &Mutex<VersionFound>) {
-        let (id, curve) = {
+        let (id, curve, first) = {
             let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            (found.id, found.flight.certificates.first().and_then(|der| certificate_curve(der)))
+            let curve = found.flight.certificates.first().and_then(|der| certificate_curve(der));
+            // What was picked when everything was offered counts if the suite is one of those asked for here.
+            let suite = found.suites.first().and_then(|suite| Suite::of(suite.id));
+            let is_like = suite.is_some_and(|suite| suite.is_signed() && suite.has_curve());
+            (found.id, curve, found.flight.exchange.clone().filter(|_| is_like).unwrap_or_default())
         };
         let mut lists = Lists::of(id);
         lists.suites.retain(|id| Suite::of(*id).is_some_and(|suite| suite.is_signed()));
         // What has no curve comes last, and is taken when no curve is left.
         lists.suites.sort_by_key(|id| !Suite::of(*id).is_some_and(|suite| suite.has_curve()));
-        let mut dimensions = [Dimension::new(lists.groups.clone(), None), Dimension::new(lists.schemes.clone(), None)];
-        if id < version::TLS12 {
-            dimensions[1].close();
+        // The longer list stands first: when the server refuses, the other one is more likely to be exhausted.
+        let mut dimensions =
+            [Dimension::new(lists.schemes.clone(), first.scheme), Dimension::new(lists.groups.clone(), first.group)];
+        if id < version::TLS12
+            && let [schemes, _] = &mut dimensions
+        {
+            schemes.close();
         }
         let mut is_ecdsa = false;
         let mut is_free = false;
@@ -253,20 +282,20 @@ impl Scan<'_> {
             is_ecdsa |= Suite::of(hello.suite).is_some_and(|suite| suite.is_ecdsa());
             // A second certificate, with a key of another kind, goes with any curve.
             is_free |= exchange.group.is_some() && curve.is_some_and(|curve| !groups.contains(&curve));
-            Some(vec![exchange.group, exchange.scheme])
+            Some(vec![exchange.scheme, exchange.group])
         };
         narrow(&mut dimensions, &mut |offers, _| match offers {
-            [groups, schemes] => ask(groups, schemes),
+            [schemes, groups] => ask(groups, schemes),
             _ => None,
         });
-        let [mut groups, schemes] = dimensions;
+        let [schemes, mut groups] = dimensions;
         // A certificate with a curve can be used only while that curve is offered. It goes to the end of the list, so that
         // a server which follows the client's order shows what else it takes.
         if let Some(curve) = curve.filter(|curve| groups.has(*curve)) {
             while let Some(mut rest) = groups.rest() {
                 rest.retain(|group| *group != curve);
                 rest.push(curve);
-                match ask(&rest, &lists.schemes).and_then(|picks| picks.first().copied().flatten()) {
+                match ask(&rest, &lists.schemes).and_then(|picks| picks.get(1).copied().flatten()) {
                     Some(group) if group != curve && groups.add(group) => {}
                     _ => break,
                 }
@@ -283,24 +312,24 @@ impl Scan<'_> {
     /// Suites and groups of TLS 1.3, both from the same connections: without a key share the server has to name the group
     /// it wants.
     fn tls13(&self, found: &Mutex<VersionFound>) {
-        let first = {
+        let (first, wants_shares) = {
             let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.suites.first().cloned()
+            (found.suites.first().cloned(), found.wants_shares)
         };
         let Some(first) = first else { return };
         let lists = Lists::of(version::TLS13);
-        let mut seen = vec![first.clone()];
         let mut dimensions =
-            [Dimension::new(lists.suites.clone(), Some(first.id)), Dimension::new(lists.groups.clone(), first.group)];
+            [Dimension::new(lists.groups.clone(), first.group), Dimension::new(lists.suites.clone(), Some(first.id))];
         narrow(&mut dimensions, &mut |offers, _| {
-            let [suites, groups] = offers else { return None };
-            let offer = Offer { suites, groups, ..lists.offer(version::TLS13) };
+            let [groups, suites] = offers else { return None };
+            let shares: Vec<u16> =
+                SHARES.iter().copied().filter(|group| wants_shares && groups.contains(group)).collect();
+            let offer = Offer { suites, groups, shares: &shares, ..lists.offer(version::TLS13) };
             let answer = self.ask(&offer, Depth::Hello);
             let hello = Scan::agreed(&offer, &answer).ok()?;
-            seen.push(Scan::suite(hello, &answer.flight));
-            Some(vec![Some(hello.suite), hello.group])
+            Some(vec![hello.group, Some(hello.suite)])
         });
-        let [suites, groups] = dimensions;
+        let [groups, suites] = dimensions;
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         found.order = suites.order();
         // The group beside a suite is the one that is taken when all are offered.
@@ -313,7 +342,6 @@ impl Scan<'_> {
 
     /// Signature schemes of TLS 1.3. The signature itself is encrypted, so that only a refusal tells: sets are halved.
     fn schemes(&self, found: &Mutex<VersionFound>) {
-        const SHARES: &[u16] = &[0x001d, 0x0017];
         let lists = Lists::of(version::TLS13);
         let usable: &[&[u16]] = &[
             &[0x0804, 0x0805, 0x0806],
@@ -374,6 +402,18 @@ fn enumerate(engine: &Engine<'_>) -> Enumerated {
             VERSIONS.into_iter().filter(allowed).map(|id| scope.spawn(move || scan.begin(id))).collect();
         running.into_iter().filter_map(|one| one.join().ok().map(Mutex::new)).collect()
     });
+    let mut begun = begun;
+    let is_old = |found: &VersionFound| found.id < version::TLS13;
+    // Only where no old version is spoken at all, since silence takes its time.
+    if begun.iter_mut().filter_map(|one| one.get_mut().ok()).all(|found| !is_old(found) || found.refused.is_some()) {
+        std::thread::scope(|scope| {
+            for found in
+                begun.iter_mut().filter_map(|one| one.get_mut().ok()).filter(|found| is_old(found) && found.is_mute)
+            {
+                scope.spawn(move || scan.begin_with_few(found));
+            }
+        });
+    }
     let spoken: Vec<(u16, &Mutex<VersionFound>)> = begun
         .iter()
         .filter_map(|one| {
@@ -456,12 +496,16 @@ impl Enumerated {
     }
 
     /// What is broken when no version is spoken at all.
-    fn broken(&self) -> Option<Broken> {
+    fn broken(&self, is_plain_first: bool) -> Option<Broken> {
         if self.versions.iter().any(|found| found.refused.is_none()) {
             return None;
         }
         let first = self.versions.first()?;
         let why = first.refused.clone().unwrap_or_default();
+        if self.versions.iter().all(|found| found.flight.first.is_empty() && !found.is_mute) {
+            // No connection any more, or no way to TLS.
+            return Some((if is_plain_first { status::NOT_TLS } else { status::CONNECTION }, why));
+        }
         let is_plain = self.versions.iter().any(|found| found.flight.trouble == Some(Trouble::NotTls));
         if is_plain {
             return Some((status::NOT_TLS, why));
@@ -479,7 +523,7 @@ pub(crate) fn run(ctx: &mut Ctx, options: &crate::args::Options) -> Result<Exit,
         Ok(socket) => {
             let address = found.reached.unwrap_or_else(|| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
             let enumerated = enumerate(&Engine::new(options, address, socket));
-            let broken = enumerated.broken();
+            let broken = enumerated.broken(options.starttls.is_some());
             done = Some(enumerated);
             broken
         }

@@ -15,6 +15,7 @@ mod engine;
 mod enumerate;
 mod extras;
 mod hello_test;
+mod idn;
 mod known;
 mod openssl;
 mod probe;

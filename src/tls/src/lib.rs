@@ -36,3 +36,14 @@ pub fn random() -> [u8; 32] {
     let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut out);
     out
 }
+
+/// The digest of that name (sha1, sha256, sha384 or sha512 in any case) of a certificate; SHA-1 for any other name.
+pub fn digest(name: &str, der: &[u8]) -> Vec<u8> {
+    let kind = match name.to_ascii_lowercase().as_str() {
+        "sha256" => &ring::digest::SHA256,
+        "sha384" => &ring::digest::SHA384,
+        "sha512" => &ring::digest::SHA512,
+        _ => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+    };
+    ring::digest::digest(kind, der).as_ref().to_vec()
+}

@@ -142,11 +142,16 @@ impl ServerCertVerifier for Verifier {
             schemes.extend([
                 SignatureScheme::ECDSA_NISTP521_SHA512,
                 SignatureScheme::ED448,
+                // rsa_pss_pss_sha256 to sha512, for keys that are for PSS alone.
+                SignatureScheme::Unknown(0x0809),
+                SignatureScheme::Unknown(0x080a),
+                SignatureScheme::Unknown(0x080b),
                 SignatureScheme::ECDSA_SHA1_Legacy,
                 SignatureScheme::RSA_PKCS1_SHA1,
             ]);
             // In the order of OpenSSL, so that the server chooses what it would choose there.
-            const FAMILIES: &[u16] = &[0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0401];
+            const FAMILIES: &[u16] =
+                &[0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0809, 0x080a, 0x080b, 0x0804, 0x0805, 0x0806, 0x0401];
             let place = |scheme: &SignatureScheme| {
                 let number = u16::from(*scheme);
                 FAMILIES.iter().position(|known| *known == number).unwrap_or(FAMILIES.len())

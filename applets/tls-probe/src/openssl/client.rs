@@ -415,7 +415,7 @@ fn open(ctx: &Ctx, words: &Words, host: &str, port: u16) -> Result<OwnedFd, i32>
     // A name without an address leaves no error number behind.
     let addresses = resolve(host, port, family, &lookup).map_err(|_| 0)?;
     let report = connect(&Plan::new(addresses, Carrier::Tcp, Some(PATIENCE)), &mut |_| {});
-    let errno = report.attempts.iter().filter(|one| one.outcome != Outcome::Abandoned).next_back();
+    let errno = report.attempts.iter().rfind(|one| one.outcome != Outcome::Abandoned);
     let errno = errno.and_then(|one| one.outcome.errno()).unwrap_or(0);
     report.socket.map(OwnedFd::from).ok_or(errno)
 }

@@ -49,7 +49,7 @@ const FLAGS: Flags = flags![
     flag("-text", "", "x509: everything in words"),
     flag("-dates, -startdate, -enddate", "", "x509: validity"),
     flag("-subject, -issuer, -serial", "", "x509: names and number"),
-    flag("-nameopt", "oneline|RFC2253|compat", "x509: how names are written"),
+    flag("-nameopt", "oneline|RFC2253|multiline|compat", "x509: how names are written"),
     flag("-fingerprint", "", "x509: digest of it, with -sha1 or -sha256"),
     flag("-ext", "NAMES", "x509: these extensions"),
     flag("-checkend", "SECONDS", "x509: status 1 when it expires by then"),
@@ -90,12 +90,13 @@ fn help(ctx: &mut Ctx) -> Result<Exit, Error> {
 /// `-nameopt`.
 fn name_style(wanted: &str) -> Result<NameStyle, Error> {
     match wanted.to_ascii_lowercase().as_str() {
-        "oneline" | "oneline,utf8" => Ok(NameStyle::OneLine),
+        "oneline" => Ok(NameStyle::OneLine),
         "rfc2253" => Ok(NameStyle::Rfc2253),
         "compat" => Ok(NameStyle::Slashes),
+        "multiline" => Ok(NameStyle::Lines),
         _ => {
             let wanted = printable(wanted);
-            Err(Error::usage(format!("-nameopt {wanted} is not offered: oneline, RFC2253 and compat are")))
+            Err(Error::usage(format!("-nameopt {wanted} is not offered: oneline, RFC2253, multiline and compat are")))
         }
     }
 }

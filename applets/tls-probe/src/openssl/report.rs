@@ -129,7 +129,7 @@ fn chain(out: &mut String, session: &Session, manner: &Manner) {
             "{at:2} s:{}\n   i:{}\n   a:PKEY: {}, {} (bit); sigalg: {}\n   v:NotBefore: {before}; NotAfter: {after}\n",
             name_text(read.subject, manner.style),
             name_text(read.issuer, manner.style),
-            key.algorithm,
+            read.spki.children().next().map(|one| oid::short(algorithm(&one).0)).unwrap_or_default(),
             bits(&key),
             oid::short(algorithm(&read.algorithm).0)
         );

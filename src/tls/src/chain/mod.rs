@@ -11,7 +11,7 @@ mod signature;
 
 pub use codes::text as error_text;
 pub(crate) use names::element;
-pub use names::{fits_address, fits_email, fits_host, name_for};
+pub use names::{fits_address, fits_email, fits_host, name_for, name_hash};
 
 use facts::Facts;
 

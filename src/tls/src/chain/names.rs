@@ -46,6 +46,12 @@ pub(super) fn canonical(name: Element<'_>) -> Vec<u8> {
     out
 }
 
+/// What a directory of anchors is sorted by (X509_NAME_hash(3)): the first four octets of a digest of the name.
+pub fn name_hash(name: Element<'_>) -> u32 {
+    let digest = crate::sha1(&canonical(name));
+    digest.iter().take(4).rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte))
+}
+
 /// Appends an element (X.690, section 8.1).
 pub(crate) fn element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
     out.push(tag);

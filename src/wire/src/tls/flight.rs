@@ -195,6 +195,8 @@ pub struct Flight {
     records: Vec<u8>,
     messages: Vec<u8>,
     total: usize,
+    /// Whether a record has been read.
+    has_begun: bool,
     /// The first octets.
     pub first: Vec<u8>,
     /// ServerHello or HelloRetryRequest.
@@ -251,11 +253,7 @@ impl Flight {
             // A record begins with a type and the version's first octet, 3.
             let major = cursor.u8();
             if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) || major.is_some_and(|major| major != 3) {
-                self.trouble = Some(if at == 0 && self.hello.is_none() && self.messages.is_empty() {
-                    Trouble::NotTls
-                } else {
-                    Trouble::Malformed("record")
-                });
+                self.trouble = Some(if self.has_begun { Trouble::Malformed("record") } else { Trouble::NotTls });
                 break;
             }
             let (Some(_), Some(length)) = (cursor.u8(), cursor.u16()) else { break };
@@ -265,6 +263,7 @@ impl Flight {
             }
             let Some(content) = cursor.take(usize::from(length)).map(<[u8]>::to_vec) else { break };
             at = cursor.position();
+            self.has_begun = true;
             self.record(kind, &content);
         }
         self.records.drain(..at.min(self.records.len()));
@@ -458,6 +457,9 @@ mod tests {
             for wrapped in [bytes.clone(), [&[22, 3, 3, 1, 0x90][..], &bytes].concat()] {
                 let mut flight = Flight::default();
                 wrapped.chunks(size).for_each(|piece| flight.feed(piece));
+                let mut whole = Flight::default();
+                whole.feed(&wrapped);
+                prop_assert_eq!((flight.trouble, flight.alert, flight.hello), (whole.trouble, whole.alert, whole.hello));
             }
             for suite in [0xc02f, 0x9e, 0xaa, 3, 0x2c] {
                 let _ = KeyExchange::read(&bytes, suite, version::TLS12);

@@ -9,7 +9,7 @@ use crate::der::{Element, dotted, tag};
 use super::Extension;
 use super::name::{NameStyle, name_text};
 use super::oid;
-use super::text::{date, hex_colons, printable_bytes};
+use super::text::{date, hex_colons, magnitude, printable_bytes};
 
 /// A GeneralName (RFC 5280, section 4.2.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,7 +263,7 @@ fn authority_key(value: &[u8], pad: &str) -> Option<String> {
         lines.push(format!("{pad}{text}"));
     }
     if let Some(serial) = of(0x82) {
-        lines.push(format!("{pad}serial:{}", hex_colons(serial.content)));
+        lines.push(format!("{pad}serial:{}", hex_colons(&magnitude(serial.content))));
     }
     Some(if lines.is_empty() { format!("{pad}<EMPTY>\n") } else { lines.join("\n") })
 }

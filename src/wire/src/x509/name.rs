@@ -15,6 +15,8 @@ pub enum NameStyle {
     Rfc2253,
     /// `/C=DE/O=A, B/CN=x`: of old, and inside extensions.
     Slashes,
+    /// An attribute a line with its long name, `    commonName                = x`.
+    Lines,
 }
 
 /// A Name in one of the styles.
@@ -33,6 +35,8 @@ pub fn name_text(name: Element<'_>, style: NameStyle) -> String {
             out.push_str(match (style, within > 0, at > 0) {
                 (NameStyle::Slashes, true, _) => "+",
                 (NameStyle::Slashes, ..) => "/",
+                (NameStyle::Lines, true, _) => " + ",
+                (NameStyle::Lines, ..) => "\n    ",
                 (NameStyle::OneLine, true, _) => " + ",
                 (NameStyle::Rfc2253, true, _) => "+",
                 (NameStyle::OneLine, _, true) => ", ",
@@ -41,15 +45,16 @@ pub fn name_text(name: Element<'_>, style: NameStyle) -> String {
             });
             let mut parts = attribute.children();
             let kind = parts.next().map(|one| one.content).unwrap_or_default();
-            let label = oid::short(kind);
+            let label = if style == NameStyle::Lines { format!("{:<25}", oid::long(kind)) } else { oid::short(kind) };
             out.push_str(&label);
-            out.push_str(if style == NameStyle::OneLine { " = " } else { "=" });
+            out.push_str(if matches!(style, NameStyle::OneLine | NameStyle::Lines) { " = " } else { "=" });
             let Some(value) = parts.next() else { continue };
             match style {
                 NameStyle::Slashes => slashes(&mut out, value),
                 // An attribute without a name is shown as its bytes.
                 NameStyle::Rfc2253 if label.starts_with(|c: char| c.is_ascii_digit()) => dump(&mut out, value),
-                _ => escaped(&mut out, value, style == NameStyle::OneLine),
+                NameStyle::Lines => escaped(&mut out, value, None),
+                _ => escaped(&mut out, value, Some(style == NameStyle::OneLine)),
             }
         }
     }
@@ -88,16 +93,22 @@ fn dump(out: &mut String, value: Element<'_>) {
     let _ = write!(out, "#{}", netkit_core::text::hex(value.whole).to_ascii_uppercase());
 }
 
+/// What RFC 2253, section 2.4 escapes.
+fn is_special(first: bool, last: bool, c: u32) -> bool {
+    matches!(char::from_u32(c), Some(',' | '+' | '"' | '\\' | '<' | '>' | ';'))
+        || (first && (c == u32::from('#') || c == u32::from(' ')))
+        || (last && c == u32::from(' '))
+}
+
 /// ASN1_STRFLGS_RFC2253: specials behind a backslash or the whole in quotes, everything else beyond ASCII as bytes of
 /// UTF-8 in hexadecimal.
-fn escaped(out: &mut String, value: Element<'_>, quotes: bool) {
+///
+/// `specials` says how: in quotes or behind backslashes; nothing leaves them as they are.
+fn escaped(out: &mut String, value: Element<'_>, specials: Option<bool>) {
+    let quotes = specials.unwrap_or(false);
     let Some(characters) = characters(value) else { return dump(out, value) };
     let last = characters.len().saturating_sub(1);
-    let special = |at: usize, c: u32| {
-        matches!(char::from_u32(c), Some(',' | '+' | '"' | '\\' | '<' | '>' | ';'))
-            || (at == 0 && (c == u32::from('#') || c == u32::from(' ')))
-            || (at == last && c == u32::from(' '))
-    };
+    let special = |at: usize, c: u32| specials.is_some() && is_special(at == 0, at == last, c);
     let quoted = quotes
         && characters
             .iter()
@@ -107,7 +118,7 @@ fn escaped(out: &mut String, value: Element<'_>, quotes: bool) {
         out.push('"');
     }
     for (at, c) in characters.iter().enumerate() {
-        let always = *c == u32::from('"') || *c == u32::from('\\');
+        let always = specials.is_some() && (*c == u32::from('"') || *c == u32::from('\\'));
         match char::from_u32(*c) {
             Some(shown) if always || (special(at, *c) && !quotes) => {
                 out.push('\\');
