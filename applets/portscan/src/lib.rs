@@ -237,7 +237,12 @@ impl<'a> Job<'a> {
         }
         let ports = match chosen(ctx, &opts, &services) {
             Ok(ports) => ports,
-            Err(text) => return Err(quit(ctx, &text)),
+            Err(text) => {
+                if opts.outputs.iter().any(|(format, path)| *format == Format::Xml && path == "-") {
+                    ctx.stdout.write_all(xml::failure(&text, ctx.clock.unix_seconds()).as_bytes())?;
+                }
+                return Err(quit(ctx, &text));
+            }
         };
         let expected = match opts.expect.as_deref().map(expectations).transpose() {
             Ok(list) => list.unwrap_or_default(),
@@ -343,7 +348,11 @@ impl<'a> Job<'a> {
                     warning.iter().for_each(|text| self.ctx.say(text));
                     targets.push(target);
                 }
-                Err(text) => self.ctx.say(&text),
+                Err(text) => {
+                    self.ctx.say(&text);
+                    let skipped = xml::skipped(&word);
+                    self.each(|format| if format == Format::Xml { skipped.clone() } else { String::new() })?;
+                }
             }
         }
         Ok(targets)

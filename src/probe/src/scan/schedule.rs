@@ -304,7 +304,8 @@ impl Scan<'_> {
         if task.kind == Kind::Udp && refused {
             host.pause = (host.pause * 2).clamp(LEAST_PAUSE, MOST_PAUSE);
         }
-        if self.adaptive && self.shrunk.elapsed() > self.settings.least {
+        // Errors are counted out by who sends them, which says nothing about the way.
+        if self.adaptive && verdict.error.is_none() && self.shrunk.elapsed() > self.settings.least {
             self.window = (self.window / 2).max(LEAST_WINDOW).min(self.limit);
             self.shrunk = Instant::now();
         }
