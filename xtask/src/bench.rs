@@ -10,6 +10,7 @@ mod iptables;
 mod jq;
 mod nc;
 mod nft;
+mod scan;
 mod sockets;
 mod tcpdump;
 
@@ -28,13 +29,13 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|ss|tcpdump] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|scan|ss|tcpdump] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 9] = [
+const SUBJECTS: [(&str, Measure); 10] = [
     ("nc", nc::run),
     ("dig", dig),
     ("ss", sockets::run),
@@ -44,6 +45,7 @@ const SUBJECTS: [(&str, Measure); 9] = [
     ("curl", curl::run),
     ("tcpdump", tcpdump::rows),
     ("capture", capture::run),
+    ("scan", scan::run),
 ];
 
 /// Runs of each for start-up, where one takes milliseconds.
