@@ -61,7 +61,7 @@ const ROWS: &[Row] = &[
     Row {
         title: "65,535 ports of a host that refuses, raw",
         ours: "-n -sS -p- 10.2.0.2",
-        theirs: &["-n -sS -p- 10.2.0.2", "-n -sS -p- -T5 --min-rate 50000 10.2.0.2"],
+        theirs: &["-n -sS -p- 10.2.0.2", "-n -sS -p- -T4 --min-rate 20000 10.2.0.2"],
         goal: 0.5,
     },
     Row {
@@ -72,8 +72,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         title: "65,535 ports of a host that is silent, raw",
-        ours: "-n -Pn -sS -p- -T5 --max-retries 1 --min-rate 50000 10.2.0.99",
-        theirs: &["-n -Pn -sS -p- -T5 --max-retries 1 --min-rate 50000 10.2.0.99"],
+        ours: "-n -Pn -sS -p- -T5 --max-retries 1 --min-rate 20000 10.2.0.99",
+        theirs: &["-n -Pn -sS -p- -T5 --max-retries 1 --min-rate 20000 10.2.0.99"],
         goal: 0.5,
     },
     Row {
@@ -85,13 +85,13 @@ const ROWS: &[Row] = &[
     Row {
         title: "100 ports of each host of a /24, raw",
         ours: "-n -sS -p 1-100 10.3.0.0/24",
-        theirs: &["-n -sS -p 1-100 10.3.0.0/24", "-n -sS -p 1-100 -T5 --min-rate 50000 10.3.0.0/24"],
+        theirs: &["-n -sS -p 1-100 10.3.0.0/24", "-n -sS -p 1-100 -T4 --min-rate 20000 10.3.0.0/24"],
         goal: 0.5,
     },
     Row {
         title: "100 ports by UDP",
         ours: "-n -sU -p 1-100 10.2.0.2",
-        theirs: &["-n -sU -p 1-100 10.2.0.2", "-n -sU -p 1-100 -T5 --min-rate 5000 10.2.0.2"],
+        theirs: &["-n -sU -p 1-100 10.2.0.2", "-n -sU -p 1-100 -T4 10.2.0.2"],
         goal: 1.0,
     },
 ];
