@@ -61,7 +61,7 @@ const ROWS: &[Row] = &[
     Row {
         title: "65,535 ports of a host that refuses, raw",
         ours: "-n -sS -p- 10.2.0.2",
-        theirs: &["-n -sS -p- 10.2.0.2", "-n -sS -p- -T4 --min-rate 20000 10.2.0.2"],
+        theirs: &["-n -sS -p- 10.2.0.2", "-n -sS -p- -T5 10.2.0.2"],
         goal: 0.5,
     },
     Row {
@@ -85,7 +85,7 @@ const ROWS: &[Row] = &[
     Row {
         title: "100 ports of each host of a /24, raw",
         ours: "-n -sS -p 1-100 10.3.0.0/24",
-        theirs: &["-n -sS -p 1-100 10.3.0.0/24", "-n -sS -p 1-100 -T4 --min-rate 20000 10.3.0.0/24"],
+        theirs: &["-n -sS -p 1-100 10.3.0.0/24", "-n -sS -p 1-100 -T5 10.3.0.0/24"],
         goal: 0.5,
     },
     Row {

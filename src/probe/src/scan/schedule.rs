@@ -165,9 +165,9 @@ impl Scan<'_> {
         }
     }
 
-    /// How many requests may be under way.
+    /// How many requests may be under way: with a rate to keep, three times what silence alone would let through of it.
     fn room(&self) -> usize {
-        let wanted = self.settings.least_rate.map_or(0.0, |rate| rate * self.settings.initial.as_secs_f64());
+        let wanted = self.settings.least_rate.map_or(0.0, |rate| rate * 3.0 * self.settings.initial.as_secs_f64());
         self.window.max((wanted as usize).min(1 << 20))
     }
 
