@@ -204,7 +204,9 @@ fn as_nmap() -> Result<(), Stop> {
         "-p T:80 10.2.0.2",
         "-p U:53 -sS 10.2.0.2",
         "-p T:80,U:53 -sS 10.2.0.2",
-        "-p 1-2-3 -oX /dev/null 10.2.0.2",
+        "-p 1-2-3 10.2.0.2",
+        "-p , 10.2.0.2",
+        "-p 70000 10.2.0.2",
         "--open -p 7990-8010 10.2.0.2",
         "--open -p 1-60,8000 10.2.0.2",
         "--open -p 80-90 10.2.0.2",
@@ -225,7 +227,7 @@ fn as_nmap() -> Result<(), Stop> {
         "-g 53 -p 8000 10.2.0.2",
         "-e s0 -p 8000 10.2.0.2",
         "-sS -sA -p 80 10.2.0.2",
-        "::1",
+        "-p 80 ::1",
         "10.0.0.1/ -p 80",
     ];
     let mut wrong = Vec::new();
@@ -344,7 +346,10 @@ fn peak(lab: &Firewall, line: &str) -> Result<u64, Stop> {
 
 fn memory() -> Result<(), Stop> {
     let lab = Firewall::new()?;
-    // The router has no route there and says so.
+    let reject = "-I FORWARD -p tcp -d 10.64.0.0/16 -j REJECT --reject-with tcp-reset";
+    done(lab.on_router("iptables").args(reject.split(' ')))?;
+    // A reset needs a way to the host it stands for.
+    done(lab.on_router("ip").args("route add 10.64.0.0/16 via 10.2.0.2".split(' ')))?;
     let small = peak(&lab, "-n -Pn -p 80 -oG - 10.64.0.0/20")?;
     let large = peak(&lab, "-n -Pn -p 80 -oG - 10.64.0.0/16")?;
     if small > 0 && large < small + 4096 {
@@ -353,8 +358,16 @@ fn memory() -> Result<(), Stop> {
     Err(Stop::Fail(format!("{small} KiB for a /20, {large} KiB for a /16")))
 }
 
+/// Both ends of every TCP socket of the scanner.
+fn pairs(lab: &Firewall) -> Result<Vec<String>, Stop> {
+    let listed = done(lab.command("ss").args(["-Htan"]))?;
+    Ok(listed.lines().map(|line| line.split_whitespace().skip(3).collect::<Vec<_>>().join(" ")).collect())
+}
+
 fn left_behind() -> Result<(), Stop> {
     let lab = Firewall::new()?;
+    // The lab's own last connections, in whatever state.
+    let before = pairs(&lab)?;
     for target in ["10.2.0.2", "-6 fd02::2"] {
         let found = hosts(&scan(&lab, &format!("--json -n -sS -p 8000-8003 {target}"))?)?;
         let open = found[0]["ports"].as_array().into_iter().flatten().filter(|port| port["state"] == "open").count();
@@ -372,7 +385,8 @@ fn left_behind() -> Result<(), Stop> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    same("of the scanner", &done(lab.command("ss").args(["-Htan"]))?, "")
+    let more: Vec<String> = pairs(&lab)?.into_iter().filter(|pair| !before.contains(pair)).collect();
+    same("sockets of the scanner", &more.join("\n"), "")
 }
 
 fn fallen_back() -> Result<(), Stop> {

@@ -10,6 +10,7 @@ mod iptables;
 mod jq;
 mod nc;
 mod nft;
+mod scan;
 mod sockets;
 mod tcpdump;
 mod tls;
@@ -29,13 +30,13 @@ use crate::musl::Way;
 use crate::process::{at, command, find, output_bytes, shown};
 use crate::workspace::root;
 
-pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|ss|tcpdump|tls] [--binary NETKIT]";
+pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|scan|ss|tcpdump|tls] [--binary NETKIT]";
 
 /// Measures one subject on a binary.
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 10] = [
+const SUBJECTS: [(&str, Measure); 12] = [
     ("nc", nc::run),
     ("dig", dig),
     ("ss", sockets::run),
@@ -45,6 +46,7 @@ const SUBJECTS: [(&str, Measure); 10] = [
     ("curl", curl::run),
     ("tcpdump", tcpdump::rows),
     ("capture", capture::run),
+    ("scan", scan::run),
     ("tls", tls::run),
 ];
 

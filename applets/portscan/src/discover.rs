@@ -26,8 +26,7 @@ impl Job<'_> {
     /// Which hosts of a group are there. All of them leave by ways of the same kind.
     pub(crate) fn discover(&mut self, reports: &mut [Report], way: Option<Way>) -> Result<(), Error> {
         for report in reports.iter_mut() {
-            let own = way.map_or_else(|| is_own(report.address), |way| way.local);
-            if own && report.reason != "user-set" {
+            if way.is_some_and(|way| way.local) && report.reason != "user-set" {
                 (report.up, report.reason) = (true, "localhost-response");
             }
         }
@@ -78,7 +77,9 @@ impl Job<'_> {
                 false => kinds.extend(DISCOVERY.map(|port| (Kind::Connect, port))),
             }
         }
+        self.rounds(reports, &kinds, with, PATIENCE)?;
         if !raw && echo {
+            // Who takes and refuses no connection may answer an echo, where this user may send one.
             let waiting: Vec<IpAddr> = reports.iter().filter(|one| !one.up).map(|one| one.address).collect();
             let mut answers = BTreeMap::new();
             echoes(&waiting, &mut answers);
@@ -88,7 +89,7 @@ impl Job<'_> {
                 }
             }
         }
-        self.rounds(reports, &kinds, with, PATIENCE)
+        Ok(())
     }
 
     /// Asks in every way at once, and those who kept silent again.
@@ -139,11 +140,6 @@ impl Job<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the address is one of this machine's: it can be bound.
-fn is_own(ip: IpAddr) -> bool {
-    !ip.is_multicast() && !ip.is_unspecified() && std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// One echo to each host, where this user may send them, and a second for the answers.

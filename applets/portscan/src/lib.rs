@@ -194,19 +194,6 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(ctx: &'a mut Ctx, mut opts: Opts) -> Result<Job<'a>, Error> {
         let services = Services::load();
-        let quiet = opts.json || opts.outputs.iter().any(|(_, path)| path == "-");
-        if !quiet {
-            let (version, date) = (ctx.build.version, output::short_date(ctx.clock.unix_seconds()));
-            writeln!(ctx.stdout, "Starting portscan (netkit {version}) at {date}")?;
-        }
-        if opts.source.is_some() {
-            ctx.say(FAKE);
-        }
-        let explicit = opts.ports.is_some() || opts.top.is_some();
-        if opts.hosts_only && explicit {
-            let text = "You cannot use -F (fast scan) or -p (explicit port selection) when not doing a port scan";
-            return Err(quit(ctx, text));
-        }
         // Repetitions are told apart by their source ports, which raw packets share.
         let allowed = opts.raw != Some(false) && opts.repeat.is_none() && !opts.list_only;
         let (raw, refused) = match allowed.then(|| Raw::open(opts.v6, &ask::settings(&opts, With::Raw))) {
@@ -232,12 +219,30 @@ impl<'a> Job<'a> {
             };
             ctx.say(&format!("{}: {why}", ctx.name.clone()));
         }
+        let quiet = opts.json || opts.outputs.iter().any(|(_, path)| path == "-");
+        if !quiet {
+            let (version, date) = (ctx.build.version, output::short_date(ctx.clock.unix_seconds()));
+            writeln!(ctx.stdout, "Starting portscan (netkit {version}) at {date}")?;
+        }
+        if opts.source.is_some() {
+            ctx.say(FAKE);
+        }
+        let explicit = opts.ports.is_some() || opts.top.is_some();
+        if opts.hosts_only && explicit {
+            let text = "You cannot use -F (fast scan) or -p (explicit port selection) when not doing a port scan";
+            return Err(quit(ctx, text));
+        }
         if opts.tcp.is_none() && !opts.udp {
             opts.tcp = Some(scan);
         }
         let ports = match chosen(ctx, &opts, &services) {
             Ok(ports) => ports,
-            Err(text) => return Err(quit(ctx, &text)),
+            Err(text) => {
+                if opts.outputs.iter().any(|(format, path)| *format == Format::Xml && path == "-") {
+                    ctx.stdout.write_all(xml::failure(&text, ctx.clock.unix_seconds()).as_bytes())?;
+                }
+                return Err(quit(ctx, &text));
+            }
         };
         let expected = match opts.expect.as_deref().map(expectations).transpose() {
             Ok(list) => list.unwrap_or_default(),
@@ -343,7 +348,11 @@ impl<'a> Job<'a> {
                     warning.iter().for_each(|text| self.ctx.say(text));
                     targets.push(target);
                 }
-                Err(text) => self.ctx.say(&text),
+                Err(text) => {
+                    self.ctx.say(&text);
+                    let skipped = xml::skipped(&word);
+                    self.each(|format| if format == Format::Xml { skipped.clone() } else { String::new() })?;
+                }
             }
         }
         Ok(targets)

@@ -58,6 +58,21 @@ pub(crate) fn tail(frame: &Frame) -> String {
     )
 }
 
+/// A target that is none.
+pub(crate) fn skipped(word: &str) -> String {
+    format!("<target specification=\"{}\" status=\"skipped\" reason=\"invalid\"/>\n", xml(word))
+}
+
+/// What stands in place of everything when there is nothing to do.
+pub(crate) fn failure(text: &str, now: i64) -> String {
+    format!(
+        "<nmaprun><runstats><finished time=\"{now}\" timestr=\"{}\" summary=\"\" elapsed=\"0.00\" exit=\"error\" \
+         errormsg=\"{}\"/><hosts up=\"0\" down=\"0\" total=\"0\"/>\n</runstats>\n</nmaprun>\n",
+        long_date(now),
+        xml(text)
+    )
+}
+
 pub(crate) fn xml(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

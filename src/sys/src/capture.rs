@@ -18,7 +18,7 @@ const PACKET_ADD_MEMBERSHIP: i32 = 1;
 const PACKET_RX_RING: i32 = 5;
 const PACKET_STATISTICS: i32 = 6;
 const PACKET_VERSION: i32 = 10;
-const SOL_PACKET: i32 = 263;
+pub(crate) const SOL_PACKET: i32 = 263;
 /// Third layout of the ring.
 const TPACKET_V3: i32 = 2;
 const PACKET_MR_PROMISC: u16 = 1;
@@ -341,7 +341,7 @@ fn layout(bytes: usize) -> (usize, usize) {
 }
 
 #[allow(unsafe_code)]
-fn option(socket: &impl AsFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+pub(crate) fn option(socket: &impl AsFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
     let length = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: the descriptor is borrowed for the call; the kernel reads `length` octets of `value`, which has that many.

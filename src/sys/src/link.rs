@@ -6,7 +6,10 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 
-use crate::capture::{Instruction, attach, bind};
+use crate::capture::{Instruction, SOL_PACKET, attach, bind, option};
+
+/// linux/if_packet.h.
+const PACKET_IGNORE_OUTGOING: i32 = 23;
 
 /// Hears every interface of this namespace from the IP header on, as far as `filter` lets packets in. Does not block. The
 /// kernel holds up to `hold` bytes, or what it allows without CAP_NET_ADMIN (net.core.rmem_max).
@@ -18,6 +21,8 @@ pub fn listen(filter: &[Instruction], hold: usize) -> Result<OwnedFd, Errno> {
     // It hears nothing until it is bound, and it has its filter by then.
     let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
     attach(&socket, filter)?;
+    // Older kernels than 4.20 copy what goes out, for the filter to drop.
+    let _ = option(&socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, &1i32.to_ne_bytes());
     let _ = setsockopt(&socket, sockopt::RcvBuf, &hold);
     let _ = setsockopt(&socket, sockopt::RcvBufForce, &hold);
     bind(&socket, 0)?;

@@ -345,3 +345,60 @@ impl Medium for Raw {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan;
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn segments_by_what_was_asked() {
+        let state = |kind, flags, window| verdict(kind, flags, window, true, false).map(|one| one.state);
+        let syn = Kind::Segment(packet::SYN);
+        assert_eq!(state(syn, packet::SYN | packet::ACK, 1), Some(State::Open));
+        assert_eq!(state(syn, packet::RST | packet::ACK, 0), Some(State::Closed));
+        assert_eq!(state(Kind::Segment(packet::ACK), packet::RST, 0), Some(State::Unfiltered));
+        assert_eq!(state(Kind::Window, packet::RST, 5), Some(State::Open));
+        assert_eq!(state(Kind::Window, packet::RST, 0), Some(State::Closed));
+        // Our own SYN that comes by on loopback, data, and what somebody made up.
+        assert_eq!(state(syn, packet::SYN, 1), None);
+        assert_eq!(state(Kind::Segment(0), packet::SYN | packet::ACK, 1), None);
+        assert_eq!(verdict(syn, packet::RST | packet::ACK, 0, false, false), None);
+        assert_eq!(verdict(syn, packet::SYN | packet::ACK, 9, false, true), None);
+    }
+
+    #[test]
+    fn a_filter_of_this_length_jumps_within_itself() {
+        let program = filter(40_000, 40_001);
+        for (at, row) in program.iter().enumerate().filter(|(_, row)| row.code & 7 == 5) {
+            for jump in [row.jt, row.jf] {
+                assert!(at + 1 + usize::from(jump) < program.len(), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn loopback_where_it_is_allowed() {
+        for host in ["127.0.0.1", "::1"] {
+            let ip: IpAddr = host.parse().unwrap();
+            let settings = Settings { initial: Duration::from_secs(20), ..Settings::default() };
+            // Without the capability, or without the family, there is nothing to see.
+            let Ok(mut raw) = Raw::open(ip.is_ipv6(), &settings) else { continue };
+            let Ok(listener) = TcpListener::bind((ip, 0)) else { continue };
+            let open = listener.local_addr().unwrap();
+            // Reserved by the scan itself, and nobody listens there.
+            let closed = SocketAddr::new(ip, raw.tcp);
+            let mut found = BTreeMap::new();
+            let kinds = [Kind::Segment(packet::SYN), Kind::Segment(packet::ACK)];
+            let mut tasks = kinds.iter().flat_map(|kind| [open, closed].map(|to| Task { to, kind: *kind }));
+            let report = &mut |task: Task, verdict: Verdict| {
+                found.insert((task.kind, task.to == open), (verdict.state, verdict.reason, verdict.ttl));
+            };
+            scan(&mut raw, &mut tasks, &settings, &mut || false, report).unwrap();
+            assert_eq!(found[&(kinds[0], true)], (State::Open, "syn-ack", Some(64)));
+            assert_eq!(found[&(kinds[0], false)], (State::Closed, "reset", Some(64)));
+            assert_eq!(found[&(kinds[1], true)], (State::Unfiltered, "reset", Some(64)));
+        }
+    }
+}

@@ -165,9 +165,9 @@ impl Scan<'_> {
         }
     }
 
-    /// How many requests may be under way.
+    /// How many requests may be under way: with a rate to keep, three times what silence alone would let through of it.
     fn room(&self) -> usize {
-        let wanted = self.settings.least_rate.map_or(0.0, |rate| rate * self.settings.initial.as_secs_f64());
+        let wanted = self.settings.least_rate.map_or(0.0, |rate| rate * 3.0 * self.settings.initial.as_secs_f64());
         self.window.max((wanted as usize).min(1 << 20))
     }
 
@@ -304,7 +304,8 @@ impl Scan<'_> {
         if task.kind == Kind::Udp && refused {
             host.pause = (host.pause * 2).clamp(LEAST_PAUSE, MOST_PAUSE);
         }
-        if self.adaptive && self.shrunk.elapsed() > self.settings.least {
+        // Errors are counted out by who sends them, which says nothing about the way.
+        if self.adaptive && verdict.error.is_none() && self.shrunk.elapsed() > self.settings.least {
             self.window = (self.window / 2).max(LEAST_WINDOW).min(self.limit);
             self.shrunk = Instant::now();
         }
