@@ -61,7 +61,8 @@ pub(crate) fn look(world: &World, target: SocketAddr, report: &mut Report) -> Be
     for (ttl, outcome) in hops {
         if let Some(Outcome::Icmp(error)) = outcome
             && error.offence() == Offence::TimeExceeded
-            && let Some(from) = error.offender
+            // Translation puts the Service's address in the place of what answers on the way to its endpoint.
+            && let Some(from) = error.offender.filter(|from| *from != target.ip())
         {
             found.hops.push((ttl, from));
         }

@@ -162,19 +162,23 @@ pub(crate) fn blame(
             if let Some(fault) = walk(kernel, report, &mut known) {
                 return fault;
             }
-            let sentence = if let Some(behind) = known.behind {
+            let sentence = if let Some(behind) = known.behind.first() {
                 let whose = if is_own(behind.ip()) || behind.ip().is_loopback() {
                     "a sidecar of this machine that is not up"
                 } else {
                     "the endpoint is up and nothing listens there"
                 };
+                let to = silence::endpoints(&known.behind);
                 format!(
-                    "connection refused: a rule of this machine sends connections to {address} on to {behind}, and that refuses them: {whose}"
+                    "connection refused: a rule of this machine sends connections to {address} on to {to}, and that refuses them: {whose}"
                 )
             } else if is_own(host) {
                 format!("{address}, an address of this machine itself, refused the connection: nothing listens there")
             } else {
-                format!("connection refused: {host} is up and nothing listens on its port {}", address.port())
+                format!(
+                    "connection refused: {host} is up and nothing listens on its port {} (or a firewall resets in its name)",
+                    address.port()
+                )
             };
             Fault::fatal(Layer::Tcp, "refused", sentence)
                 .evidence(format!("a reset answered the SYN after {}", millis(attempt.elapsed)))
@@ -259,14 +263,15 @@ fn icmp(
     if let Some(fault) = walked {
         return fault.evidence(said);
     }
-    if let Some(behind) = known.behind.filter(|_| !own || error.offender == Some(host)) {
+    if let (Some(first), true) = (known.behind.first(), !own || error.offender == Some(host)) {
+        let behind = silence::endpoints(&known.behind);
         let layer = if error.offence() == Offence::Host { Layer::Route } else { Layer::Tcp };
         let sentence = format!(
             "a rule of this machine sends connections to {address} on to {behind}, and that endpoint is gone or closed: {said}"
         );
         return Fault::fatal(layer, "endpoint_unreachable", sentence)
             .all_evidence(known.evidence)
-            .next(format!("netkit doctor tcp://{behind}"));
+            .next(format!("netkit doctor tcp://{first}"));
     }
     if own {
         let sentence = format!(
@@ -306,6 +311,14 @@ fn icmp(
         (Offence::Network, _) => {
             Fault::fatal(Layer::Route, "network_unreachable", format!("the router {from} has no route to {host}"))
         }
+        (Offence::TimeExceeded, _) if own_ttl().is_some_and(|ttl| ttl < FEW_HOPS) => Fault::fatal(
+            Layer::Route,
+            "ttl_too_small",
+            format!(
+                "packets to {host} do not live long enough: {from} says their time to live is exceeded, and this machine sends them with {}",
+                own_ttl().unwrap_or_default()
+            ),
+        ),
         (Offence::TimeExceeded, _) => Fault::fatal(
             Layer::Route,
             "routing_loop",
@@ -329,16 +342,22 @@ fn silent(world: &World, kernel: &mut Kernel, attempt: &Attempt, before: &Snapsh
     if let Some(fault) = known.fault {
         return fault.evidence(sent).all_evidence(known.evidence);
     }
-    if let Some(behind) = known.behind {
-        let own = kernel.interfaces().unwrap_or_default().iter().any(|iface| iface.holds(behind.ip()));
-        let where_to = if own { "on this machine" } else { "an endpoint" };
-        report.note(Layer::Tcp, format!("connections to {address} go on to {behind}, {where_to}"));
+    if !known.behind.is_empty() {
+        report.note(Layer::Tcp, format!("connections to {address} go on to {}", silence::endpoints(&known.behind)));
     }
     let beyond =
         if world.brief { crate::beyond::Beyond::default() } else { crate::beyond::look(world, address, report) };
     let mut fault = beyond.fault(address, &known.open);
     fault.evidence.insert(0, sent);
     fault.all_evidence(known.evidence).all_evidence(beyond.evidence)
+}
+
+/// A path has more routers than this now and then.
+const FEW_HOPS: u8 = 16;
+
+/// What packets of this network namespace start with (ip-sysctl, `ip_default_ttl`).
+fn own_ttl() -> Option<u8> {
+    std::fs::read_to_string("/proc/sys/net/ipv4/ip_default_ttl").ok()?.trim().parse().ok()
 }
 
 /// SYNs that the kernel sends in so much time: at 0, 1, 3, 7 ... seconds (RFC 6298, section 5).
