@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use nix::libc;
 
-use crate::kernel::{Kernel, LOCAL};
+use crate::kernel::{BROADCAST, Kernel, LOCAL, MULTICAST};
 use crate::report::{Fault, Layer, Report};
 
 /// Looks at the way to the first address; the others follow when connecting shows a difference. False: nothing can get
@@ -25,6 +25,17 @@ pub(crate) fn look(kernel: &mut Kernel, addresses: &[SocketAddr], report: &mut R
                 return true;
             }
         };
+        if let Some(kind) = [(BROADCAST, "the broadcast address of a network here"), (MULTICAST, "a multicast address")]
+            .into_iter()
+            .find_map(|(kind, words)| (way.kind == kind).then_some(words))
+        {
+            let sentence = format!("{host} is {kind}, and nobody can be connected to at it");
+            refusals.push((
+                host,
+                Fault::fatal(Layer::Route, "no_host_address", sentence).next(format!("netkit ip why {host}")),
+            ));
+            continue;
+        }
         if shown >= 4 {
             continue;
         }

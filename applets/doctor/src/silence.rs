@@ -206,6 +206,19 @@ pub(crate) fn filtered(
             known.behind = behind;
             None
         }
+        Finding::Open { why, stop: Some(stop) } => {
+            report.note(Layer::Netfilter, why.clone());
+            let sentence = format!(
+                "a rule of this machine takes the connection to {} out of the kernel ({why}), and nothing comes back",
+                probe.target
+            );
+            Some(
+                Fault::fatal(Layer::Netfilter, "handed_over", sentence)
+                    .unsure()
+                    .evidence(format!("{} {}", stop.place, stop.rule))
+                    .next(trace_command(Some(source), probe.target, probe.udp)),
+            )
+        }
         Finding::Open { why, .. } => {
             report.note(Layer::Netfilter, format!("cannot be decided: {why}"));
             known.open.push(format!("a rule of this machine that cannot be decided from here ({why})"));

@@ -223,6 +223,13 @@ pub(crate) fn blame(
             .evidence(finding)
             .next(silence::trace_command(source, address, false))
         }
+        Outcome::Bind { errno } if *errno == libc::EADDRNOTAVAIL && !has_source(address) => {
+            let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
+            let sentence = format!(
+                "this machine has no usable {family} address to send from to {host}: there is none, or it is tentative or a duplicate"
+            );
+            Fault::fatal(Layer::Route, "no_source_address", sentence).evidence(finding).next("netkit ip addr")
+        }
         Outcome::Bind { errno } if *errno == libc::EADDRNOTAVAIL => Fault::fatal(
             Layer::Environment,
             "ports_exhausted",
@@ -233,6 +240,11 @@ pub(crate) fn blame(
         _ => Fault::fatal(Layer::Tcp, "error", format!("connecting to {address} failed: {finding}"))
             .next(format!("netkit ip why {host}")),
     }
+}
+
+/// Whether the kernel finds a source address; a datagram socket needs no free port for that.
+fn has_source(address: SocketAddr) -> bool {
+    netkit_dns::transport::udp_socket(SocketAddr::new(address.ip(), 9), None).is_ok()
 }
 
 pub(crate) fn reset_words(address: SocketAddr) -> String {
