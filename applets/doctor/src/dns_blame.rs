@@ -207,6 +207,7 @@ fn silent(world: &World, record: &Record, report: &mut Report) -> Fault {
 fn told(world: &World, kernel: &mut Kernel, server: SocketAddr, report: &mut Report) -> Option<Fault> {
     let before = Snapshot::take();
     let patience = world.patience().min(Duration::from_millis(500));
+    let source = kernel.way(server.ip(), None).ok().and_then(|way| way.source).map(|own| SocketAddr::new(own, 0));
     let made = connect(&Plan::new(vec![server], Protocol::Udp, None), &mut |_| {});
     let finding = made.socket.and_then(|socket| probe(&socket, server.ip(), Some(Service::Dns), patience).ok());
     let attempt = match finding {
@@ -214,7 +215,7 @@ fn told(world: &World, kernel: &mut Kernel, server: SocketAddr, report: &mut Rep
             address: server,
             started_after: Duration::ZERO,
             elapsed: Duration::ZERO,
-            source: None,
+            source,
             outcome,
         }),
         _ => {
