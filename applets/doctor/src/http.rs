@@ -133,7 +133,7 @@ pub(crate) fn skew(world: &World, head: &Head) -> Option<Fault> {
         "this clock is {} {which} that of the server: one of them is wrong, and tokens and certificates fail by it",
         crate::tls::span(off)
     );
-    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("date -u"))
+    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("netkit date -u"))
 }
 
 /// Plain HTTP spoken to a TLS port, as servers say it.

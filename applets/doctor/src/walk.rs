@@ -201,7 +201,7 @@ fn skewed(world: &World, target: &Target, address: SocketAddr, fault: Fault) -> 
     if world.built > 0 && world.now < world.built {
         let sentence =
             format!("this clock is wrong: it says a time before this program was made, so {}", fault.sentence);
-        return Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("date -u");
+        return Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("netkit date -u");
     }
     if target.speak != Speak::Http {
         return fault;
@@ -211,7 +211,7 @@ fn skewed(world: &World, target: &Target, address: SocketAddr, fault: Fault) -> 
     match http::skew(world, &answer.head).filter(|_| out_of_time(world, &answer.head, &fault)) {
         Some(skew) => {
             let sentence = format!("{} ({})", skew.sentence, fault.sentence);
-            Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("date -u")
+            Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("netkit date -u")
         }
         None => fault.evidence("the server's Date agrees with this clock"),
     }
