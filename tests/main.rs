@@ -8,6 +8,7 @@
 mod curl_cases;
 mod curl_diff;
 mod curl_hostile;
+mod curl_proxies;
 mod curl_tls;
 mod demo;
 mod dig_diff;
@@ -35,9 +36,11 @@ mod nc_tls;
 mod nft;
 mod ping;
 mod portscan;
+mod portscan_raw;
 mod readme;
 mod resolvers;
 mod sh;
+mod sh_terminal;
 mod ss_diff;
 mod ss_modes;
 mod tcpdump_cli;
@@ -45,6 +48,7 @@ mod tcpdump_diff;
 mod tcpdump_filter;
 mod tcpdump_live;
 mod tcpdump_samples;
+mod tls_enumerate;
 mod tls_probe;
 mod wget_diff;
 
@@ -61,6 +65,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_cases::trials());
     trials.extend(curl_diff::trials());
     trials.extend(curl_hostile::trials());
+    trials.extend(curl_proxies::trials());
     trials.extend(curl_tls::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
@@ -76,6 +81,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(portscan::trials());
+    trials.extend(portscan_raw::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(dig_tls::trials());
@@ -87,6 +93,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
     trials.extend(sh::trials());
+    trials.extend(sh_terminal::trials());
     trials.extend(nft::trials());
     trials.extend(ping::trials());
     trials.extend(ss_diff::trials());
@@ -95,6 +102,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_tls::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
+    trials.extend(tls_enumerate::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

@@ -42,6 +42,20 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "proxy-digest" => c.proxy_auth.digest = on,
         // Every write goes out at once.
         "buffer" | "no-buffer" | "disable" | "sessionid" | "styled-output" | "socks5-basic" | "parallel-immediate" => {}
+        // What they say is about other protocols, about other TLS libraries, or done anyway: over HTTP they change nothing.
+        "append"
+        | "use-ascii"
+        | "ssl"
+        | "ssl-reqd"
+        | "ssl-no-revoke"
+        | "ssl-revoke-best-effort"
+        | "ssl-allow-beast"
+        | "proxy-ssl-allow-beast"
+        | "disable-eprt"
+        | "disable-epsv"
+        | "compressed-ssh"
+        | "ca-native"
+        | "proxy-ca-native" => {}
         "cacert" => c.cacert = Some(text()),
         "capath" => c.capath = Some(text()),
         "cert" => c.cert = Some(text()),

@@ -324,10 +324,10 @@ impl Transfer<'_> {
                 return Err(Failure::new(Code::UnsupportedProtocol, "Received HTTP/0.9 when not allowed").into());
             }
             let end = conn.pending().iter().position(|byte| *byte == b'\n');
+            if end.map_or(conn.pending().len(), |end| end + 1) >= MAX_LINE {
+                return Err(Failure::new(Code::TooLarge, format!("Too long header line, {MAX_LINE} is max")).into());
+            }
             let Some(end) = end else {
-                if conn.pending().len() > MAX_LINE {
-                    return Err(Failure::new(Code::TooLarge, format!("Too long header line, {MAX_LINE} is max")).into());
-                }
                 let before = conn.pending().len();
                 let got = self.fill(conn);
                 match got {
@@ -361,7 +361,7 @@ impl Transfer<'_> {
             total += line.len();
             if total > MAX_HEAD {
                 return Err(
-                    Failure::new(Code::TooLarge, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
+                    Failure::new(Code::Recv, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
                 );
             }
             let text = line.strip_suffix(b"\n").unwrap_or(&line);

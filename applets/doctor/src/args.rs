@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use netkit_core::text::{nearest, printable};
-use netkit_core::{Error, Flag, flag};
+use netkit_core::{Error, Flags, flag, flags};
 use netkit_probe::Family;
 
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("--versus", "WHAT[,WHAT]", "walk again and name where they part: v4, v6, sni, nosni, HOST, ADDRESS, URL"),
     flag("--pid", "PID", "walk again from that process's network and files, and name where they part"),
     flag("--repeat", "N", "walk N times: percentiles, kinds of failure, which attempt differed"),

@@ -211,13 +211,9 @@ fn told(world: &World, kernel: &mut Kernel, server: SocketAddr, report: &mut Rep
     let made = connect(&Plan::new(vec![server], Protocol::Udp, None), &mut |_| {});
     let finding = made.socket.and_then(|socket| probe(&socket, server.ip(), Some(Service::Dns), patience).ok());
     let attempt = match finding {
-        Some(UdpFinding::Failed(outcome)) => Some(Attempt {
-            address: server,
-            started_after: Duration::ZERO,
-            elapsed: Duration::ZERO,
-            source,
-            outcome,
-        }),
+        Some(UdpFinding::Failed(outcome)) => {
+            Some(Attempt { address: server, started_after: Duration::ZERO, elapsed: Duration::ZERO, source, outcome })
+        }
         _ => {
             let plan = Plan::new(vec![server], Protocol::Tcp, Some(patience));
             connect(&plan, &mut |_| {}).attempts.into_iter().next()

@@ -133,7 +133,7 @@ pub(crate) fn skew(world: &World, head: &Head) -> Option<Fault> {
         "this clock is {} {which} that of the server: one of them is wrong, and tokens and certificates fail by it",
         crate::tls::span(off)
     );
-    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("date -u"))
+    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("netkit date -u"))
 }
 
 /// Plain HTTP spoken to a TLS port, as servers say it.
@@ -184,7 +184,11 @@ fn of_status(target: &Target, answer: &Answer) -> Option<Fault> {
     let status = answer.head.status;
     let proxy = middleman(answer);
     let by = who(&answer.head);
-    let from = proxy.unwrap_or("the server");
+    let named = answer.head.field("server").map(|server| printable(server).chars().take(40).collect::<String>());
+    let named = named
+        .filter(|server| !server.is_empty())
+        .map_or_else(|| "the server".to_owned(), |server| format!("the server ({server})"));
+    let from = proxy.unwrap_or(&named);
     let body = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
     let (cause, sentence): (&'static str, String) = match status {
         503 if body.contains("no healthy upstream")

@@ -295,6 +295,12 @@ fn icmp(
     }
     let is_target = error.offender == Some(host);
     match (error.offence(), is_target) {
+        // Nobody says of himself that he cannot be reached: the address is translated somewhere, and this answer too.
+        (Offence::Host | Offence::Network, true) => Fault::fatal(
+            Layer::Route,
+            "endpoint_unreachable",
+            format!("{address} is translated to an endpoint that cannot be reached (the answer bears the Service's own address): that endpoint is gone"),
+        ),
         (Offence::Port, true) => Fault::fatal(
             Layer::Tcp,
             "rejected_by_host",
@@ -412,20 +418,23 @@ pub(crate) fn watch(connected: &Connected, window: Duration, report: &mut Report
     }
 }
 
-/// Connections made at once to see whether packets get lost.
-const BURST: usize = 10;
+/// Connections made to see whether packets get lost.
+const BURST: usize = 8;
 /// When the first SYN was not answered the second leaves after a second (RFC 6298, section 2).
 const SECOND_SYN: Duration = Duration::from_millis(950);
 
-/// How many of some connections made at once needed more than their first SYN.
-fn burst(world: &World, address: SocketAddr) -> usize {
+/// Of some connections made one after the other, how many needed more than their first SYN; and how many were made. One at
+/// a time, because a short listen queue drops SYNs as well.
+fn burst(world: &World, address: SocketAddr) -> (usize, usize) {
     let patience = world.patience().clamp(Duration::from_millis(1_200), Duration::from_millis(2_500));
-    let plan = &Plan::new(vec![address], Protocol::Tcp, Some(patience));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..BURST).map(|_| scope.spawn(move || connect(plan, &mut |_| {}))).collect();
-        let late = |report: &netkit_probe::Report| report.attempts.iter().any(|attempt| attempt.elapsed >= SECOND_SYN);
-        threads.into_iter().filter_map(|thread| thread.join().ok()).filter(late).count()
-    })
+    let plan = Plan::new(vec![address], Protocol::Tcp, Some(patience));
+    let (mut late, mut made) = (0, 0);
+    while made < BURST && late < 2 {
+        made += 1;
+        let report = connect(&plan, &mut |_| {});
+        late += usize::from(report.attempts.iter().any(|attempt| attempt.elapsed >= SECOND_SYN));
+    }
+    (late, made)
 }
 
 /// Losses and delays of a connection, from TCP_INFO.
@@ -435,7 +444,7 @@ pub(crate) fn quality(world: &World, socket: &Socket, address: SocketAddr, hands
     let syn_lost = handshake >= SECOND_SYN && info.rtt < Duration::from_millis(900);
     let asked_again = report.faults.iter().any(|fault| matches!(fault.cause, "queries_lost" | "one_of_two_lost"));
     if syn_lost || info.total_retrans > 0 || asked_again {
-        let late = if world.brief { 0 } else { burst(world, address) };
+        let (late, made) = if world.brief { (0, 0) } else { burst(world, address) };
         if !syn_lost && late == 0 && info.total_retrans < 2 {
             if info.total_retrans > 0 {
                 report.note(Layer::Tcp, format!("one segment to {address} had to be sent again"));
@@ -445,7 +454,7 @@ pub(crate) fn quality(world: &World, socket: &Socket, address: SocketAddr, hands
         let what = match (late, syn_lost) {
             (0, true) => "the first SYN or its answer was lost".to_owned(),
             (0, false) => format!("{} segments had to be sent again", info.total_retrans),
-            (late, _) => format!("of {BURST} connections made at once {late} got no answer to their first SYN"),
+            (late, _) => format!("of {made} more connections {late} got no answer to their first SYN"),
         };
         let sentence = format!("packets get lost on the way to {address}: {what}");
         let fault = Fault::impaired(Layer::Tcp, "loss", sentence)

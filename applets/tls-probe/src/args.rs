@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use netkit_core::text::{nearest, printable};
-use netkit_core::{Error, Flag};
+use netkit_core::{Error, Flag, Flags, flags};
 
 use crate::starttls::Protocol;
 
@@ -13,18 +13,26 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
     Flag { spelling, value, help }
 }
 
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("--connect", "IP[:PORT]", "connect there instead of to what the name resolves to"),
     flag("--servername", "NAME", "ask for and check this name instead of HOST"),
+    flag("--noservername", "", "ask for no name; HOST is still checked"),
     flag("--alpn", "NAME[,NAME]", "protocols offered (h2,http/1.1)"),
     flag("--starttls", "PROTOCOL", "smtp, imap, pop3, ftp, postgres, mysql or ldap before TLS"),
     flag("--cacert", "FILE", "trust these certificates alone"),
     flag("--capath", "DIR", "trust the certificates of this directory alone"),
+    flag("--trust-of", "PID", "trust what that process trusts"),
+    flag("--min-left", "SHARE|TIME", "status 7 when less of the lifetime is left: 33%, 1/3, 30d"),
     flag("--cert", "FILE", "show this certificate"),
     flag("--key", "FILE", "its key"),
     flag("--tls12, --tls13", "", "this version only"),
     flag("--showcerts", "", "everything about each certificate, as openssl x509 -text has it"),
     flag("--pem", "", "the chain as sent in PEM, nothing else"),
+    flag("--enumerate", "", "versions, suites with the server's preference, groups, signature algorithms and more"),
+    flag("--hello-test", "", "hellos small, large, split and with other names, to find what stands in between"),
+    flag("--resume", "", "sessions, tickets and early data"),
+    flag("--names", "NAME[,NAME]", "further names that --hello-test asks for"),
+    flag("--rate", "NUMBER", "at most so many connections a second"),
     flag("--timeout", "SECONDS", "limit of connecting and of the handshake (10)"),
     flag("--json", "", "one object with everything"),
     flag("--from-pid", "PID", "names as that process finds them"),
@@ -39,20 +47,42 @@ const NAMES: &[&str] = &[
     "capath",
     "cert",
     "connect",
+    "enumerate",
     "explain",
     "from-pid",
+    "hello-test",
     "help",
     "json",
     "key",
+    "min-left",
+    "names",
     "netns",
+    "noservername",
     "pem",
+    "rate",
+    "resume",
     "servername",
     "showcerts",
     "starttls",
     "timeout",
     "tls12",
     "tls13",
+    "trust-of",
 ];
+
+/// What is to be done with the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One handshake, and all that is to be seen in it.
+    #[default]
+    Probe,
+    /// `--enumerate`
+    Enumerate,
+    /// `--hello-test`
+    HelloTest,
+    /// `--resume`
+    Resume,
+}
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -61,6 +91,9 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) connect: Option<(IpAddr, Option<u16>)>,
     pub(crate) servername: Option<String>,
+    pub(crate) silent: bool,
+    pub(crate) trust_of: Option<u32>,
+    pub(crate) min_left: Option<Threshold>,
     pub(crate) alpn: Vec<String>,
     pub(crate) starttls: Option<Protocol>,
     pub(crate) cacert: Option<PathBuf>,
@@ -75,6 +108,10 @@ pub(crate) struct Options {
     pub(crate) from_pid: Option<u32>,
     pub(crate) netns: Option<String>,
     pub(crate) explain: bool,
+    pub(crate) mode: Mode,
+    pub(crate) names: Vec<String>,
+    /// Connections a second.
+    pub(crate) rate: Option<f64>,
     pub(crate) family: netkit_probe::Family,
     pub(crate) help: bool,
 }
@@ -105,6 +142,56 @@ fn place(text: &str) -> Result<(String, Option<u16>), Error> {
     if host.is_empty() { Err(bad()) } else { Ok((host, port)) }
 }
 
+/// A process id.
+pub(crate) fn pid(name: &str, given: &str) -> Result<u32, Error> {
+    let pid = given.parse().ok().filter(|pid| *pid > 0);
+    pid.ok_or_else(|| Error::usage(format!("{name}: `{}` is no process id", printable(given))))
+}
+
+/// How much of a certificate's lifetime must be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threshold {
+    /// So many ten-thousandths of it.
+    Share(i64),
+    /// So many seconds.
+    Seconds(i64),
+}
+
+impl Threshold {
+    /// `33%`, `1/3`, `30d`, `48h`, `90m`, `3600s`.
+    pub(crate) fn parse(text: &str) -> Result<Threshold, Error> {
+        let bad = || {
+            Error::usage(format!(
+                "--min-left: `{}` is neither a share nor a time (33%, 1/3, 30d, 48h)",
+                printable(text)
+            ))
+        };
+        let number =
+            |digits: &str| digits.parse::<i64>().ok().filter(|number| (0..1 << 40).contains(number)).ok_or_else(bad);
+        if let Some((over, under)) = text.split_once('/') {
+            let (over, under) = (number(over)?, number(under)?);
+            return if under > 0 && over <= under { Ok(Threshold::Share(over * 10_000 / under)) } else { Err(bad()) };
+        }
+        if let Some(percent) = text.strip_suffix('%') {
+            let share = percent.parse::<f64>().ok().filter(|share| (0.0..=100.0).contains(share)).ok_or_else(bad)?;
+            // In hundredths of a percent, so exact enough.
+            return Ok(Threshold::Share((share * 100.0) as i64));
+        }
+        const UNITS: &[(char, i64)] = &[('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
+        let unit = UNITS.iter().find(|(unit, _)| text.ends_with(*unit)).ok_or_else(bad)?;
+        Ok(Threshold::Seconds(number(text.trim_end_matches(unit.0))? * unit.1))
+    }
+
+    /// Whether less than that is left at `now` of a certificate that is valid from `begin` to `end`.
+    pub(crate) fn is_below(self, begin: i64, end: i64, now: i64) -> bool {
+        let left = end.saturating_sub(now);
+        match self {
+            Threshold::Seconds(seconds) => left < seconds,
+            Threshold::Share(share) => left.saturating_mul(10_000) < end.saturating_sub(begin).saturating_mul(share),
+        }
+    }
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -115,6 +202,9 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
         port: 443,
         connect: None,
         servername: None,
+        silent: false,
+        trust_of: None,
+        min_left: None,
         alpn: vec!["h2".to_owned(), "http/1.1".to_owned()],
         starttls: None,
         cacert: None,
@@ -129,6 +219,9 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
         from_pid: None,
         netns: None,
         explain: false,
+        mode: Mode::Probe,
+        names: Vec::new(),
+        rate: None,
         family: netkit_probe::Family::Unspecified,
         help: false,
     };
@@ -155,6 +248,9 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
                     "--explain" => options.explain = true,
                     "--showcerts" => options.showcerts = true,
                     "--pem" => options.pem = true,
+                    "--noservername" => options.silent = true,
+                    "--min-left" => options.min_left = Some(Threshold::parse(&value()?)?),
+                    "--trust-of" => options.trust_of = Some(pid(name, &value()?)?),
                     "--tls12" => options.versions = (2, 2),
                     "--tls13" => options.versions = (3, 3),
                     "--connect" => {
@@ -191,16 +287,36 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
                             Error::usage(format!("--timeout: `{}` is no number of seconds", printable(&given)))
                         })?;
                     }
-                    "--from-pid" => {
-                        let given = value()?;
-                        let pid = given.parse().ok().filter(|pid| *pid > 0);
-                        options.from_pid = Some(pid.ok_or_else(|| {
-                            Error::usage(format!("--from-pid: `{}` is no process id", printable(&given)))
-                        })?);
-                    }
+                    "--from-pid" => options.from_pid = Some(pid(name, &value()?)?),
                     "--netns" => options.netns = Some(value()?),
-                    "--enumerate" | "--hello-test" | "--trust-of" | "--resume" => {
-                        return Err(Error::usage(format!("{name} is not offered yet")));
+                    "--enumerate" | "--hello-test" | "--resume" => {
+                        let mode = match name {
+                            "--enumerate" => Mode::Enumerate,
+                            "--hello-test" => Mode::HelloTest,
+                            _ => Mode::Resume,
+                        };
+                        if options.mode != Mode::Probe && options.mode != mode {
+                            return Err(Error::usage(
+                                "one of --enumerate, --hello-test and --resume at a time: they have screens of their own",
+                            ));
+                        }
+                        options.mode = mode;
+                    }
+                    "--names" => {
+                        let given = value()?;
+                        options.names = given.split(',').map(str::to_owned).filter(|one| !one.is_empty()).collect();
+                        if let Some(long) = options.names.iter().find(|name| name.len() > 1000) {
+                            let shown = printable(long.get(..20).unwrap_or_default());
+                            return Err(Error::usage(format!("--names: `{shown}...` is too long for a name")));
+                        }
+                    }
+                    "--rate" => {
+                        let given = value()?;
+                        let rate = given.parse::<f64>().ok().filter(|rate| (0.01..=1e6).contains(rate));
+                        options.rate = Some(rate.ok_or_else(|| {
+                            let given = printable(&given);
+                            Error::usage(format!("--rate: `{given}` is no number of connections a second"))
+                        })?);
                     }
                     _ => {
                         let bare = name.trim_start_matches('-');
@@ -232,6 +348,15 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
     if options.key.is_some() && options.cert.is_none() {
         return Err(Error::usage("--key wants --cert"));
     }
+    if !options.names.is_empty() && options.mode != Mode::HelloTest {
+        return Err(Error::usage("--names wants --hello-test"));
+    }
+    if options.rate.is_some() && options.mode == Mode::Probe {
+        return Err(Error::usage("--rate wants --enumerate, --hello-test or --resume"));
+    }
+    if (options.pem || options.showcerts) && options.mode != Mode::Probe {
+        return Err(Error::usage("--pem and --showcerts belong to the probe of one handshake alone"));
+    }
     Ok(Options { host, port: port.unwrap_or(usual), ..options })
 }
 
@@ -256,9 +381,34 @@ mod tests {
             let options = read(text).unwrap();
             assert_eq!((options.host.as_str(), options.port), (host, port), "{text}");
         }
-        for bad in ["h:", "h:0", "h:x", "[::1", "", "--bogus h", "a b", "--connect x h", "--timeout 0 h", "--key k h"] {
+        for bad in [
+            "h:",
+            "h:0",
+            "h:x",
+            "[::1",
+            "",
+            "--bogus h",
+            "a b",
+            "--connect x h",
+            "--timeout 0 h",
+            "--key k h",
+            "--rate 0 h",
+            "--rate 5 h",
+            "--names x h",
+            "--enumerate --resume h",
+            "--enumerate --pem h",
+            "--min-left 5 h",
+            "--min-left 3/2 h",
+            "--trust-of 0 h",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert_eq!(read("--starttls smtp h").unwrap().port, 25);
+        for (text, wanted) in
+            [("33%", Threshold::Share(3300)), ("1/4", Threshold::Share(2500)), ("2d", Threshold::Seconds(172_800))]
+        {
+            assert_eq!(Threshold::parse(text).unwrap(), wanted);
+        }
+        assert!(Threshold::Share(5000).is_below(0, 100, 51) && !Threshold::Share(5000).is_below(0, 100, 50));
     }
 }

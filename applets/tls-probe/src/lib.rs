@@ -4,16 +4,25 @@
 //! - Two verdicts: strict, which is webpki's (rustls, and close to Go), and OpenSSL's with its number. A server that only a
 //!   strict client refuses is not called broken.
 //! - Statuses: 0 fine, 2 usage, 3 name, 4 connection, 5 not TLS, 6 handshake, 7 expired or not yet valid, 8 other name,
-//!   9 untrusted, 10 purpose, 11 a client certificate is wanted.
+//!   9 untrusted, 10 purpose, 11 a client certificate is wanted, 12 (`cert`) a key that belongs to
+//!   no certificate.
 //! - Kernel interfaces: TCP sockets; resolv.conf and hosts; the stores of trust that `netkit-tls` lists.
 //! - Privilege: none, except for `--netns`. Needs no HOME and no writable directory.
 
 mod args;
 mod cert;
+mod engine;
+mod enumerate;
+mod extras;
+mod hello_test;
+mod known;
 mod openssl;
 mod probe;
+mod record;
+mod resume;
 mod show;
 mod starttls;
+mod verdict;
 
 use netkit_core::{Applet, Ctx, Error, Exit, Group, front};
 
@@ -23,7 +32,8 @@ pub static APPLETS: &[Applet] = &[
         name: "tls-probe",
         aliases: &[],
         purpose: "what a TLS server speaks and shows, and who would refuse it",
-        usage: "[option]... HOST[:PORT]\ncert FILE|-",
+        usage: "[option]... HOST[:PORT]\n\
+cert [--cacert FILE] [--trust-of PID] [--key FILE] [--servername NAME] [--min-left SHARE|TIME] [--text] [--pem] [--json] FILE|-",
         group: Group::Connect,
         flags: args::FLAGS,
         capability: None,
@@ -44,6 +54,7 @@ pub(crate) mod status {
     pub(crate) const UNTRUSTED: Exit = Exit(9);
     pub(crate) const PURPOSE: Exit = Exit(10);
     pub(crate) const CLIENT_CERTIFICATE: Exit = Exit(11);
+    pub(crate) const OTHER_KEY: Exit = Exit(12);
 }
 
 fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
@@ -62,6 +73,12 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     if let Some(target) = &options.netns {
         netkit_sys::netns::enter(target)?;
+    }
+    match options.mode {
+        args::Mode::Probe => {}
+        args::Mode::Enumerate => return enumerate::run(ctx, &options),
+        args::Mode::HelloTest => return hello_test::run(ctx, &options),
+        args::Mode::Resume => return resume::run(ctx, &options),
     }
     let found = probe::run(ctx, &options);
     let text = if options.json {

@@ -1,23 +1,25 @@
 //! The probing itself: name, connection, perhaps plain text, handshake, and what the server does right after it.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netkit_core::text::printable;
 use netkit_core::{Ctx, Exit};
 use netkit_probe::{Lookup, Outcome, Plan, Protocol, connect, resolve};
-use netkit_tls::{Kind, Ready, Session, Settings, Sources, TlsError, Transport, read_by};
+use netkit_tls::chain::Purpose;
+use netkit_tls::{Closely, Kind, Session, Settings, Sources, TlsError, Trust, read_by};
+use netkit_wire::x509::Certificate;
 
 use crate::args::Options;
+use crate::record::{Recorder, Shared};
 use crate::starttls::{named, plain};
 use crate::status;
+use crate::verdict::Verdict;
 
-/// First bytes of the server that are kept.
-const KEPT: usize = 64;
-/// How long the server is listened to after the handshake: in TLS 1.3 a missing certificate is told only then.
-const AFTER: Duration = Duration::from_millis(200);
+/// How long the server is listened to after the handshake, beside four times what that took.
+const AFTER: Duration = Duration::from_millis(300);
 
 /// Everything that was found.
 #[derive(Default)]
@@ -30,6 +32,10 @@ pub(crate) struct Found {
     pub(crate) plain: Option<Duration>,
     pub(crate) tls: Option<Duration>,
     pub(crate) session: Option<Session>,
+    /// OpenSSL's view of the chain.
+    pub(crate) verdict: Option<Verdict>,
+    /// What is to be said about the store of trust.
+    pub(crate) trust_remarks: Vec<String>,
     /// The layer that is broken, in one sentence.
     pub(crate) failure: Option<String>,
     pub(crate) hint: Option<String>,
@@ -48,42 +54,6 @@ impl Default for Status {
     }
 }
 
-/// Keeps the first bytes that are read.
-struct Recorder<T> {
-    inner: T,
-    seen: Arc<Mutex<Vec<u8>>>,
-}
-
-impl<T: Transport> Read for Recorder<T> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = KEPT.saturating_sub(seen.len()).min(length);
-        seen.extend_from_slice(buffer.get(..room).unwrap_or_default());
-        Ok(length)
-    }
-}
-
-impl<T: Transport> Write for Recorder<T> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl<T: Transport> Transport for Recorder<T> {
-    fn wait(&mut self, wanted: Ready, limit: Option<Duration>) -> io::Result<Ready> {
-        self.inner.wait(wanted, limit)
-    }
-
-    fn finish(&mut self) {
-        self.inner.finish();
-    }
-}
-
 /// Probes.
 pub(crate) fn run(ctx: &Ctx, options: &Options) -> Found {
     let mut found = Found::default();
@@ -94,8 +64,14 @@ pub(crate) fn run(ctx: &Ctx, options: &Options) -> Found {
     found
 }
 
-/// The status and the sentence of the first layer that is broken.
-fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, String)> {
+/// A layer that is broken: the status, and one sentence.
+pub(crate) type Broken = (Exit, String);
+
+/// The name looked up and a connection made; `found` learns what was seen on the way.
+///
+/// # Errors
+/// Name and connection.
+pub(crate) fn reach(ctx: &Ctx, options: &Options, found: &mut Found) -> Result<netkit_tls::Socket, Broken> {
     let began = Instant::now();
     let own = |name: &str| if options.from_pid.is_none() { ctx.var(name).map(str::to_owned) } else { None };
     let lookup = Lookup {
@@ -111,7 +87,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
             Ok(addresses) => addresses,
             Err(error) => {
                 found.hint = error.why().map(|why| format!("{why}; see: netkit dig --as all {}", options.host));
-                return Some((status::NAME, format!("the name {} has no address: {error}", printable(&options.host))));
+                return Err((status::NAME, format!("the name {} has no address: {error}", printable(&options.host))));
             }
         },
     };
@@ -124,15 +100,24 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
         let telling = report.attempts.iter().rfind(|attempt| attempt.outcome != Outcome::Abandoned);
         let why = telling
             .map_or_else(|| "no address".to_owned(), |attempt| format!("{}: {}", attempt.address, attempt.finding()));
-        return Some((status::CONNECTION, why));
+        return Err((status::CONNECTION, why));
     };
     found.tcp = Some(began.elapsed());
-    let deadline = Instant::now().checked_add(options.timeout);
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let mut inner = match netkit_tls::Socket::new(socket) {
-        Ok(inner) => inner,
-        Err(error) => return Some((status::CONNECTION, plain(&error))),
+    netkit_tls::Socket::new(socket).map_err(|error| (status::CONNECTION, plain(&error)))
+}
+
+/// The status and the sentence of the first layer that is broken.
+fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<Broken> {
+    let trust = match trust(ctx, options, &mut found.trust_remarks) {
+        Ok(trust) => Arc::new(trust),
+        Err(why) => return Some((Exit::USAGE, why)),
     };
+    let mut inner = match reach(ctx, options, found) {
+        Ok(inner) => inner,
+        Err(broken) => return Some(broken),
+    };
+    let deadline = Instant::now().checked_add(options.timeout);
+    let seen = Shared::default();
     if let Some(protocol) = options.starttls {
         let began = Instant::now();
         if let Err(why) = protocol.begin(&mut inner, deadline) {
@@ -141,16 +126,10 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
         found.plain = Some(began.elapsed());
     }
     let stream = Box::new(Recorder { inner, seen: seen.clone() });
-    let env = |name: &str| ctx.var(name).map(std::path::PathBuf::from);
     let settings = Settings {
         // What would be refused is found out and told, and the handshake goes on.
         insecure: true,
-        sources: Sources {
-            file: options.cacert.clone(),
-            directory: options.capath.clone(),
-            env_file: env("SSL_CERT_FILE"),
-            env_directory: env("SSL_CERT_DIR"),
-        },
+        sources: Sources::default(),
         certificate: options.cert.clone(),
         key: options.key.clone(),
         // The few words of one command line live as long as the process.
@@ -162,48 +141,73 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
     };
     let began = Instant::now();
     let name = options.name().split('%').next().unwrap_or("");
-    let (mut stream, session) = match netkit_tls::connect(stream, name, &settings, deadline) {
+    let closely = Closely { trust: Some(trust.clone()), silent: options.silent };
+    let (mut stream, session) = match netkit_tls::connect_closely(stream, name, &settings, closely, deadline) {
         Ok(shaken) => shaken,
         Err(error) => {
-            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let seen = seen.now().first;
             found.hint.clone_from(&error.hint);
             return Some(not_shaken(options, &error, &seen, found));
         }
     };
     found.tls = Some(began.elapsed());
-    let verdict = judged(session.verify_code, &session.verify_reason);
+    let now = ctx.clock.unix_seconds();
+    let verdict = Verdict::of(&session.chain, &trust, Some(name), Purpose::Server, now);
+    let judged = verdict.refusal().or_else(|| running_out(options, &session.chain, now));
+    let asked = session.asked.is_some();
+    found.verdict = Some(verdict);
     found.session = Some(session);
+    // In TLS 1.3 a server says only after the handshake that it misses a certificate or does not like ours.
+    let after = found.tls.unwrap_or_default().saturating_mul(4).saturating_add(AFTER).min(options.timeout);
     let mut buffer = [0u8; 512];
-    if let Err(error) = read_by(&mut *stream, &mut buffer, Instant::now().checked_add(AFTER))
-        && error.to_string().contains("certificate required")
+    if asked
+        && let Err(error) = read_by(&mut *stream, &mut buffer, Instant::now().checked_add(after))
+        && error.kind() == io::ErrorKind::InvalidData
     {
-        found.wants_certificate = true;
         stream.finish();
-        return Some((
-            status::CLIENT_CERTIFICATE,
-            "the server wants a certificate of the client: --cert and --key".to_owned(),
-        ));
+        return Some(certificate_wanted(options, &error.to_string(), found));
     }
     stream.finish();
-    verdict
+    judged
 }
 
-/// The status of OpenSSL's number.
-fn judged(code: u32, reason: &str) -> Option<(Exit, String)> {
-    let reason = bare(reason);
-    let exit = match code {
-        0 => return None,
-        9 | 10 => status::DATES,
-        62 | 64 => status::OTHER_NAME,
-        26 | 79 => status::PURPOSE,
-        _ => status::UNTRUSTED,
+/// The server misses a certificate of ours, or refuses the one it got.
+fn certificate_wanted(options: &Options, alert: &str, found: &mut Found) -> (Exit, String) {
+    found.wants_certificate = true;
+    let why = match options.cert {
+        None => "the server wants a certificate of the client: --cert and --key".to_owned(),
+        Some(_) => format!("the server refuses the certificate it was shown: {}", printable(alert)),
     };
-    Some((exit, reason.to_owned()))
+    (status::CLIENT_CERTIFICATE, why)
 }
 
-/// The reason without curl's words before it.
-pub(crate) fn bare(reason: &str) -> &str {
-    reason.strip_prefix("SSL certificate problem: ").or_else(|| reason.strip_prefix("SSL: ")).unwrap_or(reason)
+/// What is trusted, from where the options say.
+pub(crate) fn trust(ctx: &Ctx, options: &Options, remarks: &mut Vec<String>) -> Result<Trust, String> {
+    let env = |name: &str| ctx.var(name).map(std::path::PathBuf::from);
+    if let Some(pid) = options.trust_of {
+        let (trust, said) = Trust::of_process(pid)?;
+        *remarks = said;
+        return Ok(trust);
+    }
+    Trust::load(&Sources {
+        file: options.cacert.clone(),
+        directory: options.capath.clone(),
+        env_file: env("SSL_CERT_FILE"),
+        env_directory: env("SSL_CERT_DIR"),
+    })
+}
+
+/// Less is left of a certificate than was asked for.
+pub(crate) fn running_out(options: &Options, chain: &[Vec<u8>], now: i64) -> Option<(Exit, String)> {
+    let threshold = options.min_left?;
+    chain.iter().enumerate().find_map(|(at, der)| {
+        let (begin, end) = Certificate::read(der)?.valid();
+        let (begin, end) = (begin?, end?);
+        let days = (end - now) / 86_400;
+        threshold
+            .is_below(begin, end, now)
+            .then(|| (status::DATES, format!("certificate {at} has less left than --min-left asks for: {days} days")))
+    })
 }
 
 fn not_shaken(options: &Options, error: &TlsError, seen: &[u8], found: &mut Found) -> (Exit, String) {
@@ -228,12 +232,9 @@ fn not_shaken(options: &Options, error: &TlsError, seen: &[u8], found: &mut Foun
         }
         _ => {}
     }
-    if text.contains("certificate required") || (text.contains("bad certificate") && options.cert.is_none()) {
-        found.wants_certificate = true;
-        return (
-            status::CLIENT_CERTIFICATE,
-            "the server wants a certificate of the client: --cert and --key".to_owned(),
-        );
+    let alerted = text.contains("alert");
+    if text.contains("certificate required") || (alerted && error.seen.asked.is_some()) {
+        return certificate_wanted(options, &text, found);
     }
     let why = match (error.kind, seen.is_empty()) {
         (Kind::TimedOut, true) => {

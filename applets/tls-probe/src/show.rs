@@ -11,7 +11,8 @@ use netkit_wire::x509::{
 };
 
 use crate::args::Options;
-use crate::probe::{Found, bare};
+use crate::probe::Found;
+use crate::verdict::{Verdict, strict};
 
 /// Most names of one certificate on the screen.
 const NAMES: usize = 12;
@@ -21,19 +22,6 @@ const SOURCES: usize = 3;
 fn millis(time: Duration) -> String {
     let micros = time.as_micros();
     format!("{}.{:01} ms", micros / 1000, micros / 100 % 10)
-}
-
-/// Both verdicts: strict, and as OpenSSL would see it.
-fn verdicts(found: &Found) -> Option<(String, String)> {
-    let session = found.session.as_ref()?;
-    Some(match (session.verify_code, session.leniency) {
-        (0, None) => ("accepted".to_owned(), "0 (ok)".to_owned()),
-        (0, Some(why)) => (format!("refused: {why}"), "0 (ok)".to_owned()),
-        (code, _) => {
-            let reason = bare(&session.verify_reason);
-            (format!("refused: {reason}"), format!("{code} ({reason})"))
-        }
-    })
 }
 
 /// What every certificate of the chain is, from its DER.
@@ -89,7 +77,7 @@ fn span(seconds: i64) -> String {
 }
 
 /// What is odd about the order of the chain.
-fn order(chain: &[Vec<u8>], anchored: bool) -> Vec<String> {
+pub(crate) fn order(chain: &[Vec<u8>], verdict: Option<&Verdict>) -> Vec<String> {
     let read: Vec<Certificate<'_>> = chain.iter().filter_map(|der| Certificate::read(der)).collect();
     let mut out = Vec::new();
     for (at, pair) in read.windows(2).enumerate() {
@@ -99,54 +87,37 @@ fn order(chain: &[Vec<u8>], anchored: bool) -> Vec<String> {
             out.push(format!("certificate {} is not issued by the next one", at));
         }
     }
-    if let (Some(last), true) = (read.last(), read.len() > 1)
-        && last.is_self_issued()
-    {
-        out.push("the root is sent along, which no client needs".to_owned());
-    }
-    if let [only] = read.as_slice()
-        && !only.is_self_issued()
-        && !anchored
-    {
-        out.push("no intermediate is sent".to_owned());
+    for (at, one) in read.iter().enumerate().skip(1) {
+        if one.is_self_issued() {
+            out.push(format!("certificate {at}: the root is sent along, which no client needs"));
+        }
     }
     for (at, one) in chain.iter().enumerate() {
         if chain.iter().take(at).any(|before| before == one) {
             out.push(format!("certificate {at} is sent twice"));
         }
     }
+    let Some(verdict) = verdict else { return out };
+    for at in &verdict.superfluous {
+        if read.get(*at).is_some_and(|one| !one.is_self_issued()) {
+            out.push(format!("certificate {at} is superfluous: no part of the chain"));
+        }
+    }
+    if matches!(verdict.code(), 2 | 20)
+        && let Some(last) = read.last().filter(|last| !last.is_self_issued())
+    {
+        let issuer = printable(&name_text(last.issuer, NameStyle::OneLine));
+        let sent = if read.len() == 1 { "no intermediate is sent; " } else { "" };
+        let fetch = verdict.fetch.as_ref().map(|uri| format!("; to be had at {}", printable(uri))).unwrap_or_default();
+        out.push(format!("{sent}the issuer is missing, here and in the store: {issuer}{fetch}"));
+    }
     out
 }
 
-/// Whether the chain ends in something that is trusted, so that nothing is missing from it.
-fn is_anchored(found: &Found) -> bool {
-    found.session.as_ref().is_some_and(|session| session.anchor.is_some() || session.leniency.is_some())
-}
-
-/// Who this is, when the certificate gives it away.
-pub(crate) fn known(der: &[u8]) -> Option<&'static str> {
-    let read = Certificate::read(der)?;
-    let subject = name_text(read.subject, NameStyle::OneLine);
-    let issuer = name_text(read.issuer, NameStyle::OneLine);
-    let names: Vec<String> = read.alt_names().iter().map(GeneralName::text).collect();
-    let named = |text: &str| names.iter().any(|name| name == text);
-    let proxies =
-        ["Zscaler", "Fortinet", "FortiGate", "Palo Alto", "Blue Coat", "Netskope", "Cisco Umbrella", "Sophos"];
-    Some(if subject.contains("Kubernetes Ingress Controller Fake Certificate") {
-        "the default certificate of ingress-nginx: no Ingress with TLS matches this name, or its Secret is missing"
-    } else if subject.contains("TRAEFIK DEFAULT CERT") {
-        "the default certificate of Traefik: no router with TLS matches this name"
-    } else if names.iter().any(|name| name.starts_with("URI:spiffe://")) {
-        "a SPIFFE identity: a mesh in strict mTLS, which wants a certificate of the mesh from the client"
-    } else if named("DNS:kubernetes.default.svc") {
-        "the API server of Kubernetes"
-    } else if issuer.contains("-ca@") && subject.contains('@') {
-        "the self-signed certificate of a kubelet"
-    } else if proxies.iter().any(|proxy| issuer.contains(proxy)) {
-        "a proxy that opens TLS on the way: the certificate is not the server's own"
-    } else {
-        return None;
-    })
+/// Who this is, when the server's own certificate gives it away.
+fn known(found: &Found) -> Option<String> {
+    let session = found.session.as_ref()?;
+    crate::known::known(session.chain.first()?, session.asked.is_some() || found.wants_certificate)
 }
 
 /// The screen.
@@ -159,8 +130,11 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
         }
         return out;
     }
-    let asked =
-        if options.name() == options.host { String::new() } else { format!(" as {}", printable(options.name())) };
+    let asked = match (options.silent, options.name() == options.host) {
+        (true, _) => " asking for no name".to_owned(),
+        (_, true) => String::new(),
+        _ => format!(" as {}", printable(options.name())),
+    };
     let _ = writeln!(out, "target       {}:{}{asked}", printable(&options.host), options.port);
     if let Some(reached) = found.reached {
         let others = found.addresses.len().saturating_sub(1);
@@ -193,16 +167,22 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
     if !chain.is_empty() {
         out.push('\n');
     }
-    for remark in order(chain, is_anchored(found)) {
+    for remark in order(chain, found.verdict.as_ref()) {
         let _ = writeln!(out, "order        {remark}");
     }
-    if let Some(known) = chain.first().and_then(|der| known(der)) {
+    if let Some(known) = known(found) {
         let _ = writeln!(out, "known        {known}");
     }
-    if let Some(session) = &found.session {
-        match &session.anchor {
+    if let Some(session) = found.session.as_ref().filter(|session| !session.staple.is_empty()) {
+        let _ = writeln!(out, "staple       {}", crate::extras::staple_text(Some(&session.staple), now));
+    }
+    if let (Some(session), Some(verdict)) = (&found.session, &found.verdict) {
+        if let Some(asked) = &session.asked {
+            let _ = writeln!(out, "asks         for a client certificate{}", authorities(asked));
+        }
+        match &verdict.anchor {
             Some((anchor, source)) => {
-                let _ = writeln!(out, "anchor       {} from {source}", printable(anchor));
+                let _ = writeln!(out, "anchor       {} from {}", printable(anchor), printable(source));
             }
             None => {
                 let more = session.sources.len().saturating_sub(SOURCES);
@@ -211,10 +191,20 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
                 let _ = writeln!(out, "anchor       none matched; tried: {}{tail}", shown.join(", "));
             }
         }
-    }
-    if let Some((strict, openssl)) = verdicts(found) {
-        let _ = writeln!(out, "strict       {}", printable(&strict));
-        let _ = writeln!(out, "openssl      {}", printable(&openssl));
+        for remark in &found.trust_remarks {
+            let _ = writeln!(out, "trust        {}", printable(remark));
+        }
+        let _ = writeln!(out, "strict       {}", strict(session.strict.as_deref()));
+        let _ = writeln!(out, "openssl      {}", verdict.text());
+        if let Some(more) = verdict.at_levels() {
+            let _ = writeln!(out, "             {more}");
+        }
+        for depth in &verdict.unchecked {
+            let _ = writeln!(
+                out,
+                "             the signature at depth {depth} was not checked: its algorithm is not known here"
+            );
+        }
     }
     let result = match (&found.failure, found.status.0) {
         (None, _) => "fine".to_owned(),
@@ -224,7 +214,22 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
     out
 }
 
-fn layer(status: Exit) -> &'static str {
+/// Whose certificates the server accepts.
+fn authorities(asked: &netkit_tls::Asked) -> String {
+    let names: Vec<String> = asked.authorities.iter().take(NAMES).map(|name| printable(&name_of(name))).collect();
+    let more = asked.authorities.len().saturating_sub(names.len());
+    match (names.is_empty(), more) {
+        (true, _) => " and does not say of whom".to_owned(),
+        (false, 0) => format!(" of: {}", names.join("; ")),
+        (false, more) => format!(" of: {} and {more} more", names.join("; ")),
+    }
+}
+
+fn name_of(der: &[u8]) -> String {
+    netkit_wire::der::Element::only(der).map(|name| name_text(name, NameStyle::OneLine)).unwrap_or_default()
+}
+
+pub(crate) fn layer(status: Exit) -> &'static str {
     match status.0 {
         2 => "usage",
         3 => "name",
@@ -261,19 +266,33 @@ pub(crate) fn certificate_json(der: &[u8], now: i64) -> Value {
         .with("remarks", crate::cert::lints(&read, now))
 }
 
+/// How every object of ours begins.
+pub(crate) fn heading(found: &Found, options: &Options, ctx: &Ctx, mode: &str) -> Value {
+    Value::object()
+        .with("schema", format!("tls-probe/{}", ctx.build.version))
+        .with("mode", mode)
+        .with("host", options.host.as_str())
+        .with("port", options.port)
+        .with("servername", options.name())
+        .with("address", found.reached.map(|at| at.ip().to_string()))
+}
+
+/// How the objects of `--enumerate`, `--hello-test` and `--resume` end.
+pub(crate) fn ending(object: Value, broken: Option<&crate::probe::Broken>) -> Value {
+    let status = broken.map_or(Exit::OK, |(exit, _)| *exit);
+    object.with("layer", layer(status)).with("failure", broken.map(|(_, why)| why.clone())).with("status", status.0)
+}
+
 /// Everything as one object.
 pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
     let now = ctx.clock.unix_seconds();
     let micros = |time: Option<Duration>| time.map(|time| time.as_micros());
     let session = found.session.as_ref();
     let chain = session.map(|session| session.chain.as_slice()).unwrap_or_default();
-    let verdicts = verdicts(found);
-    Value::object()
-        .with("schema", format!("tls-probe/{}", ctx.build.version))
-        .with("host", options.host.as_str())
-        .with("port", options.port)
-        .with("servername", options.name())
-        .with("address", found.reached.map(|at| at.ip().to_string()))
+    let verdict = found.verdict.as_ref();
+    let anchor = verdict.and_then(|verdict| verdict.anchor.as_ref());
+    let asked = session.and_then(|session| session.asked.as_ref());
+    let mut out = heading(found, options, ctx, "probe")
         .with("dns_us", micros(found.dns))
         .with("tcp_us", micros(found.tcp))
         .with("starttls_us", micros(found.plain))
@@ -283,14 +302,29 @@ pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
         .with("group", session.map(|session| session.group.clone()))
         .with("alpn", session.and_then(|session| session.alpn.clone()))
         .with("chain", chain.iter().map(|der| certificate_json(der, now)).collect::<Vec<_>>())
-        .with("order", order(chain, is_anchored(found)))
-        .with("known", chain.first().and_then(|der| known(der)))
-        .with("anchor", session.and_then(|session| session.anchor.as_ref().map(|(anchor, _)| anchor.clone())))
-        .with("anchor_source", session.and_then(|session| session.anchor.as_ref().map(|(_, source)| source.clone())))
+        .with("order", order(chain, verdict))
+        .with("known", known(found))
+        .with(
+            "ocsp_staple",
+            crate::extras::staple_json(session.map(|session| &*session.staple).filter(|staple| !staple.is_empty())),
+        )
+        .with("anchor", anchor.map(|(anchor, _)| printable(anchor)))
+        .with("anchor_source", anchor.map(|(_, source)| source.clone()))
         .with("sources", session.map(|session| session.sources.clone()).unwrap_or_default())
-        .with("strict", verdicts.as_ref().map(|(strict, _)| strict.clone()))
-        .with("openssl_code", session.map(|session| session.verify_code))
-        .with("openssl", verdicts.map(|(_, openssl)| openssl))
+        .with("trust_remarks", found.trust_remarks.clone())
+        .with("strict", session.map(|session| strict(session.strict.as_deref())))
+        .with("strict_error", session.and_then(|session| session.strict.clone()));
+    if let Some(verdict) = verdict {
+        verdict.json(&mut out);
+    }
+    let schemes =
+        asked.map(|asked| asked.schemes.iter().map(|one| netkit_wire::tls::scheme_name(*one)).collect::<Vec<_>>());
+    out.with("client_certificate_asked", asked.is_some())
+        .with("client_certificate_algorithms", schemes)
+        .with(
+            "client_certificate_authorities",
+            asked.map(|asked| asked.authorities.iter().map(|name| printable(&name_of(name))).collect::<Vec<_>>()),
+        )
         .with("client_certificate_wanted", found.wants_certificate)
         .with("layer", layer(found.status.0))
         .with("failure", found.failure.clone())

@@ -4,9 +4,10 @@
 pub mod hosts;
 pub mod random;
 pub mod resolv_conf;
-pub mod rooted;
 pub mod simulate;
 pub mod transport;
+
+pub use netkit_core::rooted;
 
 use std::path::PathBuf;
 

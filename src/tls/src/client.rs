@@ -2,17 +2,22 @@
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::crypto::ring;
-use rustls::{AlertDescription, ClientConfig, ClientConnection, Connection, Error, KeyLogFile, ProtocolVersion};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::{ActiveKeyExchange, SupportedKxGroup, ring};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, Connection, Error, KeyLogFile, NamedGroup, ProtocolVersion,
+    SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::transport::{Ready, Transport, left};
 use crate::trust::{Sources, Trust};
-use crate::verify::{NoCertificate, Seen, Verifier};
+use crate::verify::{Seen, Verifier};
 use crate::x509::{Certificate, date_text};
 
 /// How to speak TLS.
@@ -95,8 +100,23 @@ pub struct Session {
     pub leniency: Option<&'static str>,
     /// Sources of trust that were used.
     pub sources: Vec<String>,
-    /// The server asked for a certificate of ours, and there was none.
-    pub asked: bool,
+    /// Why webpki refuses the certificate, by its name for it; nothing when it accepts.
+    pub strict: Option<String>,
+    /// The stapled OCSP response (RFC 6960), empty when there is none.
+    pub staple: Vec<u8>,
+    /// What the server asks of a certificate of ours; nothing when it wants none.
+    pub asked: Option<Asked>,
+    /// Number of the scheme of the handshake's signature (TLS SignatureScheme registry).
+    pub scheme: Option<u16>,
+}
+
+/// What only somebody who looks closely sets.
+#[derive(Clone, Debug, Default)]
+pub struct Closely {
+    /// These anchors instead of what the sources say.
+    pub trust: Option<Arc<Trust>>,
+    /// Ask for no name.
+    pub silent: bool,
 }
 
 /// Shakes hands over `stream` as a client of `host`.
@@ -109,14 +129,33 @@ pub fn connect(
     settings: &Settings,
     deadline: Option<Instant>,
 ) -> Result<(Box<dyn Transport>, Session), Box<TlsError>> {
+    connect_closely(stream, host, settings, Closely::default(), deadline)
+}
+
+/// As [`connect`], for those who look closely.
+///
+/// # Errors
+/// See [`Kind`].
+pub fn connect_closely(
+    stream: Box<dyn Transport>,
+    host: &str,
+    settings: &Settings,
+    closely: Closely,
+    deadline: Option<Instant>,
+) -> Result<(Box<dyn Transport>, Session), Box<TlsError>> {
     let fail = |kind: Kind, text: String| Box::new(TlsError { kind, text, seen: Seen::default(), hint: None });
-    let trust = if settings.insecure && settings.sources.file.is_none() {
-        Trust::load(&settings.sources).unwrap_or_default()
-    } else {
-        Trust::load(&settings.sources).map_err(|text| fail(Kind::Anchors, text))?
+    let trust = match closely.trust {
+        Some(trust) => trust,
+        None if settings.insecure && settings.sources.file.is_none() => {
+            Arc::new(Trust::load(&settings.sources).unwrap_or_default())
+        }
+        None => Arc::new(Trust::load(&settings.sources).map_err(|text| fail(Kind::Anchors, text))?),
     };
-    let trust = Arc::new(trust);
-    let provider = Arc::new(ring::default_provider());
+    let mut provider = ring::default_provider();
+    if settings.insecure {
+        provider.kx_groups.push(&Nist521);
+    }
+    let provider = Arc::new(provider);
     let verifier = Arc::new(Verifier::new(trust.clone(), settings.insecure, provider.clone()));
     let seen = verifier.seen.clone();
     let versions: &[&rustls::SupportedProtocolVersion] = match (settings.min, settings.max) {
@@ -127,20 +166,24 @@ pub fn connect(
         }
         _ => &[&rustls::version::TLS13, &rustls::version::TLS12],
     };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .map_err(|error| fail(Kind::Handshake, error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match &settings.certificate {
+    let identity = match &settings.certificate {
         Some(path) => {
             let (chain, key) = own(path, settings.key.as_ref()).map_err(|text| fail(Kind::OwnCertificate, text))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| fail(Kind::OwnCertificate, format!("could not use the client certificate: {error}")))?
+            let made = CertifiedKey::from_der(chain, key, &provider);
+            Some(Arc::new(made.map_err(|error| {
+                fail(Kind::OwnCertificate, format!("could not use the client certificate: {error}"))
+            })?))
         }
-        None => builder.with_client_cert_resolver(Arc::new(NoCertificate(seen.clone()))),
+        None => None,
     };
+    let answer = Arc::new(Identity { own: identity, asked: Mutex::default() });
+    let mut config = builder.with_client_cert_resolver(answer.clone());
+    config.enable_sni = !closely.silent;
     config.alpn_protocols = settings.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     if settings.key_log {
         config.key_log = Arc::new(KeyLogFile::new());
@@ -152,7 +195,8 @@ pub fn connect(
         ClientConnection::new(Arc::new(config), name).map_err(|error| fail(Kind::Handshake, error.to_string()))?;
     let mut tls = Tls::new(Connection::Client(connection), stream);
     let result = tls.handshake(deadline);
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    seen.asked = answer.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Err(error) = result {
         return Err(Box::new(explained(&error, seen)));
     }
@@ -189,16 +233,73 @@ pub fn connect(
         anchor: if seen.code == 0 { trust.anchor_of(&chain) } else { None },
         leniency: seen.leniency,
         sources: trust.used.clone(),
-        asked: seen.asked,
         chain: seen.chain,
+        strict: seen.strict,
+        staple: seen.staple,
+        asked: seen.asked,
+        scheme: seen.scheme.map(u16::from),
     };
     Ok((Box::new(tls), session))
 }
 
-pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// What the server asks of a client certificate (RFC 8446, section 4.3.2).
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Names of authorities it accepts, each a Name in DER; none means that it does not say.
+    pub authorities: Vec<Vec<u8>>,
+    /// Signature schemes, by number.
+    pub schemes: Vec<u16>,
+}
+
+/// secp521r1, offered and not spoken: in TLS 1.2 a server does not show a certificate on a curve that its client does not
+/// list, and to look at it nothing else is needed (RFC 8422, section 5.1).
+#[derive(Debug)]
+struct Nist521;
+
+impl SupportedKxGroup for Nist521 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Err(Error::General("the server wants to exchange keys on secp521r1, which is not spoken here".to_owned()))
+    }
+
+    fn ffdhe_group(&self) -> Option<rustls::ffdhe_groups::FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+
+    fn usable_for_version(&self, version: ProtocolVersion) -> bool {
+        version == ProtocolVersion::TLSv1_2
+    }
+}
+
+/// Shows our certificate, or none, and remembers what was asked for.
+#[derive(Debug)]
+struct Identity {
+    own: Option<Arc<CertifiedKey>>,
+    asked: Mutex<Option<Asked>>,
+}
+
+impl ResolvesClientCert for Identity {
+    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let asked = Asked {
+            authorities: authorities.iter().map(|name| name.to_vec()).collect(),
+            schemes: schemes.iter().map(|scheme| u16::from(*scheme)).collect(),
+        };
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        self.own.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) type ChainAndKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Our certificate chain and key.
-pub(crate) fn own(path: &PathBuf, key: Option<&PathBuf>) -> Result<Identity, String> {
+pub(crate) fn own(path: &PathBuf, key: Option<&PathBuf>) -> Result<ChainAndKey, String> {
     let shown = path.display();
     let bytes =
         std::fs::read(path).map_err(|error| format!("could not load PEM client certificate from {shown}, {error}"))?;
@@ -259,7 +360,7 @@ fn scheme_name(scheme: rustls::SignatureScheme) -> String {
 }
 
 /// What went wrong in the handshake, in words people search for.
-fn explained(error: &io::Error, seen: Seen) -> TlsError {
+fn explained(error: &io::Error, mut seen: Seen) -> TlsError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let mut hint = None;
     let (kind, text) = match inner {
@@ -279,6 +380,7 @@ fn explained(error: &io::Error, seen: Seen) -> TlsError {
         Some(Error::AlertReceived(alert)) => {
             let words = alert_text(*alert);
             hint = alert_hint(*alert);
+            seen.alert = Some(u8::from(*alert));
             (Kind::Handshake, format!("TLS connect error: {words}"))
         }
         Some(other) => (Kind::Handshake, format!("TLS connect error: {other}")),
@@ -392,7 +494,7 @@ pub fn chain_report(seen: &Seen, host: &str, now: i64) -> Vec<String> {
 
 /// TLS over a stream.
 pub(crate) struct Tls {
-    connection: Connection,
+    pub(crate) connection: Connection,
     inner: Box<dyn Transport>,
     ended: bool,
 }

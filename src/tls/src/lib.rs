@@ -1,6 +1,9 @@
 //! TLS for every applet: one rustls set-up with ring, where trust comes from, and why a chain was refused.
 
+pub mod chain;
 mod client;
+pub mod keys;
+mod resume;
 mod server;
 mod socket;
 mod temporary;
@@ -9,7 +12,8 @@ mod trust;
 mod verify;
 pub mod x509;
 
-pub use client::{Kind, Session, Settings, TlsError, chain_report, connect};
+pub use client::{Asked, Closely, Kind, Session, Settings, TlsError, chain_report, connect, connect_closely};
+pub use resume::{Resumer, Shaken, Way};
 pub use server::{Acceptor, ServerSettings, handshake_text};
 pub use socket::Socket;
 pub use transport::{Ready, Transport, flush_by, left, read_by, write_by};
@@ -24,4 +28,11 @@ pub fn sha1(der: &[u8]) -> Vec<u8> {
 /// SHA-256 of a certificate, 32 octets.
 pub fn sha256(der: &[u8]) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, der).as_ref().to_vec()
+}
+
+/// 32 octets of the kernel's randomness, as a hello carries them; zeros where there is none.
+pub fn random() -> [u8; 32] {
+    let mut out = [0u8; 32];
+    let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut out);
+    out
 }

@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::client::Asked;
 use crate::trust::Trust;
 use crate::x509::Certificate;
 
@@ -24,25 +24,16 @@ pub struct Seen {
     pub reason: String,
     /// Accepted although webpki refuses it, with why.
     pub leniency: Option<&'static str>,
+    /// Why webpki refuses, by its own name for it; nothing when it accepts.
+    pub strict: Option<String>,
+    /// The stapled OCSP response.
+    pub staple: Vec<u8>,
+    /// Number of the alert that ended the handshake (TLS Alerts registry).
+    pub alert: Option<u8>,
+    /// What the server asked of a certificate of ours, before it failed.
+    pub asked: Option<Asked>,
     /// Scheme of the handshake's signature.
     pub scheme: Option<SignatureScheme>,
-    /// The server asked for a certificate of ours (CertificateRequest), whether it insists or not.
-    pub asked: bool,
-}
-
-/// Without a certificate of ours: gives none, and notes that one was asked for.
-#[derive(Debug)]
-pub(crate) struct NoCertificate(pub(crate) Arc<Mutex<Seen>>);
-
-impl ResolvesClientCert for NoCertificate {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).asked = true;
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
 }
 
 /// Our verifier.
@@ -77,6 +68,7 @@ impl Verifier {
             None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };
         let Err(error) = verdict else { return Ok(None) };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).strict = Some(variant(&error));
         let leaf = Certificate::parse(end_entity);
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let in_time = leaf.as_ref().is_some_and(|leaf| leaf.not_before <= seconds && seconds <= leaf.not_after);
@@ -110,6 +102,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.judge(end_entity, intermediates, server_name, ocsp_response, now);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.staple = ocsp_response.to_vec();
         seen.chain = std::iter::once(end_entity).chain(intermediates).map(|der| der.as_ref().to_vec()).collect();
         match verdict {
             Ok(leniency) => seen.leniency = leniency,
@@ -143,7 +136,24 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        if self.insecure {
+            // Nobody vouches for the key; a server that has no other shall be seen at least.
+            schemes.extend([
+                SignatureScheme::ECDSA_NISTP521_SHA512,
+                SignatureScheme::ED448,
+                SignatureScheme::ECDSA_SHA1_Legacy,
+                SignatureScheme::RSA_PKCS1_SHA1,
+            ]);
+            // In the order of OpenSSL, so that the server chooses what it would choose there.
+            const FAMILIES: &[u16] = &[0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0401];
+            let place = |scheme: &SignatureScheme| {
+                let number = u16::from(*scheme);
+                FAMILIES.iter().position(|known| *known == number).unwrap_or(FAMILIES.len())
+            };
+            schemes.sort_by_key(|scheme| (place(scheme), u16::from(*scheme) < 0x0300, u16::from(*scheme)));
+        }
+        schemes
     }
 }
 
@@ -165,7 +175,12 @@ impl Verifier {
             .flat_map(|(_, algorithms)| algorithms.iter())
             .filter(|one| one.public_key_alg_id().as_ref() == algorithm)
             .peekable();
+        let refused = |why: &str| {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.strict.get_or_insert_with(|| why.to_owned());
+        };
         if fitting.peek().is_none() && self.insecure {
+            refused("UnsupportedSignatureAlgorithmForPublicKey");
             // With -k nobody vouches for the key, so its signature proves nothing; one that cannot be checked is let pass.
             return Ok(HandshakeSignatureValid::assertion());
         }
@@ -174,11 +189,23 @@ impl Verifier {
         }
         // RSA keys below 2048 bits are refused by ring before any signature is looked at.
         const SMALL_RSA: usize = 262;
+        refused("BadSignature");
         if self.insecure && bits.len() < SMALL_RSA && algorithm.windows(9).any(|nine| nine == RSA) {
             return Ok(HandshakeSignatureValid::assertion());
         }
         Err(bad())
     }
+}
+
+/// The name that webpki has for an error.
+fn variant(error: &Error) -> String {
+    let Error::InvalidCertificate(why) = error else { return error.to_string() };
+    let text = format!("{why:?}");
+    let text = text.strip_prefix("Other(OtherError(").unwrap_or(&text);
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+    let name = text.get(..end).unwrap_or_default();
+    // With and without the particulars.
+    name.strip_suffix("Context").unwrap_or(name).to_owned()
 }
 
 /// rsaEncryption (RFC 8017, appendix C).

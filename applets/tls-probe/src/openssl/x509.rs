@@ -110,20 +110,7 @@ fn parse(words: &[String]) -> Result<Options, Error> {
             }
             "checkhost" => options.checks.push(Check::Host(value()?)),
             "checkip" => options.checks.push(Check::Ip(value()?)),
-            "nameopt" => {
-                let wanted = value()?;
-                options.style = match wanted.to_ascii_lowercase().as_str() {
-                    "oneline" | "oneline,utf8" => NameStyle::OneLine,
-                    "rfc2253" => NameStyle::Rfc2253,
-                    "compat" => NameStyle::Slashes,
-                    _ => {
-                        let wanted = printable(&wanted);
-                        return Err(Error::usage(format!(
-                            "-nameopt {wanted} is not offered: oneline, RFC2253 and compat are"
-                        )));
-                    }
-                };
-            }
+            "nameopt" => options.style = super::name_style(&value()?)?,
             "md5" | "sha224" | "sha384" | "sha512" => {
                 return Err(Error::usage(format!("-{name} is not offered: -sha1 and -sha256 are")));
             }
