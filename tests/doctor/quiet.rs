@@ -80,12 +80,13 @@ fn run(stage: &Stage, program: &Path, args: &[&str]) -> Result<String, Stop> {
     if output.status.success() { Ok(text) } else { Err(Stop::Fail(format!("{program:?} {args:?}: {text}"))) }
 }
 
-/// Everything that doctor looks at, as the kernel and the files have it. What changes by itself is left out: counters of
-/// packets, times, states of neighbours that were used, sockets in TIME-WAIT.
+/// Everything that doctor looks at, as the kernel and the files have it, and the two directories that are the world's own
+/// (others write into /tmp meanwhile). What changes by itself is left out: counters of packets, times, states of
+/// neighbours that were used, sockets in TIME-WAIT.
 const LOOK: &str = "for t in raw mangle nat filter; do iptables-legacy -t $t -S; ip6tables-legacy -t $t -S; done; nft -s list ruleset; \
     ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip addr | sed s/valid_lft.*//; \
-    ip neigh | sed \"s/ [A-Z]*$//\"; ss -Htan state all | grep -v TIME-WAIT; ss -Huan; ss -Hxan | wc -l; ss -Hwan; \
-    conntrack -C 2>/dev/null; find /etc /tmp /run /var/tmp /dev/shm /root -xdev -newer /run/mark 2>/dev/null | grep -v -e /tmp/netkit- -e ^/tmp$; \
+    ip neigh | sed \"s/ [A-Z]* *$//\"; ss -Htan state all | grep -v TIME-WAIT; ss -Huan; ss -Hxan | wc -l; ss -Hwan; \
+    conntrack -C 2>/dev/null; find /etc /run -xdev -newer /run/mark 2>/dev/null; \
     sysctl -a 2>/dev/null | grep -e ^net.ipv[46].conf -e ^net.ipv4.tcp -e ^net.netfilter | grep -v -e fib_multipath -e tcp_mem -e count; \
     ls /proc/sys/net/netfilter 2>/dev/null; cat /proc/net/ip_tables_names /proc/net/ip6_tables_names";
 

@@ -274,7 +274,7 @@ impl Stage {
         }
         command.arg(program.as_ref()).current_dir("/").env_clear();
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
-        command.env("TZ", "UTC");
+        command.env("TZ", "UTC").env("HOME", "/run").env("TMPDIR", "/run");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

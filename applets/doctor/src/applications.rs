@@ -520,6 +520,16 @@ fn grpc_answer(address: SocketAddr, found: &Health, elapsed: Duration, next: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_of_a_database(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let (code, text) = error_fields(&bytes);
+            prop_assert!(!code.contains(char::is_control) && text.chars().count() <= 200);
+            let _ = authentication(&bytes);
+        }
+    }
 
     #[test]
     fn errors_of_postgres() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use netkit_dns::random::random_u16;
 use netkit_dns::simulate::Outcome;
 use netkit_dns::transport::{Failure, TcpConnection, udp_receive, udp_socket};
+use netkit_probe::{take_errors, watch_errors};
 use netkit_wire::dns::{Class, Message, Name, Query, Question, Rcode, RrType, Section};
 
 /// Addresses taken from one reply at most.
@@ -165,11 +166,18 @@ pub(crate) fn over_udp(
             return flights.into_iter().map(|flight| flight.reply).collect();
         }
     };
+    // As glibc does, so that a router's word ends the wait (res_init's IP_RECVERR).
+    let _ = watch_errors(&socket, server.is_ipv6(), true);
+    // What ICMP says is no rule of ours, whatever the errno: some of its codes come as EACCES.
+    let said = |failure: Failure| match take_errors(&socket).pop() {
+        Some(error) if failure != Failure::Refused => Failure::Unreachable(error.to_string()),
+        _ => failure,
+    };
     // The second send may be told of the first one's ICMP error, which is then not told again.
     let sent: Result<(), Failure> =
         flights.iter().try_for_each(|flight| socket.send(&flight.bytes).map(drop).map_err(Failure::from));
     if let Err(failure) = sent {
-        give_up(&mut flights, &failure);
+        give_up(&mut flights, &said(failure));
     }
     let mut patience = first;
     while flights.iter().any(|flight| !flight.done) {
@@ -183,7 +191,7 @@ pub(crate) fn over_udp(
         };
         match received {
             Ok(_) => patience = patience.max(started.elapsed() + second),
-            Err(failure) => give_up(&mut flights, &failure),
+            Err(failure) => give_up(&mut flights, &said(failure)),
         }
     }
     flights.into_iter().map(|flight| flight.reply).collect()

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use netkit_probe::{Offence, Options, Outcome, Plan, Protocol, connect};
 
-use crate::report::{Fault, Layer, Report};
+use crate::report::{Fault, Layer, Report, millis};
 use crate::world::World;
 
 /// Hops looked for.
 const MOST_HOPS: u8 = 10;
+/// Further connections to the same port, and how long they are waited for.
+const AGAIN: usize = 4;
+const LONG: (Duration, Duration) = (Duration::from_millis(2_200), Duration::from_secs(4));
 /// A port that is hardly ever open (discard), and one that often is.
 const OTHERS: [u16; 2] = [9, 22];
 
@@ -21,6 +24,9 @@ pub(crate) struct Beyond {
     pub(crate) alive: bool,
     /// Routers that answered, by hop.
     hops: Vec<(u8, IpAddr)>,
+    /// Of [`AGAIN`] further connections so many were answered after all, and the longest that one took.
+    answered: usize,
+    slowest: Duration,
     pub(crate) evidence: Vec<String>,
 }
 
@@ -28,12 +34,16 @@ pub(crate) struct Beyond {
 pub(crate) fn look(world: &World, target: SocketAddr, report: &mut Report) -> Beyond {
     let mut found = Beyond::default();
     let patience = world.patience().min(Duration::from_millis(1_200));
+    let long = (world.patience() + Duration::from_secs(1)).clamp(LONG.0, LONG.1);
     let try_one = |port: u16, ttl: Option<u8>| {
         let mut plan = Plan::new(vec![SocketAddr::new(target.ip(), port)], Protocol::Tcp, Some(patience));
         plan.options = Options { ttl, ..Options::default() };
         connect(&plan, &mut |_| {}).attempts.into_iter().next().map(|attempt| attempt.outcome)
     };
-    let (others, hops) = std::thread::scope(|scope| {
+    let (others, hops, again) = std::thread::scope(|scope| {
+        let again: Vec<_> = (0..AGAIN)
+            .map(|_| scope.spawn(move || connect(&Plan::new(vec![target], Protocol::Tcp, Some(long)), &mut |_| {})))
+            .collect();
         let others: Vec<_> = OTHERS
             .iter()
             .filter(|port| **port != target.port())
@@ -43,8 +53,13 @@ pub(crate) fn look(world: &World, target: SocketAddr, report: &mut Report) -> Be
             (1..=MOST_HOPS).map(|ttl| (ttl, scope.spawn(move || try_one(target.port(), Some(ttl))))).collect();
         let others: Vec<_> = others.into_iter().map(|(port, thread)| (port, thread.join().ok().flatten())).collect();
         let hops: Vec<_> = hops.into_iter().map(|(ttl, thread)| (ttl, thread.join().ok().flatten())).collect();
-        (others, hops)
+        let again: Vec<_> = again.into_iter().filter_map(|thread| thread.join().ok()).collect();
+        (others, hops, again)
     });
+    for attempt in again.iter().filter_map(netkit_probe::Report::winning) {
+        found.answered += 1;
+        found.slowest = found.slowest.max(attempt.elapsed);
+    }
     for (port, outcome) in others {
         let answered = match outcome {
             Some(Outcome::Reset) => Some("refuses"),
@@ -61,7 +76,8 @@ pub(crate) fn look(world: &World, target: SocketAddr, report: &mut Report) -> Be
     for (ttl, outcome) in hops {
         if let Some(Outcome::Icmp(error)) = outcome
             && error.offence() == Offence::TimeExceeded
-            && let Some(from) = error.offender
+            // Translation puts the Service's address in the place of what answers on the way to its endpoint.
+            && let Some(from) = error.offender.filter(|from| *from != target.ip())
         {
             found.hops.push((ttl, from));
         }
@@ -78,6 +94,17 @@ impl Beyond {
     pub(crate) fn fault(&self, target: SocketAddr, open: &[String]) -> Fault {
         let host = target.ip();
         let next = format!("netkit traceroute -n -T -p {} {host}", target.port());
+        if self.answered > 0 {
+            let sentence = format!(
+                "{target} answers only now and then: of {} connections {} got an answer, after up to {}: packets get lost on the way, the way is slow, or its listen queue is full",
+                AGAIN + 1,
+                self.answered,
+                millis(self.slowest)
+            );
+            return Fault::fatal(Layer::Tcp, "loss", sentence)
+                .unsure()
+                .next(format!("netkit doctor --repeat 50 {target}"));
+        }
         let mut fault = if self.alive && open.is_empty() {
             let sentence = format!(
                 "{host} is up and port {} of it is silent: a firewall or network policy beyond this machine drops these connections, or its listen queue is full",

@@ -1,13 +1,15 @@
 //! What is wrong with the look-up of a name: from the replies that were recorded to causes.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use netkit_dns::resolv_conf::ResolvConf;
 use netkit_dns::simulate::{self, Code, Outcome, Resolver};
 use netkit_dns::transport::Failure;
-use netkit_wire::dns::{Name, Rcode, RrType};
+use netkit_probe::udp::{Service, UdpFinding, probe};
+use netkit_probe::{Attempt, Outcome as Attempted, Plan, Protocol, connect};
+use netkit_wire::dns::{Class, Name, Query, Question, Rcode, RrType};
 
 use crate::ask::{Reply, over_udp, plain, survey};
 use crate::counters::Snapshot;
@@ -126,6 +128,14 @@ fn cause(world: &World, record: &mut Record, report: &mut Report) -> Fault {
 fn silent(world: &World, record: &Record, report: &mut Report) -> Fault {
     let servers = servers_text(&record.servers);
     if let Some(reply) = record.surveyed.iter().find(|reply| reply.tcp && reply.is_final()) {
+        if let Some(other) = stray(reply.server, &reply.name) {
+            let sentence = format!(
+                "the answers of the name server {} come from another address, {other}, so nobody takes them: its packets are translated on the way out and not back",
+                reply.server.ip()
+            );
+            return Fault::fatal(Layer::Dns, "wrong_answer_address", sentence)
+                .next(format!("netkit tcpdump -n -c 10 port {}", reply.server.port()));
+        }
         let sentence =
             format!("{} answers over TCP and not over UDP: UDP port 53 is dropped on the way", reply.server.ip());
         return Fault::fatal(Layer::Dns, "udp_53_dropped", sentence)
@@ -180,6 +190,9 @@ fn silent(world: &World, record: &Record, report: &mut Report) -> Fault {
         }
         notes.extend(known.open);
     }
+    if let Some(fault) = record.servers.first().and_then(|server| told(world, &mut kernel, *server, report)) {
+        return fault;
+    }
     let verb = verb(&record.servers, "does not answer", "answers");
     let sentence = format!(
         "{servers} {verb}, neither over UDP nor over TCP, so {} cannot be looked up: wrong address in resolv.conf, server down, or port 53 dropped on the way",
@@ -188,6 +201,45 @@ fn silent(world: &World, record: &Record, report: &mut Report) -> Fault {
     let mut fault = Fault::fatal(Layer::Dns, "nameserver_silent", sentence);
     fault.evidence.extend(notes.into_iter().take(1).map(|note| format!("not excluded here: {note}")));
     fault
+}
+
+/// Somebody on the way may say why a name server is not reached: a datagram, then a connection, with an eye on ICMP.
+fn told(world: &World, kernel: &mut Kernel, server: SocketAddr, report: &mut Report) -> Option<Fault> {
+    let before = Snapshot::take();
+    let patience = world.patience().min(Duration::from_millis(500));
+    let source = kernel.way(server.ip(), None).ok().and_then(|way| way.source).map(|own| SocketAddr::new(own, 0));
+    let made = connect(&Plan::new(vec![server], Protocol::Udp, None), &mut |_| {});
+    let finding = made.socket.and_then(|socket| probe(&socket, server.ip(), Some(Service::Dns), patience).ok());
+    let attempt = match finding {
+        Some(UdpFinding::Failed(outcome)) => {
+            Some(Attempt { address: server, started_after: Duration::ZERO, elapsed: Duration::ZERO, source, outcome })
+        }
+        _ => {
+            let plan = Plan::new(vec![server], Protocol::Tcp, Some(patience));
+            connect(&plan, &mut |_| {}).attempts.into_iter().next()
+        }
+    };
+    let attempt =
+        attempt.filter(|attempt| matches!(attempt.outcome, Attempted::Icmp(_) | Attempted::NoNeighbor { .. }))?;
+    let fault = crate::tcp::blame(world, kernel, &attempt, &before, true, report);
+    let sentence =
+        format!("names cannot be looked up, because of the way to the name server {}: {}", server.ip(), fault.sentence);
+    let layer = if fault.layer == Layer::Netfilter { Layer::Netfilter } else { Layer::Dns };
+    let cause = if layer == Layer::Netfilter { fault.cause } else { "nameserver_unreachable" };
+    Some(Fault { layer, cause, sentence, ..fault })
+}
+
+/// The address that an answer came from which no connected socket takes.
+fn stray(server: SocketAddr, name: &Name) -> Option<IpAddr> {
+    let own = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(own).ok()?;
+    socket.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+    let id = netkit_dns::random::random_u16();
+    let question = Question { name: name.clone(), rtype: RrType::A, class: Class::IN };
+    socket.send_to(&Query::new(id, question).encode(), server).ok()?;
+    let mut buffer = [0u8; 512];
+    let (_, from) = socket.recv_from(&mut buffer).ok()?;
+    (buffer.first_chunk::<2>() == Some(&id.to_be_bytes()) && from.ip() != server.ip()).then(|| from.ip())
 }
 
 /// Errors instead of answers.
@@ -227,6 +279,11 @@ fn failed(world: &World, record: &Record, failure: &Failure, report: &mut Report
             let refusal = first
                 .filter(|server| kernel.way(server.ip(), None).is_err())
                 .map(|server| crate::route::refused(&mut kernel, server.ip()));
+            if refusal.is_none()
+                && let Some(fault) = first.and_then(|server| told(world, &mut kernel, server, report))
+            {
+                return fault;
+            }
             let verb = verb(&record.servers, "cannot be reached", "can be reached");
             let because = refusal.map_or_else(|| why.clone(), |fault| fault.sentence);
             let sentence = format!("{shown} {verb} ({because}), so {host} cannot be looked up");

@@ -420,6 +420,22 @@ fn step(framing: &mut Framing, input: &mut Vec<u8>, answer: &mut Answer) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_of_a_server(bytes in proptest::collection::vec(any::<u8>(), 0..300), start in prop_oneof![Just(&b""[..]), Just(&b"HTTP/1.1 200 OK\r\n"[..])]) {
+            let input = [start, &bytes].concat();
+            if let Ok(Some((head, used))) = parse(&input) {
+                prop_assert!(used <= input.len());
+                let _ = crate::http::who(&head);
+            }
+            let mut answer = Answer { head: Head::default(), first_byte: Duration::ZERO, length: 0, body: Vec::new(), end: End::Complete };
+            let mut rest = input.clone();
+            let _ = step(&mut Framing::Chunked(Box::default()), &mut rest, &mut answer);
+            prop_assert!(answer.body.len() <= KEPT && answer.length <= input.len() as u64);
+        }
+    }
     use std::io::Write as _;
     use std::net::TcpListener;
 

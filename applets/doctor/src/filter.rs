@@ -13,8 +13,8 @@ use netkit_sys::xtables;
 /// What became of the walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// Every way that was played gets through; the address behind translation, if there was one.
-    Passes { behind: Option<SocketAddr>, steps: usize },
+    /// Every way that was played gets through; the addresses behind translation, where there is one.
+    Passes { behind: Vec<SocketAddr>, steps: usize },
     /// This machine stops it.
     Stopped(Stop),
     /// A rule that could not be decided, or could not be read, might stop it.
@@ -173,12 +173,12 @@ fn one(packet: Packet, state: Option<State>, answer: bool) -> Finding {
     if report.truncated && !report.notes.is_empty() {
         return Finding::Open { why: report.notes.join("; "), stop: None };
     }
-    let behind = report.outcomes.first().and_then(|found| {
-        let port = found.packet.dport?;
-        let now = SocketAddr::new(found.packet.destination, port);
-        let then = SocketAddr::new(question.packet.destination, question.packet.dport?);
-        (now != then).then_some(now)
-    });
+    let then = question.packet.dport.map(|port| SocketAddr::new(question.packet.destination, port));
+    let mut behind: Vec<SocketAddr> = Vec::new();
+    for found in &report.outcomes {
+        let now = found.packet.dport.map(|port| SocketAddr::new(found.packet.destination, port));
+        behind.extend(now.filter(|now| Some(*now) != then && !behind.contains(now)));
+    }
     let steps = report.outcomes.iter().map(|found| found.steps.len()).max().unwrap_or(0);
     Finding::Passes { behind, steps }
 }

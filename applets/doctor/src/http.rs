@@ -133,7 +133,7 @@ pub(crate) fn skew(world: &World, head: &Head) -> Option<Fault> {
         "this clock is {} {which} that of the server: one of them is wrong, and tokens and certificates fail by it",
         crate::tls::span(off)
     );
-    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("date -u"))
+    Some(Fault::new(Layer::Environment, "clock_skew", gravity, sentence).next("netkit date -u"))
 }
 
 /// Plain HTTP spoken to a TLS port, as servers say it.
@@ -184,7 +184,11 @@ fn of_status(target: &Target, answer: &Answer) -> Option<Fault> {
     let status = answer.head.status;
     let proxy = middleman(answer);
     let by = who(&answer.head);
-    let from = proxy.unwrap_or("the server");
+    let named = answer.head.field("server").map(|server| printable(server).chars().take(40).collect::<String>());
+    let named = named
+        .filter(|server| !server.is_empty())
+        .map_or_else(|| "the server".to_owned(), |server| format!("the server ({server})"));
+    let from = proxy.unwrap_or(&named);
     let body = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
     let (cause, sentence): (&'static str, String) = match status {
         503 if body.contains("no healthy upstream")
@@ -290,6 +294,8 @@ pub(crate) fn blame(target: &Target, address: SocketAddr, trouble: &Trouble) -> 
                 .next(crate::tls::probe_command(target))
         }
         Trouble::Other(bytes) if !target.tls && is_tls(bytes) => tls_wanted(target),
+        Trouble::Other(bytes) if is_h2(bytes) => fatal("http2_only", format!("{address} speaks HTTP/2 only and was spoken to in HTTP/1.1: a gRPC server does this"))
+            .next(format!("netkit doctor {}://{}:{}", if target.tls { "grpcs" } else { "grpc" }, target.bracketed(), target.port)),
         Trouble::Other(bytes) => {
             let shown: String = String::from_utf8_lossy(bytes.get(..bytes.len().min(60)).unwrap_or_default()).into_owned();
             let shown = printable(shown.trim_end());
@@ -305,6 +311,11 @@ pub(crate) fn blame(target: &Target, address: SocketAddr, trouble: &Trouble) -> 
 /// A record of TLS: alert or handshake (RFC 8446, section 5.1).
 pub(crate) fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 3, 0..=4, ..])
+}
+
+/// A SETTINGS frame on stream 0, with which every HTTP/2 server begins (RFC 9113, section 3.4).
+fn is_h2(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 0, _, 4, 0 | 1, 0, 0, 0, 0, ..])
 }
 
 #[cfg(test)]
@@ -341,6 +352,7 @@ mod tests {
         let target = Target::parse("http://a:8443/").unwrap();
         let page = answer(400, &[], "<h1>The plain HTTP request was sent to HTTPS port</h1>");
         assert_eq!(tls_mistaken(&target, &page).map(|fault| fault.cause), Some("tls_wanted"));
+        assert!(is_h2(&[0, 0, 18, 4, 0, 0, 0, 0, 0, 0]) && !is_h2(b"HTTP/1.1 200"));
         assert!(is_tls(&[0x15, 3, 1, 0, 2]) && !is_tls(b"HTTP"));
     }
 }

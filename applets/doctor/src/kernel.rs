@@ -20,6 +20,8 @@ mod rta {
 }
 /// RTN_*
 pub(crate) const LOCAL: u8 = 2;
+pub(crate) const BROADCAST: u8 = 3;
+pub(crate) const MULTICAST: u8 = 5;
 const UNICAST: u8 = 1;
 /// IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP, IFF_LOWER_UP
 const UP: u32 = 1;

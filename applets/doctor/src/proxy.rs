@@ -90,6 +90,16 @@ pub(crate) fn path(world: &World, target: &Target, proxy: &Proxy, kernel: &mut K
         return;
     };
     let address = connected.address;
+    let known = report.faults.len();
+    spoken(world, target, proxy, connected, report);
+    for fault in report.faults.iter_mut().skip(known).filter(|fault| !fault.sentence.contains("proxy")) {
+        fault.sentence = format!("{way} at {address}: {}", fault.sentence);
+    }
+}
+
+/// What is said to the proxy, or through it.
+fn spoken(world: &World, target: &Target, proxy: &Proxy, connected: tcp::Connected, report: &mut Report) {
+    let address = connected.address;
     if !target.tls {
         let manner = Manner { absolute: true, pad: false, ..Manner::of(world) };
         let exchange = exchange::speak(world, target, connected.socket, &manner);

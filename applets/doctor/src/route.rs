@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use nix::libc;
 
-use crate::kernel::{Kernel, LOCAL};
+use crate::kernel::{BROADCAST, Kernel, LOCAL, MULTICAST};
 use crate::report::{Fault, Layer, Report};
 
 /// Looks at the way to the first address; the others follow when connecting shows a difference. False: nothing can get
@@ -25,6 +25,30 @@ pub(crate) fn look(kernel: &mut Kernel, addresses: &[SocketAddr], report: &mut R
                 return true;
             }
         };
+        if let Some(kind) = [(BROADCAST, "the broadcast address of a network here"), (MULTICAST, "a multicast address")]
+            .into_iter()
+            .find_map(|(kind, words)| (way.kind == kind).then_some(words))
+        {
+            let sentence = format!("{host} is {kind}, and nobody can be connected to at it");
+            refusals.push((
+                host,
+                Fault::fatal(Layer::Route, "no_host_address", sentence).next(format!("netkit ip why {host}")),
+            ));
+            continue;
+        }
+        let unusable = way.source.filter(|source| {
+            way.kind != LOCAL
+                && !host.is_loopback()
+                && (source.is_loopback() || (is_link_local(*source) && !is_link_local(host)))
+        });
+        if let Some(source) = unusable {
+            let family = if host.is_ipv6() { "IPv6" } else { "IPv4" };
+            let sentence = format!(
+                "this machine has no usable {family} address to send from to {host}: of what it has the kernel chooses {source}, to which nobody can answer"
+            );
+            refusals.push((host, Fault::fatal(Layer::Route, "no_source_address", sentence).next("netkit ip addr")));
+            continue;
+        }
         if shown >= 4 {
             continue;
         }

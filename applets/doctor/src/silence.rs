@@ -33,7 +33,7 @@ pub(crate) struct Known {
     /// Causes that remain possible here.
     pub(crate) open: Vec<String>,
     /// Where this machine's own rules send the connection instead.
-    pub(crate) behind: Option<SocketAddr>,
+    pub(crate) behind: Vec<SocketAddr>,
     /// The rules could not be read.
     pub(crate) blind: bool,
 }
@@ -144,6 +144,11 @@ pub(crate) fn neighbour(kernel: &mut Kernel, iface: &Iface, hop: IpAddr, target:
     } else {
         (format!("the gateway {hop} for {target}"), "without it nothing leaves this network")
     };
+    let family = if hop.is_ipv4() { "IPv4" } else { "IPv6" };
+    if !iface.addresses.iter().any(|(own, _)| own.is_ipv4() == hop.is_ipv4()) {
+        let sentence = format!("{} has no {family} address, so there is no way to {target}", iface.name);
+        return Some(Fault::fatal(Layer::Route, "no_address", sentence).next("netkit ip -br addr"));
+    }
     let asks = if hop.is_ipv4() { "ARP" } else { "neighbour discovery" };
     let verb = if hop == target { "and does not answer" } else { "does not answer" };
     let sentence = format!("{who} {verb} {asks} on {}: {what}", iface.name);
@@ -195,11 +200,24 @@ pub(crate) fn filtered(
             Some(stopped(&stop, source, probe))
         }
         Finding::Passes { behind, steps } => {
-            let to = behind.map_or_else(String::new, |behind| format!(", translated to {behind}"));
+            let to = if behind.is_empty() { String::new() } else { format!(", translated to {}", endpoints(&behind)) };
             report.fine(Layer::Netfilter, format!("the filter of this machine lets it pass ({steps} steps{to})"), None);
             known.evidence.push(format!("this machine's own filter lets it pass{to}"));
             known.behind = behind;
             None
+        }
+        Finding::Open { why, stop: Some(stop) } => {
+            report.note(Layer::Netfilter, why.clone());
+            let sentence = format!(
+                "a rule of this machine takes the connection to {} out of the kernel ({why}), and nothing comes back",
+                probe.target
+            );
+            Some(
+                Fault::fatal(Layer::Netfilter, "handed_over", sentence)
+                    .unsure()
+                    .evidence(format!("{} {}", stop.place, stop.rule))
+                    .next(trace_command(Some(source), probe.target, probe.udp)),
+            )
         }
         Finding::Open { why, .. } => {
             report.note(Layer::Netfilter, format!("cannot be decided: {why}"));
@@ -221,6 +239,16 @@ pub(crate) fn filtered(
             known.open.push("a rule of this machine's filter, which may not be read from here".to_owned());
             None
         }
+    }
+}
+
+/// Where translation leads: one address, or which one of several is not known beforehand.
+pub(crate) fn endpoints(behind: &[SocketAddr]) -> String {
+    let shown: Vec<String> = behind.iter().take(4).map(SocketAddr::to_string).collect();
+    match behind.len() {
+        0 | 1 => shown.concat(),
+        2..=4 => format!("one of {}", shown.join(", ")),
+        many => format!("one of {} and {} more", shown.join(", "), many - shown.len()),
     }
 }
 

@@ -232,6 +232,16 @@ fn service(text: &str) -> Option<Target> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_words(text in "\\PC{0,40}", scheme in prop_oneof![Just(""), Just("http://"), Just("dns://"), Just("postgres://"), Just("tcp://")]) {
+            if let Ok(target) = Target::parse(&format!("{scheme}{text}")) {
+                prop_assert!(target.port > 0 && !target.host.is_empty());
+            }
+        }
+    }
 
     fn read(text: &str) -> (Speak, bool, String, u16, String) {
         let target = Target::parse(text).unwrap();

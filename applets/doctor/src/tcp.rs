@@ -162,19 +162,23 @@ pub(crate) fn blame(
             if let Some(fault) = walk(kernel, report, &mut known) {
                 return fault;
             }
-            let sentence = if let Some(behind) = known.behind {
+            let sentence = if let Some(behind) = known.behind.first() {
                 let whose = if is_own(behind.ip()) || behind.ip().is_loopback() {
                     "a sidecar of this machine that is not up"
                 } else {
                     "the endpoint is up and nothing listens there"
                 };
+                let to = silence::endpoints(&known.behind);
                 format!(
-                    "connection refused: a rule of this machine sends connections to {address} on to {behind}, and that refuses them: {whose}"
+                    "connection refused: a rule of this machine sends connections to {address} on to {to}, and that refuses them: {whose}"
                 )
             } else if is_own(host) {
                 format!("{address}, an address of this machine itself, refused the connection: nothing listens there")
             } else {
-                format!("connection refused: {host} is up and nothing listens on its port {}", address.port())
+                format!(
+                    "connection refused: {host} is up and nothing listens on its port {} (or a firewall resets in its name)",
+                    address.port()
+                )
             };
             Fault::fatal(Layer::Tcp, "refused", sentence)
                 .evidence(format!("a reset answered the SYN after {}", millis(attempt.elapsed)))
@@ -219,6 +223,13 @@ pub(crate) fn blame(
             .evidence(finding)
             .next(silence::trace_command(source, address, false))
         }
+        Outcome::Bind { errno } if *errno == libc::EADDRNOTAVAIL && !has_source(address) => {
+            let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
+            let sentence = format!(
+                "this machine has no usable {family} address to send from to {host}: there is none, or it is tentative or a duplicate"
+            );
+            Fault::fatal(Layer::Route, "no_source_address", sentence).evidence(finding).next("netkit ip addr")
+        }
         Outcome::Bind { errno } if *errno == libc::EADDRNOTAVAIL => Fault::fatal(
             Layer::Environment,
             "ports_exhausted",
@@ -229,6 +240,11 @@ pub(crate) fn blame(
         _ => Fault::fatal(Layer::Tcp, "error", format!("connecting to {address} failed: {finding}"))
             .next(format!("netkit ip why {host}")),
     }
+}
+
+/// Whether the kernel finds a source address; a datagram socket needs no free port for that.
+fn has_source(address: SocketAddr) -> bool {
+    netkit_dns::transport::udp_socket(SocketAddr::new(address.ip(), 9), None).is_ok()
 }
 
 pub(crate) fn reset_words(address: SocketAddr) -> String {
@@ -259,14 +275,15 @@ fn icmp(
     if let Some(fault) = walked {
         return fault.evidence(said);
     }
-    if let Some(behind) = known.behind.filter(|_| !own || error.offender == Some(host)) {
+    if let (Some(first), true) = (known.behind.first(), !own || error.offender == Some(host)) {
+        let behind = silence::endpoints(&known.behind);
         let layer = if error.offence() == Offence::Host { Layer::Route } else { Layer::Tcp };
         let sentence = format!(
             "a rule of this machine sends connections to {address} on to {behind}, and that endpoint is gone or closed: {said}"
         );
         return Fault::fatal(layer, "endpoint_unreachable", sentence)
             .all_evidence(known.evidence)
-            .next(format!("netkit doctor tcp://{behind}"));
+            .next(format!("netkit doctor tcp://{first}"));
     }
     if own {
         let sentence = format!(
@@ -278,6 +295,12 @@ fn icmp(
     }
     let is_target = error.offender == Some(host);
     match (error.offence(), is_target) {
+        // Nobody says of himself that he cannot be reached: the address is translated somewhere, and this answer too.
+        (Offence::Host | Offence::Network, true) => Fault::fatal(
+            Layer::Route,
+            "endpoint_unreachable",
+            format!("{address} is translated to an endpoint that cannot be reached (the answer bears the Service's own address): that endpoint is gone"),
+        ),
         (Offence::Port, true) => Fault::fatal(
             Layer::Tcp,
             "rejected_by_host",
@@ -306,6 +329,14 @@ fn icmp(
         (Offence::Network, _) => {
             Fault::fatal(Layer::Route, "network_unreachable", format!("the router {from} has no route to {host}"))
         }
+        (Offence::TimeExceeded, _) if own_ttl().is_some_and(|ttl| ttl < FEW_HOPS) => Fault::fatal(
+            Layer::Route,
+            "ttl_too_small",
+            format!(
+                "packets to {host} do not live long enough: {from} says their time to live is exceeded, and this machine sends them with {}",
+                own_ttl().unwrap_or_default()
+            ),
+        ),
         (Offence::TimeExceeded, _) => Fault::fatal(
             Layer::Route,
             "routing_loop",
@@ -329,16 +360,22 @@ fn silent(world: &World, kernel: &mut Kernel, attempt: &Attempt, before: &Snapsh
     if let Some(fault) = known.fault {
         return fault.evidence(sent).all_evidence(known.evidence);
     }
-    if let Some(behind) = known.behind {
-        let own = kernel.interfaces().unwrap_or_default().iter().any(|iface| iface.holds(behind.ip()));
-        let where_to = if own { "on this machine" } else { "an endpoint" };
-        report.note(Layer::Tcp, format!("connections to {address} go on to {behind}, {where_to}"));
+    if !known.behind.is_empty() {
+        report.note(Layer::Tcp, format!("connections to {address} go on to {}", silence::endpoints(&known.behind)));
     }
     let beyond =
         if world.brief { crate::beyond::Beyond::default() } else { crate::beyond::look(world, address, report) };
     let mut fault = beyond.fault(address, &known.open);
     fault.evidence.insert(0, sent);
     fault.all_evidence(known.evidence).all_evidence(beyond.evidence)
+}
+
+/// A path has more routers than this now and then.
+const FEW_HOPS: u8 = 16;
+
+/// What packets of this network namespace start with (ip-sysctl, `ip_default_ttl`).
+fn own_ttl() -> Option<u8> {
+    std::fs::read_to_string("/proc/sys/net/ipv4/ip_default_ttl").ok()?.trim().parse().ok()
 }
 
 /// SYNs that the kernel sends in so much time: at 0, 1, 3, 7 ... seconds (RFC 6298, section 5).
@@ -381,20 +418,23 @@ pub(crate) fn watch(connected: &Connected, window: Duration, report: &mut Report
     }
 }
 
-/// Connections made at once to see whether packets get lost.
-const BURST: usize = 10;
+/// Connections made to see whether packets get lost.
+const BURST: usize = 8;
 /// When the first SYN was not answered the second leaves after a second (RFC 6298, section 2).
 const SECOND_SYN: Duration = Duration::from_millis(950);
 
-/// How many of some connections made at once needed more than their first SYN.
-fn burst(world: &World, address: SocketAddr) -> usize {
+/// Of some connections made one after the other, how many needed more than their first SYN; and how many were made. One at
+/// a time, because a short listen queue drops SYNs as well.
+fn burst(world: &World, address: SocketAddr) -> (usize, usize) {
     let patience = world.patience().clamp(Duration::from_millis(1_200), Duration::from_millis(2_500));
-    let plan = &Plan::new(vec![address], Protocol::Tcp, Some(patience));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..BURST).map(|_| scope.spawn(move || connect(plan, &mut |_| {}))).collect();
-        let late = |report: &netkit_probe::Report| report.attempts.iter().any(|attempt| attempt.elapsed >= SECOND_SYN);
-        threads.into_iter().filter_map(|thread| thread.join().ok()).filter(late).count()
-    })
+    let plan = Plan::new(vec![address], Protocol::Tcp, Some(patience));
+    let (mut late, mut made) = (0, 0);
+    while made < BURST && late < 2 {
+        made += 1;
+        let report = connect(&plan, &mut |_| {});
+        late += usize::from(report.attempts.iter().any(|attempt| attempt.elapsed >= SECOND_SYN));
+    }
+    (late, made)
 }
 
 /// Losses and delays of a connection, from TCP_INFO.
@@ -404,7 +444,7 @@ pub(crate) fn quality(world: &World, socket: &Socket, address: SocketAddr, hands
     let syn_lost = handshake >= SECOND_SYN && info.rtt < Duration::from_millis(900);
     let asked_again = report.faults.iter().any(|fault| matches!(fault.cause, "queries_lost" | "one_of_two_lost"));
     if syn_lost || info.total_retrans > 0 || asked_again {
-        let late = if world.brief { 0 } else { burst(world, address) };
+        let (late, made) = if world.brief { (0, 0) } else { burst(world, address) };
         if !syn_lost && late == 0 && info.total_retrans < 2 {
             if info.total_retrans > 0 {
                 report.note(Layer::Tcp, format!("one segment to {address} had to be sent again"));
@@ -414,7 +454,7 @@ pub(crate) fn quality(world: &World, socket: &Socket, address: SocketAddr, hands
         let what = match (late, syn_lost) {
             (0, true) => "the first SYN or its answer was lost".to_owned(),
             (0, false) => format!("{} segments had to be sent again", info.total_retrans),
-            (late, _) => format!("of {BURST} connections made at once {late} got no answer to their first SYN"),
+            (late, _) => format!("of {made} more connections {late} got no answer to their first SYN"),
         };
         let sentence = format!("packets get lost on the way to {address}: {what}");
         let fault = Fault::impaired(Layer::Tcp, "loss", sentence)

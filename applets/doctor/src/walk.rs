@@ -221,7 +221,9 @@ fn skewed(world: &World, target: &Target, address: SocketAddr, fault: Fault) -> 
     if world.built > 0 && world.now < world.built {
         let sentence =
             format!("this clock is wrong: it says a time before this program was made, so {}", fault.sentence);
-        return Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("date -u");
+        return Fault::fatal(Layer::Environment, "clock_skew", sentence)
+            .all_evidence(fault.evidence)
+            .next("netkit date -u");
     }
     if target.speak != Speak::Http {
         return fault;
@@ -231,7 +233,7 @@ fn skewed(world: &World, target: &Target, address: SocketAddr, fault: Fault) -> 
     match http::skew(world, &answer.head).filter(|_| out_of_time(world, &answer.head, &fault)) {
         Some(skew) => {
             let sentence = format!("{} ({})", skew.sentence, fault.sentence);
-            Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("date -u")
+            Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("netkit date -u")
         }
         None => fault.evidence("the server's Date agrees with this clock"),
     }
@@ -270,10 +272,11 @@ fn silent_request(
         return fault;
     }
     let sentence = format!(
-        "{address} accepted the connection and the request, and says nothing for {}: the application hangs, is too slow, or its listen queue is not served",
+        "{address} accepted the connection and the request, and says nothing for {}; cannot tell which of: the application hangs, it is too slow, its listen queue is not served, its answers are lost on the way",
         millis(patience)
     );
     Fault::fatal(Layer::Http, "no_answer", sentence)
+        .unsure()
         .evidence("the kernel there acknowledged every byte of the request")
         .next(format!("netkit curl -sv -m 60 {}", http::url(target)))
 }
