@@ -29,7 +29,7 @@ pub(crate) const FLAGS: Flags = flags![
     flag("-4, -6", "", "IPv4 or IPv6 only"),
 ];
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 19] = [
     "versus",
     "pid",
     "repeat",
@@ -49,7 +49,6 @@ const NAMES: [&str; 20] = [
     "json",
     "quiet",
     "help",
-    "explain",
 ];
 
 /// Most attempts of `--repeat`.
@@ -124,7 +123,6 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
             "-4" => options.family = Family::Inet,
             "-6" => options.family = Family::Inet6,
             "-h" => options.help = true,
-            "-n" => options.repeat = Some(number("-n", rest.next(), MOST_REPEATS)?),
             word if word.starts_with("--") => {
                 let body = word.trim_start_matches("--");
                 let (name, inline) = match body.split_once('=') {
@@ -162,7 +160,7 @@ fn long<'a>(
     inline: Option<&'a str>,
     rest: &mut dyn Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
-    let plain = matches!(name, "json" | "quiet" | "help" | "explain" | "no-proxy");
+    let plain = matches!(name, "json" | "quiet" | "help" | "no-proxy");
     if plain && inline.is_some() {
         return Err(Error::usage(format!("--{name} takes no value")));
     }
@@ -170,7 +168,6 @@ fn long<'a>(
         "json" => options.json = true,
         "quiet" => options.quiet = true,
         "help" => options.help = true,
-        "explain" => {}
         "no-proxy" => options.no_proxy = true,
         "termination-log" => options.termination_log = Some(PathBuf::from(inline.unwrap_or("/dev/termination-log"))),
         _ if !NAMES.contains(&name) => {

@@ -71,6 +71,19 @@ fn conntrack_drops(text: &str) -> Option<u64> {
     Some(lines.filter_map(of_line).fold(0, u64::saturating_add))
 }
 
+/// Packets that an interface has sent (/proc/net/dev, tenth column behind the name).
+pub(crate) fn sent_by(iface: &str) -> Option<u64> {
+    sent(&fs::read_to_string("/proc/net/dev").ok()?, iface)
+}
+
+fn sent(text: &str, iface: &str) -> Option<u64> {
+    let of_line = |line: &str| {
+        let (name, rest) = line.split_once(':')?;
+        (name.trim() == iface).then(|| rest.split_whitespace().nth(9)?.parse().ok())?
+    };
+    text.lines().find_map(of_line)
+}
+
 /// Entries of the connection table, and the most there may be.
 pub(crate) fn conntrack() -> Option<(u64, u64)> {
     let read = |name: &str| -> Option<u64> {
@@ -91,6 +104,8 @@ mod tests {
         assert_eq!((value(text, "TcpExt:", "x"), value("TcpExt: a\n", "TcpExt:", "a")), (None, None));
         let text = "entries  searched found drop early_drop\n00000001 0 0 0000000a 0\n00000001 0 0 00000002 0\n";
         assert_eq!(conntrack_drops(text), Some(12));
+        let text = "Inter-|   Receive |  Transmit\n eth0: 1 2 3 4 5 6 7 8 9 10 11\n   lo:1 2 3 4 5 6 7 8 9 20 0\n";
+        assert_eq!((sent(text, "eth0"), sent(text, "lo"), sent(text, "eth1")), (Some(10), Some(20), None));
     }
 
     #[test]

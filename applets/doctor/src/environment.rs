@@ -100,6 +100,8 @@ pub(crate) fn look(world: &World, target: &Target, kernel: &mut Kernel, report: 
             date::http(world.now)
         );
         report.note(Layer::Environment, sentence.clone());
-        report.faults.push(Fault::new(Layer::Environment, "clock_skew", Gravity::Impaired, sentence).next("netkit date -u"));
+        report
+            .faults
+            .push(Fault::new(Layer::Environment, "clock_skew", Gravity::Impaired, sentence).next("netkit date -u"));
     }
 }

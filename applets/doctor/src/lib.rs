@@ -9,7 +9,9 @@
 //! - `--json`: one object, schema `doctor/1`. `lines`: layer, state (fine, note, broken, unseen), text, elapsed_us.
 //!   `verdict`: layer (null when nothing is broken), cause (a word that stays), certain (false: the sentence names several
 //!   causes), sentence, evidence, next. `faults`: everything found, each with its gravity (fatal, impaired, advice).
-//!   `timings` in microseconds, `not_looked_at` for what was out of reach, `looked_at` for how far it came.
+//!   `timings` in microseconds, `not_looked_at` for what was out of reach, `looked_at` for how far it came. With `--versus`
+//!   and `--pid`: `variants`, each an object as above, `parts` (whether they do), `verdict`. With `--repeat`: `attempts`,
+//!   `failed`, `stages` with percentiles in microseconds, `verdict`. `exit_status` is always the last.
 //! - Kernel interfaces: sockets and their error queues, TCP_INFO, rtnetlink and the packet filter read-only, counters in
 //!   /proc/net. Nothing is written anywhere, except `--termination-log`.
 //! - Privilege: none needed. Without CAP_NET_ADMIN the rules of the packet filter cannot be read, and errors and counters

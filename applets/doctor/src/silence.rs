@@ -7,7 +7,7 @@ use std::time::Duration;
 use netkit_core::privilege::{Capability, missing};
 use netkit_probe::{Options, Outcome, Plan, Protocol, connect};
 
-use crate::counters::{Counter, Snapshot, conntrack};
+use crate::counters::{Counter, Snapshot, conntrack, sent_by};
 use crate::filter::{self, Finding, Stop};
 use crate::kernel::{Iface, Kernel, same_network};
 use crate::report::{Fault, Layer, Report};
@@ -131,6 +131,38 @@ pub(crate) fn explain(world: &World, kernel: &mut Kernel, probe: Probe<'_>, repo
             wrong_source(world, iface, way.gateway.unwrap_or(target.ip()), source, target, &mut known.evidence);
     }
     known
+}
+
+/// Whether connections are reset although the interface that leads there sends nothing: then it is this machine that
+/// resets them. For those who may not read the rules.
+pub(crate) fn reset_here(world: &World, kernel: &mut Kernel, target: SocketAddr) -> Option<Fault> {
+    const TRIES: u64 = 4;
+    if world.brief {
+        return None;
+    }
+    let way = kernel.way(target.ip(), None).ok()?;
+    let interfaces = kernel.interfaces().ok()?;
+    let iface = interfaces.iter().find(|iface| iface.index == way.output && !iface.is_loopback())?;
+    let before = sent_by(&iface.name)?;
+    let plan = Plan::new(vec![target], Protocol::Tcp, Some(Duration::from_millis(500)));
+    for _ in 0..TRIES {
+        let tried = connect(&plan, &mut |_| {});
+        if !tried.attempts.iter().all(|attempt| attempt.outcome == Outcome::Reset) {
+            return None;
+        }
+    }
+    // Whatever else it sent would only make the number larger.
+    if sent_by(&iface.name)?.saturating_sub(before) >= TRIES {
+        return None;
+    }
+    let sentence = format!(
+        "this machine itself resets connections to {target} before they leave: a REJECT rule of its own filter"
+    );
+    Some(
+        Fault::fatal(Layer::Netfilter, "rejected_here", sentence)
+            .evidence(format!("{TRIES} connections were reset while {} sent fewer packets than that", iface.name))
+            .next(trace_command(way.source, target, false)),
+    )
 }
 
 /// The next hop, if nobody answers for it.

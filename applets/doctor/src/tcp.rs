@@ -162,6 +162,10 @@ pub(crate) fn blame(
             if let Some(fault) = walk(kernel, report, &mut known) {
                 return fault;
             }
+            let here = if known.blind && !is_own(host) { silence::reset_here(world, kernel, address) } else { None };
+            if let Some(fault) = here {
+                return fault;
+            }
             let sentence = if let Some(behind) = known.behind {
                 let whose = if is_own(behind.ip()) || behind.ip().is_loopback() {
                     "a sidecar of this machine that is not up"

@@ -143,7 +143,12 @@ pub(crate) fn alert(name: &str, address: SocketAddr, text: &str) -> Option<Fault
         );
     }
     if lower.contains("no application protocol") {
-        return fatal("alpn", format!("{address} speaks none of the protocols offered (ALPN)"));
+        return fatal(
+            "alpn",
+            format!(
+                "{address} refuses the only protocol offered here (ALPN, HTTP/1.1 for a URL): it speaks another, HTTP/2 alone as gRPC servers do"
+            ),
+        );
     }
     if lower.contains("handshake failure") {
         let found = fatal(

@@ -201,7 +201,9 @@ fn skewed(world: &World, target: &Target, address: SocketAddr, fault: Fault) -> 
     if world.built > 0 && world.now < world.built {
         let sentence =
             format!("this clock is wrong: it says a time before this program was made, so {}", fault.sentence);
-        return Fault::fatal(Layer::Environment, "clock_skew", sentence).all_evidence(fault.evidence).next("netkit date -u");
+        return Fault::fatal(Layer::Environment, "clock_skew", sentence)
+            .all_evidence(fault.evidence)
+            .next("netkit date -u");
     }
     if target.speak != Speak::Http {
         return fault;
