@@ -13,12 +13,12 @@ use netkit_sys::xtables;
 /// What became of the walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// Every way that was played gets through; the address behind translation, if there was one.
-    Passes { behind: Option<SocketAddr>, steps: usize },
+    /// Every way that was played gets through; the addresses behind translation, if there is any.
+    Passes { behind: Vec<SocketAddr>, steps: usize },
     /// This machine stops it.
     Stopped(Stop),
     /// A rule that could not be decided, or could not be read, might stop it.
-    Open { why: String, stop: Option<Stop> },
+    Open { why: String, stop: Option<Stop>, behind: Vec<SocketAddr> },
     /// Nothing could be read.
     Unseen { why: String, denied: bool },
 }
@@ -60,7 +60,7 @@ pub(crate) fn walk(source: IpAddr, target: SocketAddr, udp: bool, uid: Option<u3
     back.flags = if udp { 0 } else { tcp::SYN | tcp::ACK };
     match one(back, Some(State::Established), true) {
         Finding::Stopped(stop) => Finding::Stopped(stop),
-        Finding::Open { why, stop } => Finding::Open { why, stop },
+        open @ Finding::Open { .. } => open,
         _ => found,
     }
 }
@@ -159,7 +159,19 @@ fn one(packet: Packet, state: Option<State>, answer: bool) -> Finding {
     let other = report.outcomes.iter().find(|found| !matches!(found.verdict, Verdict::Accept));
     if let Some(found) = other.filter(|found| found.verdict != Verdict::Unroutable) {
         let why = format!("{} {}", found.verdict.name(), found.text);
-        return Finding::Open { why, stop: Some(stop(found.verdict, found.deciding(), found.share)) };
+        return Finding::Open {
+            why,
+            stop: Some(stop(found.verdict, found.deciding(), found.share)),
+            behind: Vec::new(),
+        };
+    }
+    let then = question.packet.dport.map(|port| SocketAddr::new(question.packet.destination, port));
+    let mut behind: Vec<SocketAddr> = Vec::new();
+    for found in &report.outcomes {
+        let now = found.packet.dport.map(|port| SocketAddr::new(found.packet.destination, port));
+        if let Some(now) = now.filter(|now| Some(*now) != then && !behind.contains(now)) {
+            behind.push(now);
+        }
     }
     let doubtful = report
         .alternatives
@@ -168,17 +180,11 @@ fn one(packet: Packet, state: Option<State>, answer: bool) -> Finding {
     if let Some(doubtful) = doubtful {
         let place = doubtful.decider.clone().unwrap_or_default();
         let why = format!("{} by {place} if {}", doubtful.verdict.name(), doubtful.suppose.join(" and "));
-        return Finding::Open { why, stop: None };
+        return Finding::Open { why, stop: None, behind };
     }
     if report.truncated && !report.notes.is_empty() {
-        return Finding::Open { why: report.notes.join("; "), stop: None };
+        return Finding::Open { why: report.notes.join("; "), stop: None, behind };
     }
-    let behind = report.outcomes.first().and_then(|found| {
-        let port = found.packet.dport?;
-        let now = SocketAddr::new(found.packet.destination, port);
-        let then = SocketAddr::new(question.packet.destination, question.packet.dport?);
-        (now != then).then_some(now)
-    });
     let steps = report.outcomes.iter().map(|found| found.steps.len()).max().unwrap_or(0);
     Finding::Passes { behind, steps }
 }

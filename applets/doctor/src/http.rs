@@ -184,7 +184,8 @@ fn of_status(target: &Target, answer: &Answer) -> Option<Fault> {
     let status = answer.head.status;
     let proxy = middleman(answer);
     let by = who(&answer.head);
-    let from = proxy.unwrap_or("the server");
+    let named = answer.head.field("server").map(|name| format!("the server ({})", short(name)));
+    let from = proxy.map(str::to_owned).or(named).unwrap_or_else(|| "the server".to_owned());
     let body = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
     let (cause, sentence): (&'static str, String) = match status {
         503 if body.contains("no healthy upstream")

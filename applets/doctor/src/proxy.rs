@@ -93,7 +93,11 @@ pub(crate) fn path(world: &World, target: &Target, proxy: &Proxy, kernel: &mut K
     if !target.tls {
         let manner = Manner { absolute: true, pad: false, ..Manner::of(world) };
         let exchange = exchange::speak(world, target, connected.socket, &manner);
+        let before = report.faults.len();
         walk::judge(world, target, address, exchange, report);
+        for fault in report.faults.iter_mut().skip(before).filter(|fault| fault.cause != "clock_skew") {
+            fault.sentence = format!("{way}: {}", fault.sentence);
+        }
         return;
     }
     match tunnel(target, proxy, &connected.socket, world.patience()) {

@@ -44,7 +44,7 @@ pub(crate) fn look(kernel: &mut Kernel, addresses: &[SocketAddr], report: &mut R
         if let Some(source) = unusable {
             let family = if host.is_ipv6() { "IPv6" } else { "IPv4" };
             let sentence = format!(
-                "this machine has no usable {family} address to send from to {host}: of what it has the kernel chooses {source}, to which nobody can answer"
+                "this machine has no {family} address that it could send from to {host}: of what it has the kernel chooses {source}, to which nobody can answer"
             );
             refusals.push((host, Fault::fatal(Layer::Route, "no_source_address", sentence).next("netkit ip addr")));
             continue;

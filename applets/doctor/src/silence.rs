@@ -34,8 +34,34 @@ pub(crate) struct Known {
     pub(crate) open: Vec<String>,
     /// Where this machine's own rules send the connection instead.
     pub(crate) behind: Option<SocketAddr>,
+    /// The same where there are several.
+    pub(crate) spread: Vec<SocketAddr>,
     /// The rules could not be read.
     pub(crate) blind: bool,
+}
+
+impl Known {
+    /// Notes where rules of this machine send a connection; in words.
+    fn translated(&mut self, behind: &[SocketAddr]) -> String {
+        match behind {
+            [] => String::new(),
+            [one] => {
+                self.behind = Some(*one);
+                format!(", translated to {one}")
+            }
+            many => {
+                self.spread = many.to_vec();
+                format!(", translated to one of {}", shown(many))
+            }
+        }
+    }
+}
+
+/// Addresses for people, a long list cut.
+pub(crate) fn shown(addresses: &[SocketAddr]) -> String {
+    let list: Vec<String> = addresses.iter().take(6).map(ToString::to_string).collect();
+    let more = if addresses.len() > 6 { " ..." } else { "" };
+    format!("{}{more}", list.join(", "))
 }
 
 /// Looks for the cause on this machine.
@@ -227,13 +253,12 @@ pub(crate) fn filtered(
             Some(stopped(&stop, source, probe))
         }
         Finding::Passes { behind, steps } => {
-            let to = behind.map_or_else(String::new, |behind| format!(", translated to {behind}"));
+            let to = known.translated(&behind);
             report.fine(Layer::Netfilter, format!("the filter of this machine lets it pass ({steps} steps{to})"), None);
             known.evidence.push(format!("this machine's own filter lets it pass{to}"));
-            known.behind = behind;
             None
         }
-        Finding::Open { why, stop: Some(stop) } => {
+        Finding::Open { why, stop: Some(stop), .. } => {
             report.note(Layer::Netfilter, why.clone());
             let sentence = format!(
                 "a rule of this machine takes the connection to {} out of the kernel ({why}), and nothing comes back",
@@ -246,7 +271,8 @@ pub(crate) fn filtered(
                     .next(trace_command(Some(source), probe.target, probe.udp)),
             )
         }
-        Finding::Open { why, .. } => {
+        Finding::Open { why, behind, .. } => {
+            known.translated(&behind);
             report.note(Layer::Netfilter, format!("cannot be decided: {why}"));
             known.open.push(format!("a rule of this machine that cannot be decided from here ({why})"));
             None

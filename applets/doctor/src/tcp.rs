@@ -175,6 +175,11 @@ pub(crate) fn blame(
                 format!(
                     "connection refused: a rule of this machine sends connections to {address} on to {behind}, and that refuses them: {whose}"
                 )
+            } else if !known.spread.is_empty() {
+                let endpoints = silence::shown(&known.spread);
+                format!(
+                    "connection refused: a rule of this machine spreads connections to {address} over {endpoints}, and the one that was chosen refuses them"
+                )
             } else if is_own(host) {
                 format!("{address}, an address of this machine itself, refused the connection: nothing listens there")
             } else {
@@ -242,6 +247,13 @@ pub(crate) fn blame(
     }
 }
 
+/// The hops that this machine gives its packets, if those are suspiciously few.
+fn few_hops(host: IpAddr) -> Option<u32> {
+    let path =
+        if host.is_ipv6() { "/proc/sys/net/ipv6/conf/all/hop_limit" } else { "/proc/sys/net/ipv4/ip_default_ttl" };
+    std::fs::read_to_string(path).ok()?.trim().parse().ok().filter(|hops| *hops < 30)
+}
+
 /// Whether the kernel finds a source address; a datagram socket needs no free port for that.
 fn has_source(address: SocketAddr) -> bool {
     netkit_dns::transport::udp_socket(SocketAddr::new(address.ip(), 9), None).is_ok()
@@ -284,6 +296,18 @@ fn icmp(
             .all_evidence(known.evidence)
             .next(format!("netkit doctor tcp://{behind}"));
     }
+    if let (false, true) = (known.spread.is_empty(), error.offender == Some(host)) {
+        let sentence = format!(
+            "a rule of this machine spreads connections to {address} over {}, and the one that was chosen is gone or closed: {said}",
+            silence::shown(&known.spread)
+        );
+        return Fault::fatal(
+            if error.offence() == Offence::Host { Layer::Route } else { Layer::Tcp },
+            "endpoint_unreachable",
+            sentence,
+        )
+        .next(next);
+    }
     if own {
         let sentence = format!(
             "this machine itself rejects the connection to {address}: a REJECT rule of its own filter (a Service without endpoints is rejected like this)"
@@ -322,6 +346,14 @@ fn icmp(
         (Offence::Network, _) => {
             Fault::fatal(Layer::Route, "network_unreachable", format!("the router {from} has no route to {host}"))
         }
+        (Offence::TimeExceeded, _) if few_hops(host).is_some() => Fault::fatal(
+            Layer::Route,
+            "ttl_too_small",
+            format!(
+                "packets to {host} do not live long enough: this machine gives them {} hops, and at {from} they are used up",
+                few_hops(host).unwrap_or(0)
+            ),
+        ),
         (Offence::TimeExceeded, _) => Fault::fatal(
             Layer::Route,
             "routing_loop",

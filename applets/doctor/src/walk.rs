@@ -252,7 +252,7 @@ fn silent_request(
         return fault;
     }
     let sentence = format!(
-        "{address} accepted the connection and the request, and says nothing for {}: the application hangs, is too slow, or its listen queue is not served",
+        "{address} accepted the connection and the request, and gives no answer for {}: the application hangs, is too slow, or its listen queue is not served",
         millis(patience)
     );
     Fault::fatal(Layer::Http, "no_answer", sentence)
