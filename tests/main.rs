@@ -10,11 +10,13 @@ mod curl_diff;
 mod curl_hostile;
 mod curl_proxies;
 mod curl_tls;
+mod curl_trace;
 mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
 mod dig_tls;
+mod doctor;
 mod firewall;
 mod front;
 mod host_nslookup;
@@ -52,7 +54,7 @@ mod tls_probe;
 mod wget_diff;
 
 fn main() -> std::process::ExitCode {
-    let inner = lab::helper().or_else(lab::recorder::dispatch);
+    let inner = lab::helper().or_else(doctor::actors::helper).or_else(lab::recorder::dispatch);
     if let Some(status) =
         inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper)
     {
@@ -66,6 +68,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_hostile::trials());
     trials.extend(curl_proxies::trials());
     trials.extend(curl_tls::trials());
+    trials.extend(curl_trace::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(ipset::trials());
@@ -75,6 +78,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(jq_diff::trials());
     trials.extend(ip_diff::trials());
     trials.extend(demo::trials());
+    trials.extend(doctor::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());

@@ -445,6 +445,7 @@ impl Transfer<'_> {
             max: config.tls_max,
             key_log: self.world.var("SSLKEYLOGFILE").is_some(),
             pinned: config.pinned.clone(),
+            ciphers: config.ciphers.clone(),
         }
     }
 
@@ -457,6 +458,7 @@ impl Transfer<'_> {
             key: config.proxy_key.as_ref().map(PathBuf::from),
             alpn: vec!["http/1.1"],
             pinned: None,
+            ciphers: config.proxy_ciphers.clone(),
             ..self.settings()
         }
     }
@@ -483,6 +485,7 @@ impl Transfer<'_> {
                     Kind::Anchors => Code::CaFile,
                     Kind::TimedOut => Code::TimedOut,
                     Kind::Pin => Code::Pin,
+                    Kind::Cipher => Code::Cipher,
                 };
                 self.facts.verify_result = error.seen.code;
                 self.facts.certificates.clone_from(&error.seen.chain);

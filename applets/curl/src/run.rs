@@ -112,7 +112,8 @@ fn jobs<'c>(
                 3u8
             })
         };
-        let uploads = match &node.upload {
+        // `-T ''` stands for no upload of this URL.
+        let uploads = match node.upload.as_ref().filter(|upload| !upload.is_empty()) {
             Some(upload) => {
                 let glob = glob(upload)?;
                 (0..glob.count()).map(|index| Some(glob.at(index).url)).collect()

@@ -165,10 +165,11 @@ pub(crate) fn over_udp(
             return flights.into_iter().map(|flight| flight.reply).collect();
         }
     };
-    for flight in &mut flights {
-        if let Err(error) = socket.send(&flight.bytes) {
-            flight.fail(&Failure::from(error), started.elapsed());
-        }
+    // The second send may be told of the first one's ICMP error, which is then not told again.
+    let sent: Result<(), Failure> =
+        flights.iter().try_for_each(|flight| socket.send(&flight.bytes).map(drop).map_err(Failure::from));
+    if let Err(failure) = sent {
+        give_up(&mut flights, &failure);
     }
     let mut patience = first;
     while flights.iter().any(|flight| !flight.done) {

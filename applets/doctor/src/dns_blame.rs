@@ -9,7 +9,7 @@ use netkit_dns::simulate::{self, Code, Outcome, Resolver};
 use netkit_dns::transport::Failure;
 use netkit_wire::dns::{Name, Rcode, RrType};
 
-use crate::ask::{Reply, plain, survey};
+use crate::ask::{Reply, over_udp, plain, survey};
 use crate::counters::Snapshot;
 use crate::dns::{Record, SLOW, any, is_nxdomain, list, reply_text};
 use crate::kernel::Kernel;
@@ -140,6 +140,25 @@ fn silent(world: &World, record: &Record, report: &mut Report) -> Fault {
         );
         return Fault::fatal(Layer::Dns, "silent_about_name", sentence)
             .next(format!("netkit dig @{} {name}", spoke.server.ip()));
+    }
+    // The first name of the search list may be the only one that is left without an answer.
+    let short = world.patience().min(Duration::from_millis(500));
+    let other = record.candidates.iter().rev().find(|name| record.steps.iter().all(|step| step.name != **name));
+    if let (Some(server), Some(other), Some(silent)) = (record.servers.first(), other, record.steps.last())
+        && over_udp(*server, other, &[RrType::A], short, short).iter().any(Reply::spoke)
+    {
+        let sentence = format!(
+            "the name server {} answers for {} and is silent about {}, which comes first in the search list, so the search for {} ends there",
+            server.ip(),
+            plain(other),
+            plain(&silent.name),
+            record.host
+        );
+        return Fault::fatal(Layer::Dns, "silent_about_name", sentence).next(format!(
+            "netkit dig @{} {}",
+            server.ip(),
+            plain(&silent.name)
+        ));
     }
     let mut kernel = Kernel::default();
     let mut notes = Vec::new();

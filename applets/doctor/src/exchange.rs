@@ -116,6 +116,8 @@ pub(crate) struct Exchange {
     pub(crate) info: Option<TcpInfo>,
     /// The request filled a segment.
     pub(crate) padded: bool,
+    /// The path's MTU as the kernel knew it before anything was said, in bytes; 0 when it did not say.
+    pub(crate) mtu: u32,
 }
 
 /// Connects anew.
@@ -131,7 +133,7 @@ pub(crate) fn connect(address: SocketAddr, mss: Option<u32>, patience: Duration)
 /// Speaks over a connection. `version` goes into the request.
 pub(crate) fn speak(world: &World, target: &Target, socket: Socket, manner: &Manner) -> Exchange {
     let mut exchange =
-        Exchange { session: None, handshake: None, result: Err(Trouble::Empty), info: None, padded: false };
+        Exchange { session: None, handshake: None, result: Err(Trouble::Empty), info: None, padded: false, mtu: 0 };
     let watched = socket.try_clone().ok();
     let _ = socket.set_tcp_nodelay(true);
     exchange.result = converse(world, target, socket, manner, &mut exchange);
@@ -152,6 +154,7 @@ fn converse(
     exchange: &mut Exchange,
 ) -> Result<Answer, Trouble> {
     let info = tcp_info(&socket);
+    exchange.mtu = info.map_or(0, |info| info.pmtu);
     let peer_is_far =
         socket.peer_addr().ok().and_then(|peer| peer.as_socket()).is_some_and(|peer| !peer.ip().is_loopback());
     let plain = netkit_tls::Socket::new(socket).map_err(|error| Trouble::Failed(error.to_string()))?;

@@ -22,12 +22,13 @@ fn went_through(exchange: &Exchange) -> bool {
     }
 }
 
-/// Looks for a black hole behind a stall. `None` when small segments stall as well.
+/// Looks for a black hole behind a stall; `mtu` is what the kernel took the path's for before. `None` when small segments stall as well.
 pub(crate) fn suspect(
     world: &World,
     target: &Target,
     address: SocketAddr,
     first: &Option<TcpInfo>,
+    mtu: u32,
     padded: bool,
     report: &mut Report,
 ) -> Option<Fault> {
@@ -59,6 +60,19 @@ pub(crate) fn suspect(
         );
     }
     let usual = hold(None, padded, patience)?;
+    if went_through(&usual) && (1..mtu).contains(&usual.mtu) {
+        let sentence = format!(
+            "large packets from {} vanish on the way here and no ICMP tells it so (a PMTU black hole): {} bytes fit, not {mtu}",
+            address.ip(),
+            usual.mtu
+        );
+        report.broken(Layer::Route, format!("the path takes {} bytes, not {mtu}", usual.mtu), None);
+        return Some(
+            Fault::fatal(Layer::Route, "pmtu_black_hole", sentence)
+                .evidence("the first conversation stalled; our own large packet was told of the path's MTU, and since this is known here the same goes through")
+                .next(format!("netkit ping --mtu {}", address.ip())),
+        );
+    }
     if went_through(&usual) {
         return Some(learnt(target, address, kernel));
     }

@@ -108,7 +108,7 @@ pub(crate) fn judge(
         Ok(answer) => {
             if let End::Stalled(_) = answer.end
                 && let Some(fault) =
-                    crate::size::suspect(world, target, address, &exchange.info, exchange.padded, report)
+                    crate::size::suspect(world, target, address, &exchange.info, exchange.mtu, exchange.padded, report)
             {
                 report.faults.push(fault);
             }
@@ -126,8 +126,10 @@ pub(crate) fn judge(
             report.broken(Layer::Tls, error.text.clone(), None);
             let fault = match tls::blame(world, target, address, &error) {
                 Some(fault) => skewed(world, target, address, fault),
-                None => crate::size::suspect(world, target, address, &exchange.info, exchange.padded, report)
-                    .unwrap_or_else(|| silent_handshake(target, address, &exchange.info, world.patience())),
+                None => {
+                    crate::size::suspect(world, target, address, &exchange.info, exchange.mtu, exchange.padded, report)
+                        .unwrap_or_else(|| silent_handshake(target, address, &exchange.info, world.patience()))
+                }
             };
             report.faults.push(fault);
             None
@@ -142,8 +144,9 @@ pub(crate) fn judge(
             None
         }
         Err(Trouble::Silent) => {
-            let fault = crate::size::suspect(world, target, address, &exchange.info, exchange.padded, report)
-                .unwrap_or_else(|| silent_request(target, address, &exchange.info, world.patience()));
+            let fault =
+                crate::size::suspect(world, target, address, &exchange.info, exchange.mtu, exchange.padded, report)
+                    .unwrap_or_else(|| silent_request(target, address, &exchange.info, world.patience()));
             report.broken(fault.layer, format!("no answer within {}", millis(world.patience())), None);
             report.faults.push(fault);
             None
@@ -154,6 +157,14 @@ pub(crate) fn judge(
                 && matches!(trouble, Trouble::Reset | Trouble::Empty)
                 && let Some(other) = again(world, target, address, &Manner { pad: false, ..Manner::of(world) })
             {
+                // Unless a short one fails as well, or the long one is taken when it is sent once more: then the first
+                // one just met bad luck.
+                let short = Manner { pad: false, ..Manner::of(world) };
+                if again(world, target, address, &short).is_none()
+                    || again(world, target, address, &Manner::of(world)).is_some()
+                {
+                    report.faults.push(sometimes(address, &trouble));
+                }
                 http::judge(world, target, address, &other, report);
                 return Some(other);
             }
@@ -174,6 +185,15 @@ pub(crate) fn judge(
             None
         }
     }
+}
+
+/// One of several conversations ended without an answer.
+fn sometimes(address: SocketAddr, trouble: &Trouble) -> Fault {
+    let how = if matches!(trouble, Trouble::Reset) { "reset" } else { "closed" };
+    let sentence = format!(
+        "{address} {how} one connection without an answer and served another: one of several backends is broken"
+    );
+    Fault::impaired(Layer::Http, "fails_sometimes", sentence).next(format!("netkit doctor --repeat 50 {address}"))
 }
 
 /// The same once more on a connection of its own.

@@ -138,6 +138,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<Broken> {
         max: options.versions.1,
         key_log: true,
         pinned: None,
+        ciphers: [None, None],
     };
     let began = Instant::now();
     let name = options.name().split('%').next().unwrap_or("");
