@@ -81,7 +81,7 @@ pub(crate) fn blame(world: &World, target: &Target, address: SocketAddr, error: 
         Kind::Verification => verification(&name, now, error, &chain).all_evidence(shown).next(probe_command(target)),
         Kind::OwnCertificate => fatal("own_certificate", format!("our own certificate cannot be used: {text}")),
         Kind::Anchors => fatal("anchors", format!("the trusted certificates cannot be read: {text}")),
-        Kind::Pin => fatal("pin", text.to_owned()),
+        Kind::Cipher | Kind::Pin => fatal("handshake", text.to_owned()),
         Kind::TimedOut => return None,
         Kind::Broken if text.contains("eof") => fatal(
             "closed_in_handshake",
