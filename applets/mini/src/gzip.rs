@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
@@ -408,10 +408,22 @@ impl Job {
         let target = match self.target(&name) {
             Ok(target) => target,
             Err(text) => {
-                self.warn(tool, &text);
+                if self.unpack {
+                    self.warn(tool, &text);
+                } else if !self.quiet {
+                    // For gzip, this is no failure.
+                    let line = format!("{}: {text}", tool.ctx.name);
+                    tool.ctx.say(&line);
+                }
                 return Ok(());
             }
         };
+        let mut head = [0; 2];
+        if self.unpack && input.read_at(&mut head, 0).is_ok() && head != [0x1f, 0x8b] {
+            tool.complain(&format!("{}: not in gzip format", lossy(&name)));
+            tool.status = 1;
+            return Ok(());
+        }
         if fs::symlink_metadata(path(&target)).is_ok() {
             if !self.force {
                 let question = format!("{} already exists; do you wish to overwrite (y or n)? ", lossy(&target));

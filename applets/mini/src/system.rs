@@ -416,6 +416,8 @@ pub(crate) fn seq(ctx: &mut Ctx) -> Outcome {
     let mut list = Vec::new();
     let mut numbers = false;
     for word in words(ctx) {
+        let value = list.last().is_some_and(|last: &Bytes| matches!(last.as_slice(), b"-s" | b"-f"));
+        numbers |= at(&word, 0) != b'-' && !value;
         if !numbers && at(&word, 0) == b'-' && (at(&word, 1).is_ascii_digit() || at(&word, 1) == b'.') {
             numbers = true;
             list.push(b"--".to_vec());

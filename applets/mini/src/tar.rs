@@ -94,7 +94,7 @@ impl Job {
             b'1'..=b'6' => "0".to_owned(),
             _ => own.size.to_string(),
         };
-        let pad = 18usize.saturating_sub(user.len() + group.len() + size.len());
+        let pad = 17usize.saturating_sub(user.len() + group.len() + size.len());
         let mut out = mode;
         let _ = write!(out, " {user}/{group} {}{size} ", " ".repeat(pad));
         Moment::new(own.time.0, 0, false).format(b"%Y-%m-%d %H:%M ", &mut out);
@@ -153,7 +153,7 @@ pub(crate) fn listed(name: &[u8], end: u8) -> Result<Vec<Bytes>, Error> {
 
 pub(crate) fn tar(ctx: &mut Ctx) -> Outcome {
     let list = old_style(words(ctx));
-    let mut tool = Tool::with(ctx, list, SPEC, 2)?;
+    let mut tool = Tool::with(ctx, list, SPEC, 64)?;
     let refused: [(&[u8], &str); 4] = [
         (b"jJZI", "only gzip is offered (-z)"),
         (b"ruAdWGgMwVy", "-r, -u, -A, -d, -g, -M, -V, -w, -W and --transform are not offered"),
