@@ -139,7 +139,8 @@ impl<R: Read> Gunzip<R> {
 
     fn trailer(&mut self) -> io::Result<()> {
         let bytes = self.bytes(8)?;
-        let word = |from: usize| (0..4).fold(0u32, |sum, index| sum | u32::from(at(&bytes, from + index)) << (8 * index));
+        let word =
+            |from: usize| (0..4).fold(0u32, |sum, index| sum | u32::from(at(&bytes, from + index)) << (8 * index));
         if word(0) != self.sum {
             return Err(broken("invalid compressed data--crc error"));
         }
@@ -322,7 +323,11 @@ fn ratio(packed: u64, plain: u64) -> String {
     }
     let (packed, plain) = (i128::from(packed), i128::from(plain));
     let tenths = ((plain - packed) * 1000 + plain.signum() * plain / 2).div_euclid(plain);
-    format!("{:>3}.{}%", if tenths < 0 { format!("-{}", -tenths / 10) } else { (tenths / 10).to_string() }, (tenths % 10).abs())
+    format!(
+        "{:>3}.{}%",
+        if tenths < 0 { format!("-{}", -tenths / 10) } else { (tenths / 10).to_string() },
+        (tenths % 10).abs()
+    )
 }
 
 impl Job {
@@ -349,7 +354,13 @@ impl Job {
             return self.stream(tool, stdin()?, b"stdin", true, &mut None);
         }
         let mut name = name.to_vec();
-        let mut data = fs::symlink_metadata(path(&name)).and_then(|data| if data.is_symlink() && (self.force || self.to_stdout || self.list || self.test) { fs::metadata(path(&name)) } else { Ok(data) });
+        let mut data = fs::symlink_metadata(path(&name)).and_then(|data| {
+            if data.is_symlink() && (self.force || self.to_stdout || self.list || self.test) {
+                fs::metadata(path(&name))
+            } else {
+                Ok(data)
+            }
+        });
         if data.is_err() && self.unpack {
             let longer = [name.as_slice(), &self.suffix].concat();
             if let Ok(found) = fs::metadata(path(&longer)) {
@@ -459,7 +470,9 @@ impl Job {
             let _ = std::os::unix::fs::lchown(path(&target), Some(data.uid()), Some(data.gid()));
             let _ = fs::set_permissions(path(&target), fs::Permissions::from_mode(data.mode() & 0o7777));
             let _ = crate::fileops::set_times(&target, time_of(&data, b'a'), time_of(&data, b'm'), false);
-            if !self.keep && let Err(error) = fs::remove_file(path(&name)) {
+            if !self.keep
+                && let Err(error) = fs::remove_file(path(&name))
+            {
                 tool.fail(&name, &error);
             }
         }
@@ -478,8 +491,15 @@ impl Job {
             }
             return Ok([name, &self.suffix].concat());
         }
-        let ends: [(&[u8], &[u8]); 7] =
-            [(&self.suffix, b""), (b".gz", b""), (b".tgz", b".tar"), (b".taz", b".tar"), (b".z", b""), (b"-gz", b""), (b".Z", b"")];
+        let ends: [(&[u8], &[u8]); 7] = [
+            (&self.suffix, b""),
+            (b".gz", b""),
+            (b".tgz", b".tar"),
+            (b".taz", b".tar"),
+            (b".z", b""),
+            (b"-gz", b""),
+            (b".Z", b""),
+        ];
         for (end, new) in ends {
             if let Some(stem) = name.strip_suffix(end).filter(|stem| !stem.is_empty() && !stem.ends_with(b"/")) {
                 return Ok([stem, new].concat());
@@ -613,7 +633,10 @@ mod tests {
         let text: Bytes = (0..300_000u32).map(|n| u8::try_from(n * n % 251).unwrap()).collect();
         let bytes = packed(&text);
         assert_eq!(unpacked(&bytes).unwrap(), text);
-        assert_eq!(unpacked(&[bytes.clone(), packed(b"more"), vec![0, 0]].concat()).unwrap(), [text, b"more".to_vec()].concat());
+        assert_eq!(
+            unpacked(&[bytes.clone(), packed(b"more"), vec![0, 0]].concat()).unwrap(),
+            [text, b"more".to_vec()].concat()
+        );
         assert_eq!(unpacked(&packed(b"")).unwrap(), b"");
         let mut bad = bytes.clone();
         let last = bad.len() - 6;

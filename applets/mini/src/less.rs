@@ -13,7 +13,11 @@ use crate::posix::{Regex, Syntax};
 const MOST: u64 = 256 << 20;
 
 pub(crate) fn less(ctx: &mut Ctx) -> Outcome {
-    let mut tool = Tool::new(ctx, "E e F.quit-if-one-screen i I N.LINE-NUMBERS n R.RAW-CONTROL-CHARS r S.chop-long-lines X.no-init q Q f", 1)?;
+    let mut tool = Tool::new(
+        ctx,
+        "E e F.quit-if-one-screen i I N.LINE-NUMBERS n R.RAW-CONTROL-CHARS r S.chop-long-lines X.no-init q Q f",
+        1,
+    )?;
     if tool.opts.last(b"NS") != 0 {
         return crate::base::wrong(1, "options -N and -S are not offered");
     }
@@ -38,7 +42,9 @@ pub(crate) fn less(ctx: &mut Ctx) -> Outcome {
     }
     let mut pager = Pager { lines: Vec::new(), top: 0, rows: 24, columns: 80, pattern: None };
     pager.measure(&text);
-    if pager.lines.len() < pager.rows && (tool.has(b'F') || tool.opts.last(b"Ee") != 0) || tool.status != 0 && text.is_empty() {
+    if pager.lines.len() < pager.rows && (tool.has(b'F') || tool.opts.last(b"Ee") != 0)
+        || tool.status != 0 && text.is_empty()
+    {
         tool.put(&text)?;
         return tool.done();
     }
@@ -182,9 +188,12 @@ impl Pager {
 
     fn search(&mut self, text: &[u8], from: usize) {
         let Some(pattern) = &self.pattern else { return };
-        let hit = self.lines.iter().enumerate().skip(from).find(|(_, (start, end))| {
-            pattern.is_match(part(text, *start, *end)).unwrap_or(false)
-        });
+        let hit = self
+            .lines
+            .iter()
+            .enumerate()
+            .skip(from)
+            .find(|(_, (start, end))| pattern.is_match(part(text, *start, *end)).unwrap_or(false));
         if let Some((index, _)) = hit {
             self.top = index;
         }

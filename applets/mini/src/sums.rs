@@ -280,7 +280,11 @@ fn check(tool: &mut Tool<'_>, kind: &str, list: &[u8]) -> Result<(), Error> {
         match open(&name).and_then(|mut input| digest(kind, input.get_mut())) {
             Ok(own) => {
                 let same = own == wanted;
-                if same { good += 1 } else { bad += 1 }
+                if same {
+                    good += 1
+                } else {
+                    bad += 1
+                }
                 if !status && !(same && tool.has(b'2')) {
                     let line = [name.as_slice(), if same { b": OK\n" } else { b": FAILED\n" }].concat();
                     tool.put(&line)?;
@@ -345,7 +349,8 @@ pub(crate) fn xxd(ctx: &mut Ctx) -> Outcome {
             _ => word,
         })
         .collect();
-    let mut tool = Tool::with(ctx, list, "a b c:cols C d E e g:groupsize h i l:len n: o: p.plain,ps r.revert s:seek u v", 1)?;
+    let mut tool =
+        Tool::with(ctx, list, "a b c:cols C d E e g:groupsize h i l:len n: o: p.plain,ps r.revert s:seek u v", 1)?;
     if tool.opts.last(b"CEhnv") != 0 {
         return wrong(1, "options -C, -E, -h, -n and -v are not offered");
     }
@@ -355,15 +360,30 @@ pub(crate) fn xxd(ctx: &mut Ctx) -> Outcome {
     };
     let seek_text = tool.opts.value(b's').unwrap_or(b"0").to_vec();
     let (plain, bits, include) = (tool.has(b'p'), tool.has(b'b'), tool.has(b'i'));
-    let usual = if plain { 30 } else if include { 12 } else if bits { 6 } else { 16 };
+    let usual = if plain {
+        30
+    } else if include {
+        12
+    } else if bits {
+        6
+    } else {
+        16
+    };
     let columns = usize::try_from(value(b'c')?.unwrap_or(usual)).unwrap_or(0);
-    let columns = if columns == 0 { if plain { usize::MAX } else { usize::try_from(usual).unwrap_or(16) } } else { columns };
+    let columns =
+        if columns == 0 { if plain { usize::MAX } else { usize::try_from(usual).unwrap_or(16) } } else { columns };
     if !plain && columns > 256 {
         return wrong(1, "invalid number of columns (max. 256).");
     }
     let little = tool.has(b'e');
     let group = value(b'g')?.map(|group| usize::try_from(group).unwrap_or(0));
-    let group = group.unwrap_or(if bits { 1 } else if little { 4 } else { 2 });
+    let group = group.unwrap_or(if bits {
+        1
+    } else if little {
+        4
+    } else {
+        2
+    });
     let group = if group == 0 || group > columns { columns } else { group };
     let length = value(b'l')?;
     let offset = value(b'o')?.unwrap_or(0);
@@ -442,7 +462,11 @@ pub(crate) fn xxd(ctx: &mut Ctx) -> Outcome {
             place += have as u64;
             continue;
         }
-        let _ = if tool.has(b'd') { write!(line, "{:08}: ", place + offset) } else { write!(line, "{:08x}: ", place + offset) };
+        let _ = if tool.has(b'd') {
+            write!(line, "{:08}: ", place + offset)
+        } else {
+            write!(line, "{:08x}: ", place + offset)
+        };
         let cell = if bits { 8 } else { 2 };
         for start in (0..columns).step_by(group) {
             let own = part(bytes, start, (start + group).min(columns));

@@ -62,7 +62,11 @@ impl Job {
             from += 3 + after(name, from + 3).iter().take_while(|byte| **byte == b'/').count();
         }
         if from > 0 && !std::mem::replace(&mut self.noted, true) {
-            tool.ctx.say(&format!("{}: Removing leading `{}' from member names", tool.ctx.name, lossy(part(name, 0, from))));
+            tool.ctx.say(&format!(
+                "{}: Removing leading `{}' from member names",
+                tool.ctx.name,
+                lossy(part(name, 0, from))
+            ));
         }
         let rest = after(name, from);
         if rest.is_empty() || rest == b".." { b"." } else { rest }
@@ -145,9 +149,9 @@ fn old_style(mut list: Vec<Bytes>) -> Vec<Bytes> {
 /// Lines of a file that names files or patterns.
 pub(crate) fn listed(name: &[u8], end: u8) -> Result<Vec<Bytes>, Error> {
     let mut text = Bytes::new();
-    crate::base::open(name)
-        .and_then(|mut file| file.read_to_end(&mut text))
-        .map_err(|error| Error::new(Exit(2), format!("{}: Cannot open: {}", lossy(name), crate::base::reason(&error))))?;
+    crate::base::open(name).and_then(|mut file| file.read_to_end(&mut text)).map_err(|error| {
+        Error::new(Exit(2), format!("{}: Cannot open: {}", lossy(name), crate::base::reason(&error)))
+    })?;
     Ok(text.split(|byte| *byte == end).filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect())
 }
 
@@ -172,7 +176,8 @@ pub(crate) fn tar(ctx: &mut Ctx) -> Outcome {
     if modes > 1 {
         return wrong(2, "You may not specify more than one '-cxt' option");
     }
-    let archive = tool.opts.value(b'f').map_or_else(|| tool.ctx.var("TAPE").unwrap_or("-").as_bytes().to_vec(), <[u8]>::to_vec);
+    let archive =
+        tool.opts.value(b'f').map_or_else(|| tool.ctx.var("TAPE").unwrap_or("-").as_bytes().to_vec(), <[u8]>::to_vec);
     let end = if tool.has(b'0') { 0 } else { b'\n' };
     let mut excluded: Vec<Bytes> = tool.opts.values(b'2').map(<[u8]>::to_vec).collect();
     for file in tool.opts.values(b'X') {
@@ -235,7 +240,11 @@ fn unpack(tool: &mut Tool<'_>, job: Job, chosen: Vec<Bytes>) -> Result<(), Error
     let name = job.archive.clone();
     let file = if name == b"-" { crate::base::stdin() } else { File::open(path(&name)) };
     let file = file.map_err(|error| {
-        let text = format!("{}: Cannot open: {}\ntar: Error is not recoverable: exiting now", lossy(&name), crate::base::reason(&error));
+        let text = format!(
+            "{}: Cannot open: {}\ntar: Error is not recoverable: exiting now",
+            lossy(&name),
+            crate::base::reason(&error)
+        );
         Error::new(Exit(2), text)
     })?;
     for dir in tool.opts.values(b'C') {
@@ -341,7 +350,9 @@ impl Unpack {
         let mut name = self.job.relative(tool, &member.name).to_vec();
         for _ in 0..self.strip {
             let slash = name.iter().position(|byte| *byte == b'/');
-            name = slash.map_or(Bytes::new(), |slash| after(&name, slash).iter().copied().skip_while(|byte| *byte == b'/').collect());
+            name = slash.map_or(Bytes::new(), |slash| {
+                after(&name, slash).iter().copied().skip_while(|byte| *byte == b'/').collect()
+            });
         }
         if name.is_empty() {
             return Ok(Ok(()));
@@ -398,7 +409,10 @@ impl Unpack {
         }
         self.waiting.remove(&place);
         let parent = dir_name(&place);
-        if parent != b"." && fs::symlink_metadata(path(parent)).is_err() && let Err(error) = fs::create_dir_all(path(parent)) {
+        if parent != b"."
+            && fs::symlink_metadata(path(parent)).is_err()
+            && let Err(error) = fs::create_dir_all(path(parent))
+        {
             failed(tool, &name, "Cannot mkdir", &error);
             return Ok(Ok(()));
         }
@@ -410,7 +424,11 @@ impl Unpack {
             b'0' => return self.regular(tool, reader, &member, &place),
             b'V' => Ok(()),
             other => {
-                tool.complain(&format!("{}: Unknown file type '{}', extracted as normal file", lossy(&name), lossy(&[other])));
+                tool.complain(&format!(
+                    "{}: Unknown file type '{}', extracted as normal file",
+                    lossy(&name),
+                    lossy(&[other])
+                ));
                 return self.regular(tool, reader, &member, &place);
             }
         };
@@ -426,10 +444,16 @@ impl Unpack {
 
     fn owner(&mut self, tool: &mut Tool<'_>, member: &Member, place: &[u8]) -> (u32, u32) {
         let mut id = |name: &[u8], id: u32, group: bool| {
-            if self.job.numeric || name.is_empty() { id } else { self.job.names.id(name, group).filter(|_| !name.iter().all(u8::is_ascii_digit)).unwrap_or(id) }
+            if self.job.numeric || name.is_empty() {
+                id
+            } else {
+                self.job.names.id(name, group).filter(|_| !name.iter().all(u8::is_ascii_digit)).unwrap_or(id)
+            }
         };
         let owner = (id(&member.user, member.uid, false), id(&member.group, member.gid, true));
-        if self.owner && let Err(error) = lchown(path(place), Some(owner.0), Some(owner.1)) {
+        if self.owner
+            && let Err(error) = lchown(path(place), Some(owner.0), Some(owner.1))
+        {
             failed(tool, place, &format!("Cannot change ownership to uid {}, gid {}", owner.0, owner.1), &error);
         }
         owner
@@ -488,10 +512,14 @@ impl Unpack {
             b'4' => 0o060_000,
             _ => 0o010_000,
         };
-        make_node(place, kind | member.mode & 0o777, rustix::fs::makedev(
-            u32::try_from(member.device.0).unwrap_or(0),
-            u32::try_from(member.device.1).unwrap_or(0),
-        ))?;
+        make_node(
+            place,
+            kind | member.mode & 0o777,
+            rustix::fs::makedev(
+                u32::try_from(member.device.0).unwrap_or(0),
+                u32::try_from(member.device.1).unwrap_or(0),
+            ),
+        )?;
         self.owner(tool, member, place);
         fs::set_permissions(path(place), fs::Permissions::from_mode(self.mode(member)))?;
         if !self.touch {
@@ -508,7 +536,11 @@ impl Unpack {
         place: &[u8],
     ) -> Result<io::Result<()>, Error> {
         let mode = self.mode(member);
-        let made = OpenOptions::new().write(true).create_new(true).mode(mode & 0o777 & if self.owner { 0o700 } else { 0o777 }).open(path(place));
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode & 0o777 & if self.owner { 0o700 } else { 0o777 })
+            .open(path(place));
         let mut file = match made {
             Ok(file) => file,
             Err(error) => {
@@ -534,7 +566,9 @@ impl Unpack {
         if let Err(error) = fs::set_permissions(path(place), fs::Permissions::from_mode(mode)) {
             failed(tool, place, "Cannot change mode", &error);
         }
-        if !self.touch && let Err(error) = set_times(place, member.time, member.time, false) {
+        if !self.touch
+            && let Err(error) = set_times(place, member.time, member.time, false)
+        {
             failed(tool, place, "Cannot utime", &error);
         }
         Ok(Ok(()))

@@ -186,11 +186,17 @@ impl<'a> Reader<'a> {
             let plain: i64 = block.iter().enumerate().map(|pair| i64::from(blank(pair))).sum();
             let signed: i64 = block.iter().enumerate().map(|pair| i64::from(blank(pair).cast_signed())).sum();
             if sum != Some(plain) && sum != Some(signed) {
-                return bad(if self.any { "Archive is damaged: a header's check sum is wrong" } else { "This does not look like a tar archive" });
+                return bad(if self.any {
+                    "Archive is damaged: a header's check sum is wrong"
+                } else {
+                    "This does not look like a tar archive"
+                });
             }
             self.any = true;
             let size = numeric(part(&block, 124, 136)).and_then(|size| u64::try_from(size).ok());
-            let Some(size) = size.filter(|size| *size < 1 << 62) else { return bad("Archive contains a value that is no size") };
+            let Some(size) = size.filter(|size| *size < 1 << 62) else {
+                return bad("Archive contains a value that is no size");
+            };
             match at(&block, 156) {
                 b'L' => long_name = Some(text(&self.extended(size)?)),
                 b'K' => long_link = Some(text(&self.extended(size)?)),
@@ -215,7 +221,9 @@ impl<'a> Reader<'a> {
         records: &[(Bytes, Bytes)],
     ) -> io::Result<Member> {
         let field = |from: usize, length: usize| part(block, from, from + length);
-        let small = |from: usize, length: usize| numeric(field(from, length)).and_then(|value| u32::try_from(value).ok()).unwrap_or(0);
+        let small = |from: usize, length: usize| {
+            numeric(field(from, length)).and_then(|value| u32::try_from(value).ok()).unwrap_or(0)
+        };
         let mut name = text(field(0, 100));
         // Only POSIX's own format has a prefix; GNU's has times there.
         if field(257, 6) == b"ustar\0" && at(block, 345) != 0 {
@@ -251,7 +259,8 @@ impl<'a> Reader<'a> {
                 b"mtime" => {
                     let dot = value.iter().position(|byte| *byte == b'.').unwrap_or(value.len());
                     let negative = value.starts_with(b"-");
-                    let whole = number(after(part(value, 0, dot), usize::from(negative))).and_then(|whole| i64::try_from(whole).ok());
+                    let whole = number(after(part(value, 0, dot), usize::from(negative)))
+                        .and_then(|whole| i64::try_from(whole).ok());
                     if let Some(whole) = whole {
                         let digits = part(after(value, dot + 1), 0, 9);
                         let scale = 10i64.pow(9 - u32::try_from(digits.len()).unwrap_or(0));
@@ -286,8 +295,11 @@ fn pax(bytes: &[u8]) -> io::Result<Vec<(Bytes, Bytes)>> {
     let mut rest = bytes;
     while !rest.is_empty() && at(rest, 0) != 0 {
         let blank = rest.iter().position(|byte| *byte == b' ');
-        let length = blank.and_then(|blank| number(part(rest, 0, blank))).and_then(|length| usize::try_from(length).ok());
-        let (Some(blank), Some(length)) = (blank, length) else { return bad("Malformed extended header: missing length") };
+        let length =
+            blank.and_then(|blank| number(part(rest, 0, blank))).and_then(|length| usize::try_from(length).ok());
+        let (Some(blank), Some(length)) = (blank, length) else {
+            return bad("Malformed extended header: missing length");
+        };
         if length <= blank + 2 || length > rest.len() || at(rest, length - 1) != b'\n' {
             return bad("Malformed extended header: length is out of range");
         }

@@ -50,7 +50,8 @@ pub(crate) fn create(tool: &mut Tool<'_>, job: Job, end: u8) -> Result<(), Error
         Box::new(File::from(out))
     } else {
         let made = OpenOptions::new().write(true).create(true).truncate(true).open(path(&job.archive));
-        let made = made.map_err(|error| fail(format!("{}: Cannot open: {}", lossy(&job.archive), crate::base::reason(&error))))?;
+        let made = made
+            .map_err(|error| fail(format!("{}: Cannot open: {}", lossy(&job.archive), crate::base::reason(&error))))?;
         own = made.metadata().ok().filter(Metadata::is_file).map(|data| (data.dev(), data.ino()));
         Box::new(made)
     };
@@ -68,13 +69,7 @@ pub(crate) fn create(tool: &mut Tool<'_>, job: Job, end: u8) -> Result<(), Error
 }
 
 /// Packs what the command line names, in its order.
-fn pack_all(
-    tool: &mut Tool<'_>,
-    job: Job,
-    end: u8,
-    own: Option<(u64, u64)>,
-    out: &mut dyn Write,
-) -> Result<(), Error> {
+fn pack_all(tool: &mut Tool<'_>, job: Job, end: u8, own: Option<(u64, u64)>, out: &mut dyn Write) -> Result<(), Error> {
     let fail = |text: String| Error::new(Exit(2), text);
     let mut pack = Pack {
         out,
@@ -117,7 +112,8 @@ fn number(field: &mut [u8], value: u64) {
     let digits = field.len() - 1;
     if digits < 21 && value >> (3 * digits) != 0 {
         for (index, byte) in field.iter_mut().rev().enumerate() {
-            *byte = u8::try_from(value.checked_shr(8 * u32::try_from(index).unwrap_or(0)).unwrap_or(0) & 255).unwrap_or(0);
+            *byte =
+                u8::try_from(value.checked_shr(8 * u32::try_from(index).unwrap_or(0)).unwrap_or(0) & 255).unwrap_or(0);
         }
         if let Some(first) = field.first_mut() {
             *first |= 0x80;
@@ -149,7 +145,9 @@ fn header(own: &Member) -> [u8; BLOCK] {
     put(108, 8, &|field| number(field, u64::from(own.uid)));
     put(116, 8, &|field| number(field, u64::from(own.gid)));
     put(124, 12, &|field| number(field, own.size));
-    put(136, 12, &|field| number(field, own.time.0.cast_unsigned() & if own.time.0 < 0 { u64::MAX } else { u64::MAX >> 1 }));
+    put(136, 12, &|field| {
+        number(field, own.time.0.cast_unsigned() & if own.time.0 < 0 { u64::MAX } else { u64::MAX >> 1 })
+    });
     put(148, 8, &|field| text(field, b"        "));
     put(156, 1, &|field| text(field, &[own.kind]));
     put(157, 100, &|field| text(field, &own.link));
@@ -342,7 +340,8 @@ impl Pack<'_> {
     fn children(&mut self, tool: &mut Tool<'_>, name: &[u8]) -> Result<(), Error> {
         match fs::read_dir(path(name)) {
             Ok(entries) => {
-                let mut names: Vec<Bytes> = entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();
+                let mut names: Vec<Bytes> =
+                    entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();
                 if self.sorted {
                     names.sort_unstable();
                 }
@@ -382,7 +381,10 @@ mod tests {
         let mut input = block.as_slice();
         let mut reader = Reader::new(&mut input);
         let read = reader.next().unwrap().unwrap();
-        assert_eq!((read.name, read.mode, read.uid, read.time, read.user), (own.name, 0o644, 3_000_000, own.time, own.user));
+        assert_eq!(
+            (read.name, read.mode, read.uid, read.time, read.user),
+            (own.name, 0o644, 3_000_000, own.time, own.user)
+        );
         assert!(reader.next().unwrap().is_none());
     }
 }
