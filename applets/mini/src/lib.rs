@@ -11,10 +11,12 @@
 //! - Privilege: none, except for what mount, chroot, nsenter and chown are.
 
 mod base;
+mod copy;
 mod date;
 mod fields;
 mod fileops;
 mod find;
+mod find_format;
 mod find_test;
 mod glob;
 mod grep;
@@ -24,11 +26,13 @@ mod ls;
 mod meta;
 mod mounts;
 mod posix;
+mod posix_parse;
 mod ps;
 mod sed;
 mod sed_script;
 mod sort;
 mod spawn;
+mod stat;
 mod sums;
 mod system;
 mod tar;
@@ -146,12 +150,12 @@ pub static APPLETS: &[Applet] = &[
     tool("id", &["whoami"], "who one is", "[-Ggunrz] [USER]", system::id),
     tool("hostname", &[], "the host's name", "[-sfdi]", system::hostname),
     tool("date", &[], "shows and converts dates", "[-uR] [-I[FORMAT]] [-d DATE] [-r FILE] [+FORMAT]", date::date),
-    tool("stat", &[], "what is known of files", "[-Lft] [-c FORMAT] FILE...", system::stat),
+    tool("stat", &[], "what is known of files", "[-Lft] [-c FORMAT] FILE...", stat::stat),
     tool("mkdir", &[], "makes directories", "[-pv] [-m MODE] DIR...", fileops::mkdir),
     tool("rmdir", &[], "removes empty directories", "[-pv] DIR...", fileops::rmdir),
     tool("rm", &[], "removes files", "[-dfiIrRv] FILE...", fileops::rm),
-    tool("mv", &[], "moves files", "[-finuvT] [-t DIR] FILE... TARGET", fileops::mv),
-    tool("cp", &[], "copies files", "[-adfHiLlnPpRrsTuv] [-t DIR] FILE... TARGET", fileops::cp),
+    tool("mv", &[], "moves files", "[-finuvT] [-t DIR] FILE... TARGET", copy::mv),
+    tool("cp", &[], "copies files", "[-adfHiLlnPpRrsTuv] [-t DIR] FILE... TARGET", copy::cp),
     tool("ln", &[], "makes links", "[-fiLnPrsTv] [-t DIR] FILE... TARGET", fileops::ln),
     tool("chmod", &[], "changes permissions", "[-cfRv] MODE FILE...", fileops::chmod),
     tool("chown", &["chgrp"], "changes owners", "[-fhR] [USER][:GROUP] FILE...", fileops::chown),
