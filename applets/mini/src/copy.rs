@@ -148,11 +148,10 @@ impl Copy {
         }
         let there = link_data(to).ok();
         let same = fs::metadata(path(to)).is_ok_and(|own| (own.dev(), own.ino()) == (data.dev(), data.ino()));
-        if same && !(self.remove_first && data.is_symlink()) && !self.moving {
-            if self.link == 0 || there.as_ref().is_some_and(|own| !own.is_symlink()) {
-                tool.complain(&format!("'{}' and '{}' are the same file", shown(from), shown(to)));
-                return Ok(());
-            }
+        let other = self.link == 0 || there.as_ref().is_some_and(|own| !own.is_symlink());
+        if same && other && !(self.remove_first && data.is_symlink()) && !self.moving {
+            tool.complain(&format!("'{}' and '{}' are the same file", shown(from), shown(to)));
+            return Ok(());
         }
         if let Some(own) = &there
             && !data.is_dir()

@@ -423,12 +423,11 @@ fn chmod_one(tool: &mut Tool<'_>, name: &[u8], spec: &[u8], operand: bool) -> Re
     Ok(())
 }
 
+/// What is done with a name.
+type Act<'a> = &'a mut dyn FnMut(&mut Tool<'_>, &[u8]) -> Result<(), Error>;
+
 /// Does something with every name in a directory.
-fn each_child(
-    tool: &mut Tool<'_>,
-    name: &[u8],
-    act: &mut dyn FnMut(&mut Tool<'_>, &[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn each_child(tool: &mut Tool<'_>, name: &[u8], act: Act<'_>) -> Result<(), Error> {
     match fs::read_dir(path(name)) {
         Ok(entries) => {
             let names: Vec<Bytes> = entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();

@@ -443,8 +443,7 @@ impl Regex {
                 continue;
             }
             let (mut step, mut pos) = (step as usize, place as usize);
-            loop {
-                let Some(current) = self.steps.get(step) else { break };
+            while let Some(current) = self.steps.get(step) {
                 step += 1;
                 match *current {
                     Step::Char(wanted) => {

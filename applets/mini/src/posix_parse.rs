@@ -90,7 +90,7 @@ impl Parser<'_> {
             let anchor = at(self.rest(), 0) == b'^' && (self.syntax.extended || begin);
             let star = self.syntax.extended || !begin;
             if list.is_empty() && self.repeat(star)?.is_some() {
-                if self.syntax.extended && self.syntax.sed || !self.syntax.extended {
+                if self.syntax.sed || !self.syntax.extended {
                     return bad("Invalid preceding regular expression");
                 }
                 continue;

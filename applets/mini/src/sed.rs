@@ -233,7 +233,7 @@ impl Sed {
         for queued in std::mem::take(&mut self.queue) {
             match queued {
                 Queued::Text(text) => {
-                    let body = text.strip_suffix(&[b'\n']).unwrap_or(&text);
+                    let body = text.strip_suffix(b"\n").unwrap_or(&text);
                     self.raw(tool, body, !text.is_empty())?;
                 }
                 Queued::File(name) => {
@@ -491,16 +491,8 @@ impl Sed {
             }
             match (command.letter, &command.argument) {
                 (b'b', Argument::Target(to)) => index = *to,
-                (b't', Argument::Target(to)) => {
-                    if std::mem::take(&mut replaced) {
-                        index = *to;
-                    }
-                }
-                (b'T', Argument::Target(to)) => {
-                    if !std::mem::take(&mut replaced) {
-                        index = *to;
-                    }
-                }
+                (b't', Argument::Target(to)) if std::mem::take(&mut replaced) => index = *to,
+                (b'T', Argument::Target(to)) if !std::mem::take(&mut replaced) => index = *to,
                 (b's', Argument::Substitute(own)) => replaced |= self.substitute(tool, own)?,
                 (b'y', Argument::Map(map)) => self.translate(map),
                 (b'p', _) => self.print_space(tool, 0, usize::MAX)?,
