@@ -11,27 +11,46 @@
 //! - Privilege: none, except for what mount, chroot, nsenter and chown are.
 
 mod base;
+mod copy;
 mod date;
 mod fields;
 mod fileops;
 mod find;
+mod find_format;
 mod find_test;
 mod glob;
 mod grep;
+mod gzip;
+mod less;
 mod ls;
 mod meta;
 mod mounts;
 mod posix;
+mod posix_parse;
 mod ps;
 mod sed;
 mod sed_script;
 mod sort;
 mod spawn;
+mod stat;
+mod sums;
 mod system;
+mod tar;
+mod tar_read;
+mod tar_write;
 mod text;
 
 use netkit_core::privilege::Capability;
-use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group};
+use netkit_core::{Applet, Ctx, Error, Exit, Group};
+
+pub use gzip::Gunzip;
+pub use tar_read::{Member, Reader};
+
+/// Reads a sed script and says whether it is one; for the fuzzer.
+pub fn is_sed_script(text: &[u8]) -> bool {
+    let syntax = posix::Syntax { sed: true, ..posix::Syntax::default() };
+    sed_script::parse(text, syntax).is_ok()
+}
 
 type Main = fn(&mut Ctx) -> Result<Exit, Error>;
 
@@ -42,7 +61,7 @@ const fn tool(
     usage: &'static str,
     main: Main,
 ) -> Applet {
-    Applet { name, aliases, purpose, usage, group: Group::Shell, flags: Flags::NONE, capability: None, main }
+    Applet { name, aliases, purpose, usage, group: Group::Shell, flags: &[], capability: None, main }
 }
 
 const fn privileged(applet: Applet) -> Applet {
@@ -109,9 +128,9 @@ pub static APPLETS: &[Applet] = &[
         &[],
         "packs and unpacks archives",
         "-c|-x|-t [-f FILE] [-zvpmkOh] [-C DIR] [--strip-components N] [--exclude GLOB] [FILE...]",
-        system::yes,
+        tar::tar,
     ),
-    tool("gzip", &["gunzip", "zcat"], "compresses", "[-cdfklnqrtv1-9] [-S SUFFIX] [FILE...]", system::yes),
+    tool("gzip", &["gunzip", "zcat"], "compresses", "[-cdfklnqrtv1-9] [-S SUFFIX] [FILE...]", gzip::gzip),
     tool("sleep", &[], "waits", "SECONDS[smhd]...\ninfinity", system::sleep),
     tool(
         "timeout",
@@ -120,9 +139,10 @@ pub static APPLETS: &[Applet] = &[
         "[-v] [-k TIME] [-s SIGNAL] [--preserve-status] TIME COMMAND...",
         system::timeout,
     ),
+    tool("printenv", &[], "shows the environment", "[-0] [NAME...]", system::printenv),
     tool(
         "env",
-        &["printenv"],
+        &[],
         "runs in a changed environment",
         "[-i0] [-u NAME] [-C DIR] [NAME=VALUE...] [COMMAND...]",
         system::env,
@@ -130,12 +150,12 @@ pub static APPLETS: &[Applet] = &[
     tool("id", &["whoami"], "who one is", "[-Ggunrz] [USER]", system::id),
     tool("hostname", &[], "the host's name", "[-sfdi]", system::hostname),
     tool("date", &[], "shows and converts dates", "[-uR] [-I[FORMAT]] [-d DATE] [-r FILE] [+FORMAT]", date::date),
-    tool("stat", &[], "what is known of files", "[-Lft] [-c FORMAT] FILE...", system::stat),
+    tool("stat", &[], "what is known of files", "[-Lft] [-c FORMAT] FILE...", stat::stat),
     tool("mkdir", &[], "makes directories", "[-pv] [-m MODE] DIR...", fileops::mkdir),
     tool("rmdir", &[], "removes empty directories", "[-pv] DIR...", fileops::rmdir),
     tool("rm", &[], "removes files", "[-dfiIrRv] FILE...", fileops::rm),
-    tool("mv", &[], "moves files", "[-finuvT] [-t DIR] FILE... TARGET", fileops::mv),
-    tool("cp", &[], "copies files", "[-adfHiLlnPpRrsTuv] [-t DIR] FILE... TARGET", fileops::cp),
+    tool("mv", &[], "moves files", "[-finuvT] [-t DIR] FILE... TARGET", copy::mv),
+    tool("cp", &[], "copies files", "[-adfHiLlnPpRrsTuv] [-t DIR] FILE... TARGET", copy::cp),
     tool("ln", &[], "makes links", "[-fiLnPrsTv] [-t DIR] FILE... TARGET", fileops::ln),
     tool("chmod", &[], "changes permissions", "[-cfRv] MODE FILE...", fileops::chmod),
     tool("chown", &["chgrp"], "changes owners", "[-fhR] [USER][:GROUP] FILE...", fileops::chown),
@@ -144,22 +164,22 @@ pub static APPLETS: &[Applet] = &[
     tool("basename", &["dirname"], "parts of a path", "[-az] [-s SUFFIX] NAME [SUFFIX]", fileops::basename),
     tool("mktemp", &[], "makes a temporary file", "[-dqtu] [-p DIR] [TEMPLATE]", fileops::mktemp),
     tool("watch", &[], "repeats a command", "[-cegtx] [-n SECONDS] COMMAND...", system::watch),
-    tool("base64", &[], "encodes and decodes", "[-di] [-w COLUMNS] [FILE]", system::yes),
+    tool("base64", &[], "encodes and decodes", "[-di] [-w COLUMNS] [FILE]", sums::base64),
     tool(
         "sha256sum",
         &["sha512sum", "sha1sum", "md5sum"],
         "makes and checks sums",
         "[-bctz] [--tag] [--quiet] [--status] [FILE...]",
-        system::yes,
+        sums::sum,
     ),
     tool(
         "xxd",
         &[],
         "bytes in hexadecimal and back",
         "[-abeiprtu] [-c N] [-g N] [-l N] [-s N] [FILE [OUT]]",
-        system::yes,
+        sums::xxd,
     ),
-    tool("less", &["more"], "shows a text page by page", "[FILE...]", system::yes),
+    tool("less", &["more"], "shows a text page by page", "[FILE...]", less::less),
     tool("kill", &[], "sends signals", "[-s SIGNAL | -SIGNAL] PID...\n-l", spawn::builtin),
     tool(
         "pgrep",

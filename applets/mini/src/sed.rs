@@ -92,7 +92,10 @@ pub(crate) fn sed(ctx: &mut Ctx) -> Outcome {
         None => tool.opts.rest.remove(0),
     };
     let syntax = Syntax { extended: tool.opts.last(b"Er") != 0, utf8, sed: true, ..Syntax::default() };
-    let script = parse(&text, syntax).map_err(|error| Error::new(Exit(1), error))?;
+    let script = parse(&text, syntax).map_err(|error| {
+        // GNU sed looks for labels when it has read everything, and has another status for that.
+        Error::new(Exit(if error.starts_with("can't find label") { 4 } else { 1 }), error)
+    })?;
     if tool.has(b'S') && script.commands.iter().any(|command| b"rRwW".contains(&command.letter)) {
         return Err(Error::new(Exit(1), "e/r/w commands disabled in sandbox mode"));
     }
@@ -230,8 +233,8 @@ impl Sed {
         for queued in std::mem::take(&mut self.queue) {
             match queued {
                 Queued::Text(text) => {
-                    let body = text.strip_suffix(&[b'\n']).unwrap_or(&text);
-                    self.raw(tool, body, true)?;
+                    let body = text.strip_suffix(b"\n").unwrap_or(&text);
+                    self.raw(tool, body, !text.is_empty())?;
                 }
                 Queued::File(name) => {
                     let name: &[u8] = if name == b"/dev/stdin" { b"-" } else { &name };
@@ -488,16 +491,8 @@ impl Sed {
             }
             match (command.letter, &command.argument) {
                 (b'b', Argument::Target(to)) => index = *to,
-                (b't', Argument::Target(to)) => {
-                    if std::mem::take(&mut replaced) {
-                        index = *to;
-                    }
-                }
-                (b'T', Argument::Target(to)) => {
-                    if !std::mem::take(&mut replaced) {
-                        index = *to;
-                    }
-                }
+                (b't', Argument::Target(to)) if std::mem::take(&mut replaced) => index = *to,
+                (b'T', Argument::Target(to)) if !std::mem::take(&mut replaced) => index = *to,
                 (b's', Argument::Substitute(own)) => replaced |= self.substitute(tool, own)?,
                 (b'y', Argument::Map(map)) => self.translate(map),
                 (b'p', _) => self.print_space(tool, 0, usize::MAX)?,

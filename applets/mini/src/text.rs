@@ -487,7 +487,7 @@ fn follow_files(
             tool.complain("no files remaining");
             return Ok(());
         }
-        if pid.is_some_and(|pid| crate::system::is_gone(pid)) {
+        if pid.is_some_and(crate::system::is_gone) {
             return Ok(());
         }
         if crate::system::wait_or_closed(wait) {

@@ -12,10 +12,11 @@ pub struct Zone {
 }
 
 /// The zone at this moment, in seconds since the epoch. A year that no calendar here can hold is UTC.
+// The types of time_t and tm_gmtoff differ between targets.
+#[allow(clippy::useless_conversion, irrefutable_let_patterns)]
 pub fn zone(seconds: i64) -> Zone {
     let utc = Zone { offset: 0, name: "UTC".to_owned() };
-    #[allow(clippy::useless_conversion)]
-    let moment: libc::time_t = seconds;
+    let Ok(moment) = libc::time_t::try_from(seconds) else { return utc };
     // SAFETY: an all-zero tm is valid: integers and a null pointer.
     #[allow(unsafe_code)]
     let mut fields: libc::tm = unsafe { std::mem::zeroed() };
@@ -28,7 +29,7 @@ pub fn zone(seconds: i64) -> Zone {
     // SAFETY: tm_zone is a C string that libc keeps until the next change of TZ, which does not happen here.
     #[allow(unsafe_code)]
     let name = unsafe { std::ffi::CStr::from_ptr(fields.tm_zone) };
-    Zone { offset: fields.tm_gmtoff, name: name.to_string_lossy().into_owned() }
+    Zone { offset: i64::from(fields.tm_gmtoff), name: name.to_string_lossy().into_owned() }
 }
 
 #[cfg(test)]
