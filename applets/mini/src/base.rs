@@ -272,9 +272,7 @@ pub(crate) fn options(words: Vec<Bytes>, spec: &str) -> Result<Opts, String> {
             let value = match (kind, equals) {
                 (b'.', Some(_)) => return Err(format!("option '--{shown}' doesn't allow an argument")),
                 (_, Some(at)) => after(long, at + 1).to_vec(),
-                (b':', None) => {
-                    words.next().ok_or_else(|| format!("option '--{shown}' requires an argument"))?
-                }
+                (b':', None) => words.next().ok_or_else(|| format!("option '--{shown}' requires an argument"))?,
                 _ => Bytes::new(),
             };
             opts.seen.push((id, value));
@@ -291,9 +289,9 @@ pub(crate) fn options(words: Vec<Bytes>, spec: &str) -> Result<Opts, String> {
             if row.kind != b'.' {
                 value = after(&word, index).to_vec();
                 if value.is_empty() && row.kind == b':' {
-                    value = words.next().ok_or_else(|| {
-                        format!("option requires an argument -- '{}'", char::from(letter))
-                    })?;
+                    value = words
+                        .next()
+                        .ok_or_else(|| format!("option requires an argument -- '{}'", char::from(letter)))?;
                 }
                 index = word.len();
             }
@@ -508,7 +506,8 @@ mod tests {
     #[test]
     fn options_as_getopt_reads_them() {
         let spec = "n:lines q.quiet,silent z _c?color v";
-        let opts = options(list(&["-qn5", "a", "--li=7", "--color", "--color=x", "--", "-v"]), spec).unwrap_or_default();
+        let opts =
+            options(list(&["-qn5", "a", "--li=7", "--color", "--color=x", "--", "-v"]), spec).unwrap_or_default();
         assert_eq!(opts.value(b'n'), Some(&b"7"[..]));
         assert_eq!(opts.values(b'n').count(), 2);
         assert_eq!((opts.count(b'c'), opts.value(b'c')), (2, Some(&b"x"[..])));
@@ -516,17 +515,28 @@ mod tests {
         assert_eq!(options(list(&["-c"]), spec).err().as_deref(), Some("invalid option -- 'c'"));
         assert_eq!(options(list(&["--quit"]), spec).err().as_deref(), Some("unrecognized option '--quit'"));
         assert_eq!(options(list(&["-n"]), spec).err().as_deref(), Some("option requires an argument -- 'n'"));
-        assert_eq!(options(list(&["--quiet=1"]), spec).err().as_deref(), Some("option '--quiet' doesn't allow an argument"));
+        assert_eq!(
+            options(list(&["--quiet=1"]), spec).err().as_deref(),
+            Some("option '--quiet' doesn't allow an argument")
+        );
         let first = options(list(&["a", "-q"]), "+ q").unwrap_or_default();
         assert_eq!((first.rest.len(), first.seen.len()), (2, 0));
     }
 
     #[test]
     fn names_of_paths() {
-        for (text, dir, base) in
-            [("/a/b", "/a", "b"), ("a", ".", "a"), ("/", "/", "/"), ("a//b//", "a", "b"), ("/a", "/", "a"), ("", ".", "")]
-        {
-            assert_eq!((lossy(dir_name(text.as_bytes())), lossy(base_name(text.as_bytes()))), (dir.into(), base.into()));
+        for (text, dir, base) in [
+            ("/a/b", "/a", "b"),
+            ("a", ".", "a"),
+            ("/", "/", "/"),
+            ("a//b//", "a", "b"),
+            ("/a", "/", "a"),
+            ("", ".", ""),
+        ] {
+            assert_eq!(
+                (lossy(dir_name(text.as_bytes())), lossy(base_name(text.as_bytes()))),
+                (dir.into(), base.into())
+            );
         }
     }
 

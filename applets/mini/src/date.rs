@@ -138,8 +138,7 @@ pub(crate) fn read(text: &[u8], now: (i64, u32), utc: bool) -> Option<(i64, u32)
     }
     let present = Moment::new(now.0, now.1, utc);
     let civil = &present.civil;
-    let (year, month, day) =
-        own.date.unwrap_or((civil.year, i64::from(civil.month), i64::from(civil.day)));
+    let (year, month, day) = own.date.unwrap_or((civil.year, i64::from(civil.month), i64::from(civil.day)));
     let clock = i64::from(civil.hour) * 3600 + i64::from(civil.minute) * 60 + i64::from(civil.second);
     let whole = own.date.is_some() || own.weekday.is_some() || own.midnight;
     let (time, nanos) = own.time.unwrap_or(if whole { (0, 0) } else { (clock, now.1) });
@@ -182,7 +181,8 @@ fn valid(year: i64, month: i64, day: i64) -> Option<(i64, i64, i64)> {
 impl Read {
     /// Takes a word, perhaps with the next one; how many were taken.
     fn word(&mut self, word: &[u8], next: &[u8], now: (i64, u32), utc: bool) -> Option<usize> {
-        let value = |text: &[u8]| number(text).and_then(|value| i64::try_from(value).ok()).filter(|value| *value < 1 << 40);
+        let value =
+            |text: &[u8]| number(text).and_then(|value| i64::try_from(value).ok()).filter(|value| *value < 1 << 40);
         match word {
             b"now" => return Some(1),
             b"today" | b"midnight" => {
@@ -248,7 +248,9 @@ impl Read {
             }
             return None;
         }
-        if digits.contains(&b':') && !digits.contains(&b'-') || digits.contains(&b':') && !digits.contains(&b'/') && count <= 2 {
+        if digits.contains(&b':') && !digits.contains(&b'-')
+            || digits.contains(&b':') && !digits.contains(&b'/') && count <= 2
+        {
             if matches!(sign, b'+' | b'-') && self.time.is_some() {
                 self.zone = Some(zone(word)?);
                 return Some(1);
@@ -357,7 +359,8 @@ impl Read {
         let end = word.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b':' | b'.')).unwrap_or(word.len());
         let mut rest = after(word, end);
         let mut fields = part(word, 0, end).split(|byte| *byte == b':');
-        let two = |text: &[u8]| if text.len() > 2 { None } else { number(text).and_then(|value| i64::try_from(value).ok()) };
+        let two =
+            |text: &[u8]| if text.len() > 2 { None } else { number(text).and_then(|value| i64::try_from(value).ok()) };
         let mut hours = two(fields.next()?)?;
         let minutes = fields.next().map_or(Some(0), two)?;
         let last = fields.next().unwrap_or(b"0");

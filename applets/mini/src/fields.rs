@@ -10,7 +10,9 @@ use crate::posix::{byte_in_class, class_named};
 /// Ranges counted from 1, ordered, those that overlap made one.
 fn ranges(text: &[u8], fields: bool) -> Result<Vec<(u64, u64)>, Error> {
     let fail = |text: String| Error::new(Exit(1), text);
-    let zero = || fail(if fields { "fields are numbered from 1" } else { "byte/character positions are numbered from 1" }.into());
+    let zero = || {
+        fail(if fields { "fields are numbered from 1" } else { "byte/character positions are numbered from 1" }.into())
+    };
     let mut list = Vec::new();
     for piece in text.split(|byte| matches!(byte, b',' | b' ' | b'\t')) {
         let bad = || {
@@ -190,7 +192,9 @@ fn tr_set(text: &[u8], second: bool) -> Result<Set, Error> {
     };
     while from < text.len() {
         let rest = after(text, from);
-        if rest.starts_with(b"[:") && let Some(close) = crate::base::find_bytes(after(rest, 2), b":]") {
+        if rest.starts_with(b"[:")
+            && let Some(close) = crate::base::find_bytes(after(rest, 2), b":]")
+        {
             let name = part(rest, 2, 2 + close);
             if let Some(class) = class_named(name) {
                 if matches!(class, 3 | 4) {
@@ -304,7 +308,10 @@ pub(crate) fn tr(ctx: &mut Ctx) -> Outcome {
         }
         if translate {
             if two.other_class {
-                return wrong(1, "when translating, the only character classes that may appear in\nstring2 are 'upper' and 'lower'");
+                return wrong(
+                    1,
+                    "when translating, the only character classes that may appear in\nstring2 are 'upper' and 'lower'",
+                );
             }
             if two.cases.iter().any(|(place, _)| !one.cases.iter().any(|(own, _)| own == place)) {
                 return wrong(1, "misaligned [:upper:] and/or [:lower:] construct");

@@ -11,7 +11,9 @@ use netkit_core::{Ctx, Error, Exit};
 use netkit_sys::process::umask;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
 
-use crate::base::{Bytes, CopyError, Outcome, Tool, after, at, base_name, copy, dir_name, join, lossy, path, wanted, wrong};
+use crate::base::{
+    Bytes, CopyError, Outcome, Tool, after, at, base_name, copy, dir_name, join, lossy, path, wanted, wrong,
+};
 use crate::meta::{Names, change_mode, time_of, type_letter};
 
 /// Whether stdin says yes.
@@ -97,9 +99,20 @@ fn targets(tool: &mut Tool<'_>) -> Result<(Vec<Bytes>, Bytes, bool), Error> {
         if tool.has(b'T') {
             return wrong(1, &format!("extra operand '{}'", lossy(&last)));
         }
-        return wrong(1, &format!("target '{}': {}", lossy(&last), if path(&last).exists() { "Not a directory" } else { "No such file or directory" }));
+        return wrong(
+            1,
+            &format!(
+                "target '{}': {}",
+                lossy(&last),
+                if path(&last).exists() { "Not a directory" } else { "No such file or directory" }
+            ),
+        );
     }
-    if last.ends_with(b"/") && !into && tool.ctx.name != "mv" && sources.first().is_some_and(|name| !path(name).is_dir()) {
+    if last.ends_with(b"/")
+        && !into
+        && tool.ctx.name != "mv"
+        && sources.first().is_some_and(|name| !path(name).is_dir())
+    {
         return wrong(1, &format!("cannot create regular file '{}': Not a directory", lossy(&last)));
     }
     Ok((sources, last, into))
@@ -115,7 +128,9 @@ pub(crate) fn cp(ctx: &mut Ctx) -> Outcome {
     }
     let archive = tool.has(b'a');
     let preserved = |what: &[u8]| {
-        tool.opts.values(b'1').any(|list| list.is_empty() || list.split(|byte| *byte == b',').any(|own| own == what || own == b"all"))
+        tool.opts
+            .values(b'1')
+            .any(|list| list.is_empty() || list.split(|byte| *byte == b',').any(|own| own == what || own == b"all"))
     };
     let recursive = archive || tool.opts.last(b"Rr") != 0;
     let follow = tool.opts.last(b"LPHda");
@@ -123,7 +138,11 @@ pub(crate) fn cp(ctx: &mut Ctx) -> Outcome {
         recursive,
         follow: follow == b'L' || follow == 0 && !recursive,
         follow_operands: matches!(follow, b'L' | b'H') || follow == 0 && !recursive,
-        preserve: archive || tool.has(b'p') || preserved(b"mode") || preserved(b"timestamps") || preserved(b"ownership"),
+        preserve: archive
+            || tool.has(b'p')
+            || preserved(b"mode")
+            || preserved(b"timestamps")
+            || preserved(b"ownership"),
         owner: archive || tool.has(b'p') || preserved(b"ownership"),
         force: tool.has(b'f'),
         interactive: tool.opts.last(b"in") == b'i',
@@ -263,8 +282,12 @@ impl Copy {
         };
         match copy(&mut input, &mut output) {
             Ok(_) => {}
-            Err(CopyError::Read(error)) => tool.complain(&format!("error reading '{}': {}", lossy(from), crate::base::reason(&error))),
-            Err(CopyError::Write(error)) => tool.complain(&format!("error writing '{}': {}", lossy(to), crate::base::reason(&error))),
+            Err(CopyError::Read(error)) => {
+                tool.complain(&format!("error reading '{}': {}", lossy(from), crate::base::reason(&error)))
+            }
+            Err(CopyError::Write(error)) => {
+                tool.complain(&format!("error writing '{}': {}", lossy(to), crate::base::reason(&error)))
+            }
         }
         drop(output);
         self.attributes(tool, to, data);
@@ -296,7 +319,9 @@ impl Copy {
             let text = format!("'{}' -> '{}'\n", lossy(from), lossy(to));
             tool.put(text.as_bytes())?;
         }
-        if there.is_none() && let Err(error) = fs::DirBuilder::new().mode(data.mode() & 0o777 | 0o700).create(path(to)) {
+        if there.is_none()
+            && let Err(error) = fs::DirBuilder::new().mode(data.mode() & 0o777 | 0o700).create(path(to))
+        {
             tool.cannot("create directory", to, &error);
             return Ok(());
         }
@@ -327,7 +352,9 @@ impl Copy {
             // Whoever may not give files away keeps them.
             let _ = lchown(path(to), Some(data.uid()), Some(data.gid()));
         }
-        if !data.is_symlink() && let Err(error) = fs::set_permissions(path(to), Permissions::from_mode(data.mode() & 0o7777)) {
+        if !data.is_symlink()
+            && let Err(error) = fs::set_permissions(path(to), Permissions::from_mode(data.mode() & 0o7777))
+        {
             tool.complain(&format!("preserving permissions for '{}': {}", lossy(to), crate::base::reason(&error)));
         }
         let _ = set_times(to, time_of(data, b'a'), time_of(data, b'm'), false);
@@ -377,7 +404,11 @@ pub(crate) fn mv(ctx: &mut Ctx) -> Outcome {
                 continue;
             }
             if !there.is_dir() && data.is_dir() {
-                tool.complain(&format!("cannot overwrite non-directory '{}' with directory '{}'", lossy(&name), lossy(&source)));
+                tool.complain(&format!(
+                    "cannot overwrite non-directory '{}' with directory '{}'",
+                    lossy(&name),
+                    lossy(&source)
+                ));
                 continue;
             }
             if job.interactive && !ask(&mut tool, &format!("overwrite '{}'?", lossy(&name))) {
@@ -397,11 +428,20 @@ pub(crate) fn mv(ctx: &mut Ctx) -> Outcome {
                 tool.status = tool.status.max(before);
             }
             Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => {
-                tool.complain(&format!("cannot move '{}' to a subdirectory of itself, '{}'", lossy(&source), lossy(&name)));
+                tool.complain(&format!(
+                    "cannot move '{}' to a subdirectory of itself, '{}'",
+                    lossy(&source),
+                    lossy(&name)
+                ));
                 continue;
             }
             Err(error) => {
-                tool.complain(&format!("cannot move '{}' to '{}': {}", lossy(&source), lossy(&name), crate::base::reason(&error)));
+                tool.complain(&format!(
+                    "cannot move '{}' to '{}': {}",
+                    lossy(&source),
+                    lossy(&name),
+                    crate::base::reason(&error)
+                ));
                 continue;
             }
         }
@@ -441,7 +481,12 @@ pub(crate) fn rm(ctx: &mut Ctx) -> Outcome {
         return wrong(1, "missing operand");
     }
     let once = tool.has(b'I') && (names.len() > 3 || how.recursive);
-    if once && !ask(&mut tool, &format!("remove {} arguments{}?", names.len(), if how.recursive { " recursively" } else { "" })) {
+    if once
+        && !ask(
+            &mut tool,
+            &format!("remove {} arguments{}?", names.len(), if how.recursive { " recursively" } else { "" }),
+        )
+    {
         return tool.done();
     }
     for name in names {
@@ -450,8 +495,11 @@ pub(crate) fn rm(ctx: &mut Ctx) -> Outcome {
             tool.complain(&format!("refusing to remove '.' or '..' directory: skipping '{}'", lossy(&name)));
             continue;
         }
-        if how.recursive && !tool.has(b'2') && fs::canonicalize(path(&name)).is_ok_and(|place| place.parent().is_none()) {
-            tool.complain("it is dangerous to operate recursively on '/'\nrm: use --no-preserve-root to override this failsafe");
+        if how.recursive && !tool.has(b'2') && fs::canonicalize(path(&name)).is_ok_and(|place| place.parent().is_none())
+        {
+            tool.complain(
+                "it is dangerous to operate recursively on '/'\nrm: use --no-preserve-root to override this failsafe",
+            );
             continue;
         }
         remove_tree(&mut tool, &name, &how)?;
@@ -481,7 +529,10 @@ fn remove_tree(tool: &mut Tool<'_>, name: &[u8], how: &Remove) -> Result<bool, E
         match fs::read_dir(path(name)) {
             Ok(entries) => {
                 let names: Vec<Bytes> = entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();
-                if how.interactive && !names.is_empty() && !ask(tool, &format!("descend into directory '{}'?", lossy(name))) {
+                if how.interactive
+                    && !names.is_empty()
+                    && !ask(tool, &format!("descend into directory '{}'?", lossy(name)))
+                {
                     return Ok(false);
                 }
                 for child in names {
@@ -566,7 +617,9 @@ pub(crate) fn mkdir(ctx: &mut Ctx) -> Outcome {
             }
             if let Some(mode) = mode.filter(|_| index == last) {
                 let _ = fs::set_permissions(path(step), Permissions::from_mode(mode));
-            } else if index < last && let Ok(data) = link_data(step) {
+            } else if index < last
+                && let Ok(data) = link_data(step)
+            {
                 // Whoever makes the parents must be able to go on in them.
                 let _ = fs::set_permissions(path(step), Permissions::from_mode(data.mode() & 0o7777 | 0o300));
             }
@@ -612,7 +665,8 @@ pub(crate) fn ln(ctx: &mut Ctx) -> Outcome {
     if tool.opts.rest.len() == 1 && !tool.has(b't') {
         tool.opts.rest.push(b".".to_vec());
     }
-    let last_is_link = tool.has(b'n') && tool.opts.rest.last().is_some_and(|name| link_data(name).is_ok_and(|data| data.is_symlink()));
+    let last_is_link =
+        tool.has(b'n') && tool.opts.rest.last().is_some_and(|name| link_data(name).is_ok_and(|data| data.is_symlink()));
     if last_is_link {
         tool.opts.seen.push((b'T', Bytes::new()));
     }
@@ -637,7 +691,8 @@ pub(crate) fn ln(ctx: &mut Ctx) -> Outcome {
         if let Ok(there) = &there
             && (tool.has(b'f') || tool.has(b'i'))
         {
-            let same = !symbolic && link_data(&source).is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()));
+            let same =
+                !symbolic && link_data(&source).is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()));
             if same {
                 tool.complain(&format!("'{}' and '{}' are the same file", lossy(&source), lossy(&name)));
                 continue;
@@ -664,7 +719,11 @@ pub(crate) fn ln(ctx: &mut Ctx) -> Outcome {
         };
         if let Err(error) = result {
             let arrow = if symbolic { String::new() } else { format!(" => '{}'", lossy(&source)) };
-            tool.complain(&format!("failed to create {what} '{}'{arrow}: {}", lossy(&name), crate::base::reason(&error)));
+            tool.complain(&format!(
+                "failed to create {what} '{}'{arrow}: {}",
+                lossy(&name),
+                crate::base::reason(&error)
+            ));
         } else if tool.has(b'v') {
             let text = format!("'{}' {} '{}'\n", lossy(&name), if symbolic { "->" } else { "=>" }, lossy(&to));
             tool.put(text.as_bytes())?;
@@ -676,7 +735,9 @@ pub(crate) fn ln(ctx: &mut Ctx) -> Outcome {
 /// The way from a directory to a file, through their common part.
 fn relative_to(file: &[u8], dir: &[u8]) -> Bytes {
     let (file, dir) = (resolve(file, b'm').unwrap_or_default(), resolve(dir, b'm').unwrap_or_default());
-    let parts = |text: &[u8]| -> Vec<Bytes> { text.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect() };
+    let parts = |text: &[u8]| -> Vec<Bytes> {
+        text.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect()
+    };
     let (file, dir) = (parts(&file), parts(&dir));
     let common = file.iter().zip(&dir).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n(b"..".to_vec(), dir.len() - common);
@@ -687,14 +748,22 @@ fn relative_to(file: &[u8], dir: &[u8]) -> Bytes {
 pub(crate) fn chmod(ctx: &mut Ctx) -> Outcome {
     // A mode such as -x looks like an option.
     let mut words = crate::base::words(ctx);
-    let looks = |word: &Bytes| word.len() > 1 && word.starts_with(b"-") && after(word, 1).iter().all(|byte| b"rwxXstugo,+-=0".contains(byte));
+    let looks = |word: &Bytes| {
+        word.len() > 1 && word.starts_with(b"-") && after(word, 1).iter().all(|byte| b"rwxXstugo,+-=0".contains(byte))
+    };
     let mode = words.iter().position(looks).map(|index| words.remove(index));
-    let mut tool = Tool::with(ctx, words, "c.changes f.quiet,silent R.recursive v.verbose _r:reference _p.preserve-root", 1)?;
+    let mut tool =
+        Tool::with(ctx, words, "c.changes f.quiet,silent R.recursive v.verbose _r:reference _p.preserve-root", 1)?;
     let mut names = std::mem::take(&mut tool.opts.rest);
     let mode = match (tool.opts.value(b'r'), mode) {
         (Some(file), _) => match fs::metadata(path(file)) {
             Ok(data) => format!("{:05o}", data.mode() & 0o7777).into_bytes(),
-            Err(error) => return wrong(1, &format!("failed to get attributes of '{}': {}", lossy(file), crate::base::reason(&error))),
+            Err(error) => {
+                return wrong(
+                    1,
+                    &format!("failed to get attributes of '{}': {}", lossy(file), crate::base::reason(&error)),
+                );
+            }
         },
         (None, Some(mode)) => mode,
         (None, None) if names.is_empty() => return wrong(1, "missing operand"),
@@ -711,7 +780,9 @@ pub(crate) fn chmod(ctx: &mut Ctx) -> Outcome {
 }
 
 fn chmod_one(tool: &mut Tool<'_>, name: &[u8], spec: &[u8], operand: bool) -> Result<(), Error> {
-    let data = match link_data(name).and_then(|data| if data.is_symlink() && operand { fs::metadata(path(name)) } else { Ok(data) }) {
+    let data = match link_data(name)
+        .and_then(|data| if data.is_symlink() && operand { fs::metadata(path(name)) } else { Ok(data) })
+    {
         Ok(data) => data,
         Err(error) => {
             if !tool.has(b'f') {
@@ -751,7 +822,11 @@ fn chmod_one(tool: &mut Tool<'_>, name: &[u8], spec: &[u8], operand: bool) -> Re
 }
 
 /// Does something with every name in a directory.
-fn each_child(tool: &mut Tool<'_>, name: &[u8], act: &mut dyn FnMut(&mut Tool<'_>, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+fn each_child(
+    tool: &mut Tool<'_>,
+    name: &[u8],
+    act: &mut dyn FnMut(&mut Tool<'_>, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     match fs::read_dir(path(name)) {
         Ok(entries) => {
             let names: Vec<Bytes> = entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();
@@ -759,7 +834,9 @@ fn each_child(tool: &mut Tool<'_>, name: &[u8], act: &mut dyn FnMut(&mut Tool<'_
                 act(tool, &join(name, &child))?;
             }
         }
-        Err(error) => tool.complain(&format!("cannot read directory '{}': {}", lossy(name), crate::base::reason(&error))),
+        Err(error) => {
+            tool.complain(&format!("cannot read directory '{}': {}", lossy(name), crate::base::reason(&error)))
+        }
     }
     Ok(())
 }
@@ -825,7 +902,12 @@ pub(crate) fn touch(ctx: &mut Ctx) -> Outcome {
     if let Some(file) = tool.opts.value(b'r') {
         match fs::metadata(path(file)) {
             Ok(data) => times = (time_of(&data, b'a'), time_of(&data, b'm')),
-            Err(error) => return wrong(1, &format!("failed to get attributes of '{}': {}", lossy(file), crate::base::reason(&error))),
+            Err(error) => {
+                return wrong(
+                    1,
+                    &format!("failed to get attributes of '{}': {}", lossy(file), crate::base::reason(&error)),
+                );
+            }
         }
     }
     if let Some(text) = tool.opts.value(b'd') {
@@ -838,7 +920,9 @@ pub(crate) fn touch(ctx: &mut Ctx) -> Outcome {
         let (digits, seconds) = (crate::base::part(text, 0, dot), after(text, dot + 1));
         let year = Bytes::from(match digits.len() {
             8 => crate::meta::Moment::new(now.0, 0, false).civil.year.to_string(),
-            10 => format!("{}{}", if at(digits, 0) < b'7' { "20" } else { "19" }, lossy(crate::base::part(digits, 0, 2))),
+            10 => {
+                format!("{}{}", if at(digits, 0) < b'7' { "20" } else { "19" }, lossy(crate::base::part(digits, 0, 2)))
+            }
             _ => lossy(crate::base::part(digits, 0, 4)),
         });
         let rest = after(digits, digits.len().saturating_sub(8));
@@ -867,7 +951,9 @@ pub(crate) fn touch(ctx: &mut Ctx) -> Outcome {
             }
         }
         let mut own = times;
-        if access != change && let Ok(data) = fs::metadata(path(&name)) {
+        if access != change
+            && let Ok(data) = fs::metadata(path(&name))
+        {
             if access {
                 own.1 = time_of(&data, b'm');
             } else {
@@ -1016,7 +1102,9 @@ pub(crate) fn mktemp(ctx: &mut Ctx) -> Outcome {
     }
     if given.is_none() || tool.has(b'p') || tool.has(b't') {
         let own = tool.opts.value(b'p').filter(|dir| !dir.is_empty()).map(<[u8]>::to_vec);
-        let dir = own.unwrap_or_else(|| tool.ctx.var("TMPDIR").filter(|dir| !dir.is_empty()).unwrap_or("/tmp").as_bytes().to_vec());
+        let dir = own.unwrap_or_else(|| {
+            tool.ctx.var("TMPDIR").filter(|dir| !dir.is_empty()).unwrap_or("/tmp").as_bytes().to_vec()
+        });
         template = join(&dir, &template);
     }
     let end = template.iter().rposition(|byte| *byte == b'X').map_or(0, |last| last + 1);
@@ -1024,7 +1112,8 @@ pub(crate) fn mktemp(ctx: &mut Ctx) -> Outcome {
     if count < 3 {
         return wrong(1, &format!("too few X's in template '{}'", lossy(&given.unwrap_or_default())));
     }
-    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos() ^ u128::from(std::process::id()) << 40;
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos()
+        ^ u128::from(std::process::id()) << 40;
     for _ in 0..100 {
         let mut name = template.clone();
         for byte in name.iter_mut().take(end).rev().take(count) {
@@ -1051,7 +1140,14 @@ pub(crate) fn mktemp(ctx: &mut Ctx) -> Outcome {
                 if tool.has(b'q') {
                     return Ok(Exit(1));
                 }
-                return wrong(1, &format!("failed to create {what} via template '{}': {}", lossy(&template), crate::base::reason(&error)));
+                return wrong(
+                    1,
+                    &format!(
+                        "failed to create {what} via template '{}': {}",
+                        lossy(&template),
+                        crate::base::reason(&error)
+                    ),
+                );
             }
         }
     }

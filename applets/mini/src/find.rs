@@ -42,7 +42,8 @@ pub(crate) struct State {
 
 pub(crate) fn find(ctx: &mut Ctx) -> Outcome {
     let list = words(ctx);
-    let starts = |word: &Bytes| word.len() > 1 && word.starts_with(b"-") || matches!(word.as_slice(), b"(" | b")" | b"!" | b",");
+    let starts =
+        |word: &Bytes| word.len() > 1 && word.starts_with(b"-") || matches!(word.as_slice(), b"(" | b")" | b"!" | b",");
     let mut follow = b'P';
     let mut from = 0;
     for word in &list {
@@ -122,7 +123,10 @@ impl Walk<'_> {
             && !(limits.one_device && data.dev() != device);
         if descend {
             if self.above.contains(&id) {
-                tool.complain(&format!("File system loop detected; ‘{}’ is part of the same file system loop", lossy(name)));
+                tool.complain(&format!(
+                    "File system loop detected; ‘{}’ is part of the same file system loop",
+                    lossy(name)
+                ));
             } else {
                 self.above.push(id);
                 self.children(tool, state, name, depth)?;

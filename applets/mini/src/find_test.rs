@@ -191,7 +191,9 @@ impl Parser<'_> {
             }
             let node = self.list()?;
             if self.peek() != b")" {
-                return Err("invalid expression; I was expecting to find a ')' somewhere but did not see one.".to_owned());
+                return Err(
+                    "invalid expression; I was expecting to find a ')' somewhere but did not see one.".to_owned()
+                );
             }
             self.at += 1;
             node
@@ -211,7 +213,8 @@ impl Parser<'_> {
         let word = self.argument(name)?;
         let sign = at(&word, 0);
         let digits = if matches!(sign, b'+' | b'-') { after(&word, 1) } else { &word };
-        let value = number(digits).ok_or_else(|| format!("invalid argument `{}' to `{}'", lossy(&word), lossy(name)))?;
+        let value =
+            number(digits).ok_or_else(|| format!("invalid argument `{}' to `{}'", lossy(&word), lossy(name)))?;
         Ok(Count { sign, value })
     }
 
@@ -239,7 +242,12 @@ impl Parser<'_> {
         let name = word.as_slice();
         let fold = if at(name, 1) == b'i' { glob::FOLD } else { 0 };
         Ok(match name {
-            b"" | b")" => return Err("invalid expression; you have used a binary operator with nothing before it or too many ')'".to_owned()),
+            b"" | b")" => {
+                return Err(
+                    "invalid expression; you have used a binary operator with nothing before it or too many ')'"
+                        .to_owned(),
+                );
+            }
             b"-true" => Node::True,
             b"-false" => Node::False,
             b"-name" | b"-iname" => Node::Glob(Text::Name, self.argument(name)?, fold),
@@ -393,10 +401,13 @@ impl Parser<'_> {
             b"-exec" | b"-execdir" | b"-ok" | b"-okdir" => {
                 let rest = self.words.get(self.at..).unwrap_or_default();
                 let plus = |index: usize| {
-                    index > 0 && rest.get(index).is_some_and(|word| word == b"+") && rest.get(index - 1).is_some_and(|word| word == b"{}")
+                    index > 0
+                        && rest.get(index).is_some_and(|word| word == b"+")
+                        && rest.get(index - 1).is_some_and(|word| word == b"{}")
                 };
                 let ask = name.starts_with(b"-ok");
-                let end = (0..rest.len()).find(|index| rest.get(*index).is_some_and(|word| word == b";") || !ask && plus(*index));
+                let end = (0..rest.len())
+                    .find(|index| rest.get(*index).is_some_and(|word| word == b";") || !ask && plus(*index));
                 let Some(end) = end.filter(|end| *end > 0) else {
                     return Err(format!("missing argument to `{}'", lossy(name)));
                 };
@@ -526,9 +537,7 @@ pub(crate) fn holds(tool: &mut Tool<'_>, state: &mut State, entry: &Entry<'_>, n
             _ => data.ino(),
         }),
         Node::Same(device, inode) => (data.dev(), data.ino()) == (*device, *inode),
-        Node::Nameless(group) => {
-            state.names.name(if *group { data.gid() } else { data.uid() }, *group).is_none()
-        }
+        Node::Nameless(group) => state.names.name(if *group { data.gid() } else { data.uid() }, *group).is_none(),
         Node::Empty => {
             if data.is_dir() {
                 std::fs::read_dir(path(entry.path)).is_ok_and(|mut list| list.next().is_none())
@@ -574,7 +583,11 @@ pub(crate) fn holds(tool: &mut Tool<'_>, state: &mut State, entry: &Entry<'_>, n
             if entry.path == b"." {
                 return Ok(true);
             }
-            let result = if data.is_dir() { std::fs::remove_dir(path(entry.path)) } else { std::fs::remove_file(path(entry.path)) };
+            let result = if data.is_dir() {
+                std::fs::remove_dir(path(entry.path))
+            } else {
+                std::fs::remove_file(path(entry.path))
+            };
             if let Err(error) = &result {
                 tool.complain(&format!("cannot delete ‘{}’: {}", lossy(entry.path), crate::base::reason(error)));
             }
@@ -676,7 +689,9 @@ fn listed(state: &mut State, entry: &Entry<'_>) -> Bytes {
     crate::ls::list_time(data.mtime(), crate::ls::now(), &mut out);
     out.push(b' ');
     out.extend_from_slice(entry.path);
-    if data.is_symlink() && let Ok(target) = std::fs::read_link(path(entry.path)) {
+    if data.is_symlink()
+        && let Ok(target) = std::fs::read_link(path(entry.path))
+    {
         out.extend_from_slice(b" -> ");
         out.extend_from_slice(target.as_os_str().as_bytes());
     }
@@ -704,7 +719,9 @@ fn formatted(state: &mut State, entry: &Entry<'_>, format: &[u8]) -> Bytes {
             match at(rest, 0) {
                 b'c' => return out,
                 b'b' => out.push(8),
-                letter @ (b'a' | b'f' | b'n' | b'r' | b't' | b'v') => out.push(sed_escape(&[letter]).map_or(letter, |(byte, _)| byte)),
+                letter @ (b'a' | b'f' | b'n' | b'r' | b't' | b'v') => {
+                    out.push(sed_escape(&[letter]).map_or(letter, |(byte, _)| byte))
+                }
                 b'\\' => out.push(b'\\'),
                 other => out.extend_from_slice(&[b'\\', other]),
             }
@@ -715,14 +732,20 @@ fn formatted(state: &mut State, entry: &Entry<'_>, format: &[u8]) -> Bytes {
             continue;
         }
         let flags = after(format, from).iter().take_while(|byte| b"-+ 0#".contains(byte)).count();
-        let (left, zero) = (part(format, from, from + flags).contains(&b'-'), part(format, from, from + flags).contains(&b'0'));
+        let (left, zero) =
+            (part(format, from, from + flags).contains(&b'-'), part(format, from, from + flags).contains(&b'0'));
         from += flags;
         let digits = after(format, from).iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-        let width = number(part(format, from, from + digits)).and_then(|width| usize::try_from(width).ok()).unwrap_or(0);
+        let width =
+            number(part(format, from, from + digits)).and_then(|width| usize::try_from(width).ok()).unwrap_or(0);
         from += digits;
         let letter = at(format, from);
         from += 1;
-        let link = || std::fs::read_link(path(entry.path)).map(|target| target.as_os_str().as_bytes().to_vec()).unwrap_or_default();
+        let link = || {
+            std::fs::read_link(path(entry.path))
+                .map(|target| target.as_os_str().as_bytes().to_vec())
+                .unwrap_or_default()
+        };
         let text: Bytes = match letter {
             b'%' => b"%".to_vec(),
             b'p' => entry.path.to_vec(),

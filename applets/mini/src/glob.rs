@@ -65,13 +65,24 @@ fn bracket(pattern: &[u8], byte: u8, flags: u8) -> Option<(bool, usize)> {
     let begin = 1 + usize::from(negated);
     let mut from = begin;
     let mut found = false;
-    let either = [byte, if flags & FOLD == 0 { byte } else if byte.is_ascii_uppercase() { byte.to_ascii_lowercase() } else { byte.to_ascii_uppercase() }];
+    let either = [
+        byte,
+        if flags & FOLD == 0 {
+            byte
+        } else if byte.is_ascii_uppercase() {
+            byte.to_ascii_lowercase()
+        } else {
+            byte.to_ascii_uppercase()
+        },
+    ];
     loop {
         let rest = after(pattern, from);
         if at(rest, 0) == b']' && from > begin {
             return Some((found != negated, from + 1));
         }
-        if rest.starts_with(b"[:") && let Some(close) = crate::base::find_bytes(after(rest, 2), b":]") {
+        if rest.starts_with(b"[:")
+            && let Some(close) = crate::base::find_bytes(after(rest, 2), b":]")
+        {
             let class = class_named(part(rest, 2, 2 + close))?;
             found |= either.iter().any(|byte| byte_in_class(class, *byte));
             from += close + 4;

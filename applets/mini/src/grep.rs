@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use netkit_core::{Ctx, Error, Exit};
 
-use crate::base::{Bytes, Outcome, Tool, after, at, char_at, join, lossy, number, open, part, path, read_line, utf8, wanted};
+use crate::base::{
+    Bytes, Outcome, Tool, after, at, char_at, join, lossy, number, open, part, path, read_line, utf8, wanted,
+};
 use crate::glob;
 use crate::posix::{Regex, Syntax};
 
@@ -49,7 +51,8 @@ impl Patterns {
         }
         let mut best: Option<(usize, usize)> = None;
         for regex in &self.list {
-            let found = if self.word { self.find_word(regex, line, from)? } else { regex.find(line, from, line.len())? };
+            let found =
+                if self.word { self.find_word(regex, line, from)? } else { regex.find(line, from, line.len())? };
             if let Some((start, end)) = found
                 && best.is_none_or(|(own, other)| start < own || start == own && end > other)
             {
@@ -62,9 +65,8 @@ impl Patterns {
     /// A match with no word character beside it: shorter ones at the same place are tried before later places.
     fn find_word(&self, regex: &Regex, line: &[u8], mut from: usize) -> Result<Option<(usize, usize)>, String> {
         let word = |index: usize| {
-            char_at(line, index, self.utf8).is_some_and(|(c, _)| {
-                c == u32::from('_') || char::from_u32(c).is_some_and(char::is_alphanumeric)
-            })
+            char_at(line, index, self.utf8)
+                .is_some_and(|(c, _)| c == u32::from('_') || char::from_u32(c).is_some_and(char::is_alphanumeric))
         };
         let before = |index: usize| {
             let mut start = index;
@@ -252,11 +254,8 @@ pub(crate) fn grep(ctx: &mut Ctx) -> Outcome {
         operands.push(if recursive != 0 { b".".to_vec() } else { b"-".to_vec() });
     }
     let several = operands.len() > 1 || recursive != 0 && operands.first().is_some_and(|name| path(name).is_dir());
-    let separator = if tool.opts.last(b"gN") == b'N' {
-        None
-    } else {
-        Some(tool.opts.value(b'g').unwrap_or(b"--").to_vec())
-    };
+    let separator =
+        if tool.opts.last(b"gN") == b'N' { None } else { Some(tool.opts.value(b'g').unwrap_or(b"--").to_vec()) };
     let mut grep = Grep {
         patterns,
         invert: tool.has(b'v'),
@@ -279,7 +278,9 @@ pub(crate) fn grep(ctx: &mut Ctx) -> Outcome {
             (b'a', _) | (b'V', Some(b"text")) => b't',
             (b'I', _) | (b'V', Some(b"without-match")) => b'w',
             (b'V', Some(b"binary")) | (0, _) => 0,
-            (_, other) => return bad(&format!("invalid argument '{}' for '--binary-files'", lossy(other.unwrap_or_default()))),
+            (_, other) => {
+                return bad(&format!("invalid argument '{}' for '--binary-files'", lossy(other.unwrap_or_default())));
+            }
         },
         separator,
         quiet: tool.has(b's'),
@@ -292,11 +293,7 @@ pub(crate) fn grep(ctx: &mut Ctx) -> Outcome {
             .filter(|(id, _)| b"jt".contains(id))
             .map(|(id, value)| (*id == b'j', value.clone()))
             .collect(),
-        exclude_dirs: tool
-            .opts
-            .values(b'd')
-            .map(|text| text.strip_suffix(b"/").unwrap_or(text).to_vec())
-            .collect(),
+        exclude_dirs: tool.opts.values(b'd').map(|text| text.strip_suffix(b"/").unwrap_or(text).to_vec()).collect(),
         found: false,
         failed: false,
         printed: false,
@@ -331,13 +328,24 @@ impl Grep {
         out
     }
 
-    fn walk(&mut self, tool: &mut Tool<'_>, name: &[u8], recursive: u8, strip: usize, operand: bool) -> Result<(), Error> {
+    fn walk(
+        &mut self,
+        tool: &mut Tool<'_>,
+        name: &[u8],
+        recursive: u8,
+        strip: usize,
+        operand: bool,
+    ) -> Result<(), Error> {
         if name == b"-" && operand {
             let mut input = BufReader::new(crate::base::stdin()?);
             let label = self.label.clone();
             return self.file(tool, &mut input, &label);
         }
-        let data = if operand || recursive == b'R' { std::fs::metadata(path(name)) } else { std::fs::symlink_metadata(path(name)) };
+        let data = if operand || recursive == b'R' {
+            std::fs::metadata(path(name))
+        } else {
+            std::fs::symlink_metadata(path(name))
+        };
         let data = match data {
             Ok(data) => data,
             Err(error) => {
@@ -441,7 +449,8 @@ impl Grep {
                 b'c' => continue,
                 _ => {}
             }
-            let unclean = self.end != 0 && (line.contains(&0) || self.patterns.utf8 && std::str::from_utf8(&line).is_err());
+            let unclean =
+                self.end != 0 && (line.contains(&0) || self.patterns.utf8 && std::str::from_utf8(&line).is_err());
             binary |= self.binary != b't' && unclean;
             if binary {
                 if self.binary != b'w' {
@@ -452,7 +461,9 @@ impl Grep {
             }
             let context = self.before > 0 || self.behind > 0;
             let first = held.front().map_or(line_number, |(number, ..)| *number);
-            if context && self.printed && (last_printed == 0 || first > last_printed + 1)
+            if context
+                && self.printed
+                && (last_printed == 0 || first > last_printed + 1)
                 && let Some(separator) = &self.separator
             {
                 let text = if self.color {
@@ -546,7 +557,11 @@ impl Grep {
                     self.colored(&mut out, b"01;31", part(line, start, end));
                     out.push(self.end);
                 }
-                from = end.max(start + char_at(line, start, self.patterns.utf8).map_or(1, |(_, length)| length.min(end.max(start + 1) - start)));
+                from = end.max(
+                    start
+                        + char_at(line, start, self.patterns.utf8)
+                            .map_or(1, |(_, length)| length.min(end.max(start + 1) - start)),
+                );
             }
             return tool.put(&out);
         }

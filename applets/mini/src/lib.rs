@@ -53,7 +53,13 @@ const fn privileged(applet: Applet) -> Applet {
 pub static APPLETS: &[Applet] = &[
     tool("cat", &[], "joins files", "[-AbeEnstTuv] [FILE...]", text::cat),
     tool("ls", &["dir"], "lists directories", "[-1aAbBCdFfGghHiILlmNnopQqRrSstUuvXx] [FILE...]", ls::ls),
-    tool("ps", &[], "shows processes", "[-Aaefx] [-p PIDS] [-C NAMES] [-u USERS] [-o COLUMNS] [--sort KEYS]\naux", ps::ps),
+    tool(
+        "ps",
+        &[],
+        "shows processes",
+        "[-Aaefx] [-p PIDS] [-C NAMES] [-u USERS] [-o COLUMNS] [--sort KEYS]\naux",
+        ps::ps,
+    ),
     tool(
         "grep",
         &["egrep", "fgrep"],
@@ -62,18 +68,42 @@ pub static APPLETS: &[Applet] = &[
         grep::grep,
     ),
     tool("head", &[], "shows the beginning", "[-qvz] [-n [-]LINES | -c [-]BYTES] [FILE...]", text::head),
-    tool("tail", &[], "shows the end", "[-fFqvz] [-n [+]LINES | -c [+]BYTES] [--pid PID] [-s SECONDS] [FILE...]", text::tail),
+    tool(
+        "tail",
+        &[],
+        "shows the end",
+        "[-fFqvz] [-n [+]LINES | -c [+]BYTES] [--pid PID] [-s SECONDS] [FILE...]",
+        text::tail,
+    ),
     tool("wc", &[], "counts", "[-cLlmw] [FILE...]", text::wc),
-    tool("sort", &[], "sorts lines, all held in memory", "[-bCcdfghiMmnRrsuVz] [-k KEY] [-t CHAR] [-o FILE] [FILE...]", sort::sort),
+    tool(
+        "sort",
+        &[],
+        "sorts lines, all held in memory",
+        "[-bCcdfghiMmnRrsuVz] [-k KEY] [-t CHAR] [-o FILE] [FILE...]",
+        sort::sort,
+    ),
     tool("uniq", &[], "joins equal lines", "[-cdDiuz] [-f FIELDS] [-s CHARS] [-w CHARS] [IN [OUT]]", sort::uniq),
-    tool("cut", &[], "takes columns", "-b LIST | -c LIST | -f LIST [-d CHAR] [-sz] [--complement] [FILE...]", fields::cut),
+    tool(
+        "cut",
+        &[],
+        "takes columns",
+        "-b LIST | -c LIST | -f LIST [-d CHAR] [-sz] [--complement] [FILE...]",
+        fields::cut,
+    ),
     tool("tr", &[], "replaces bytes", "[-cdst] SET1 [SET2]", fields::tr),
     tool("sed", &[], "edits streams", "[-nErsuz] [-i[SUFFIX]] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE...]", sed::sed),
     tool("tac", &[], "lines from last to first", "[FILE...]", text::tac),
     tool("rev", &[], "lines read backwards", "[FILE...]", text::rev),
     tool("tee", &[], "copies stdin to files", "[-aip] [FILE...]", text::tee),
     tool("find", &[], "finds files", "[-HLP] [PATH...] [EXPRESSION]", find::find),
-    tool("xargs", &[], "makes commands of its input", "[-0rtx] [-d CHAR] [-I MARK] [-L N] [-n N] [-P N] [-s N] [COMMAND...]", spawn::xargs),
+    tool(
+        "xargs",
+        &[],
+        "makes commands of its input",
+        "[-0rtx] [-d CHAR] [-I MARK] [-L N] [-n N] [-P N] [-s N] [COMMAND...]",
+        spawn::xargs,
+    ),
     tool(
         "tar",
         &[],
@@ -83,8 +113,20 @@ pub static APPLETS: &[Applet] = &[
     ),
     tool("gzip", &["gunzip", "zcat"], "compresses", "[-cdfklnqrtv1-9] [-S SUFFIX] [FILE...]", system::yes),
     tool("sleep", &[], "waits", "SECONDS[smhd]...\ninfinity", system::sleep),
-    tool("timeout", &[], "ends a command in time", "[-v] [-k TIME] [-s SIGNAL] [--preserve-status] TIME COMMAND...", system::timeout),
-    tool("env", &["printenv"], "runs in a changed environment", "[-i0] [-u NAME] [-C DIR] [NAME=VALUE...] [COMMAND...]", system::env),
+    tool(
+        "timeout",
+        &[],
+        "ends a command in time",
+        "[-v] [-k TIME] [-s SIGNAL] [--preserve-status] TIME COMMAND...",
+        system::timeout,
+    ),
+    tool(
+        "env",
+        &["printenv"],
+        "runs in a changed environment",
+        "[-i0] [-u NAME] [-C DIR] [NAME=VALUE...] [COMMAND...]",
+        system::env,
+    ),
     tool("id", &["whoami"], "who one is", "[-Ggunrz] [USER]", system::id),
     tool("hostname", &[], "the host's name", "[-sfdi]", system::hostname),
     tool("date", &[], "shows and converts dates", "[-uR] [-I[FORMAT]] [-d DATE] [-r FILE] [+FORMAT]", date::date),
@@ -110,10 +152,22 @@ pub static APPLETS: &[Applet] = &[
         "[-bctz] [--tag] [--quiet] [--status] [FILE...]",
         system::yes,
     ),
-    tool("xxd", &[], "bytes in hexadecimal and back", "[-abeiprtu] [-c N] [-g N] [-l N] [-s N] [FILE [OUT]]", system::yes),
+    tool(
+        "xxd",
+        &[],
+        "bytes in hexadecimal and back",
+        "[-abeiprtu] [-c N] [-g N] [-l N] [-s N] [FILE [OUT]]",
+        system::yes,
+    ),
     tool("less", &["more"], "shows a text page by page", "[FILE...]", system::yes),
     tool("kill", &[], "sends signals", "[-s SIGNAL | -SIGNAL] PID...\n-l", spawn::builtin),
-    tool("pgrep", &["pkill"], "finds processes by name", "[-acfilnovx] [-P PIDS] [-u USERS] [-SIGNAL] PATTERN", ps::pgrep),
+    tool(
+        "pgrep",
+        &["pkill"],
+        "finds processes by name",
+        "[-acfilnovx] [-P PIDS] [-u USERS] [-SIGNAL] PATTERN",
+        ps::pgrep,
+    ),
     privileged(tool("chroot", &[], "runs in another root", "[--userspec USER:GROUP] DIR [COMMAND...]", mounts::chroot)),
     privileged(tool(
         "nsenter",
@@ -122,7 +176,13 @@ pub static APPLETS: &[Applet] = &[
         "[-t PID] [-a] [-m -u -i -n -p -C -U -T] [-r] [-w] [-S UID] [-G GID] [COMMAND...]",
         mounts::nsenter,
     )),
-    privileged(tool("mount", &[], "shows and makes mounts", "[-t TYPE] [-o OPTIONS] [--bind] [SOURCE TARGET]", mounts::mount)),
+    privileged(tool(
+        "mount",
+        &[],
+        "shows and makes mounts",
+        "[-t TYPE] [-o OPTIONS] [--bind] [SOURCE TARGET]",
+        mounts::mount,
+    )),
     privileged(tool("umount", &[], "ends mounts", "[-flR] TARGET...", mounts::umount)),
     tool("df", &[], "free space of file systems", "[-ahHiklmPT] [-t TYPE] [-x TYPE] [FILE...]", mounts::df),
     tool("du", &[], "space that files take", "[-abcDhHklLmPsSx0] [-d DEPTH] [--exclude GLOB] [FILE...]", mounts::du),
@@ -149,8 +209,10 @@ mod tests {
 
     #[test]
     fn no_name_stands_twice() {
-        let mut names: Vec<&str> =
-            APPLETS.iter().flat_map(|applet| std::iter::once(applet.name).chain(applet.aliases.iter().copied())).collect();
+        let mut names: Vec<&str> = APPLETS
+            .iter()
+            .flat_map(|applet| std::iter::once(applet.name).chain(applet.aliases.iter().copied()))
+            .collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -65,7 +65,13 @@ pub(crate) fn ls(ctx: &mut Ctx) -> Outcome {
     let has = |id: u8| tool.has(id);
     let mut format = match tool.opts.last(b"1lCxmnogo") {
         b'n' | b'o' | b'g' | b'l' => b'l',
-        0 => if terminal { b'C' } else { b'1' },
+        0 => {
+            if terminal {
+                b'C'
+            } else {
+                b'1'
+            }
+        }
         other => other,
     };
     // -1 does not undo -l.
@@ -107,7 +113,13 @@ pub(crate) fn ls(ctx: &mut Ctx) -> Outcome {
         },
         owner: tool.opts.last(b"g") == 0,
         group: !(tool.has(b'o') || tool.has(b'G')),
-        human: if words.si { 1000 } else if tool.has(b'h') { 1024 } else { 0 },
+        human: if words.si {
+            1000
+        } else if tool.has(b'h') {
+            1024
+        } else {
+            0
+        },
         unit: words.unit,
         style: words.style,
         names: Names::default(),
@@ -136,14 +148,15 @@ pub(crate) fn ls(ctx: &mut Ctx) -> Outcome {
         let follow = ls.follow || !tool.has(b'd') && format != b'l' && ls.mark != b'F' || tool.has(b'H');
         let link = std::fs::symlink_metadata(path(&name));
         let target = if follow { std::fs::metadata(path(&name)) } else { link };
-        let data = match target.or_else(|error| if ls.follow { Err(error) } else { std::fs::symlink_metadata(path(&name)) }) {
-            Ok(data) => data,
-            Err(error) => {
-                tool.cannot("access", &name, &error);
-                tool.status = 2;
-                continue;
-            }
-        };
+        let data =
+            match target.or_else(|error| if ls.follow { Err(error) } else { std::fs::symlink_metadata(path(&name)) }) {
+                Ok(data) => data,
+                Err(error) => {
+                    tool.cannot("access", &name, &error);
+                    tool.status = 2;
+                    continue;
+                }
+            };
         let is_dir = data.is_dir() && !tool.has(b'd');
         let file = ls.file(name.clone(), name, Some(data));
         if is_dir { dirs.push(file) } else { files.push(file) }

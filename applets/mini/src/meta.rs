@@ -66,8 +66,7 @@ fn ids(file: &str) -> Vec<(u32, Bytes)> {
 
 impl Names {
     fn list(&mut self, group: bool) -> &[(u32, Bytes)] {
-        let (place, file) =
-            if group { (&mut self.groups, "/etc/group") } else { (&mut self.users, "/etc/passwd") };
+        let (place, file) = if group { (&mut self.groups, "/etc/group") } else { (&mut self.users, "/etc/passwd") };
         place.get_or_insert_with(|| ids(file))
     }
 
@@ -172,8 +171,18 @@ impl Moment {
     /// One conversion; false when there is none of this letter.
     fn one(&self, letter: u8, flag: u8, width: Option<usize>, colons: usize, out: &mut Bytes) -> bool {
         const MONTHS: [&str; 12] = [
-            "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-            "November", "December",
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
         ];
         const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
         let civil = &self.civil;

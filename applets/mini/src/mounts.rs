@@ -120,7 +120,11 @@ const FLAGS: &[(&[u8], MsFlags, bool)] = &[
 /// A refused call with what would allow it.
 fn refused(status: u8, text: String, errno: nix::errno::Errno, what: &str) -> Error {
     let error = Error::new(Exit(status), format!("{text}: {}", errno.desc()));
-    if errno == nix::errno::Errno::EPERM { error.hint(missing(Capability::SysAdmin, what, "listing mounts")) } else { error }
+    if errno == nix::errno::Errno::EPERM {
+        error.hint(missing(Capability::SysAdmin, what, "listing mounts"))
+    } else {
+        error
+    }
 }
 
 pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
@@ -143,7 +147,10 @@ pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
                 list.split(|byte| *byte == b',').any(|name| name == own.kind) != inverted
             });
             if chosen {
-                out.extend_from_slice(&[&own.source[..], b" on ", &own.target, b" type ", &own.kind, b" (", &own.options, b")\n"].concat());
+                out.extend_from_slice(
+                    &[&own.source[..], b" on ", &own.target, b" type ", &own.kind, b" (", &own.options, b")\n"]
+                        .concat(),
+                );
             }
         }
         tool.put(&out)?;
@@ -151,10 +158,19 @@ pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
     }
     let mut flags = MsFlags::empty();
     let mut data = Vec::new();
-    let options: Vec<Bytes> = tool.opts.values(b'o').flat_map(|list| list.split(|byte| *byte == b',')).map(<[u8]>::to_vec).collect();
+    let options: Vec<Bytes> =
+        tool.opts.values(b'o').flat_map(|list| list.split(|byte| *byte == b',')).map(<[u8]>::to_vec).collect();
     let long: [(u8, &[u8]); 10] = [
-        (b'r', b"ro"), (b'w', b"rw"), (b'B', b"bind"), (b'R', b"rbind"), (b'1', b"private"), (b'2', b"rprivate"),
-        (b'3', b"shared"), (b'4', b"rshared"), (b'5', b"slave"), (b'6', b"rslave"),
+        (b'r', b"ro"),
+        (b'w', b"rw"),
+        (b'B', b"bind"),
+        (b'R', b"rbind"),
+        (b'1', b"private"),
+        (b'2', b"rprivate"),
+        (b'3', b"shared"),
+        (b'4', b"rshared"),
+        (b'5', b"slave"),
+        (b'6', b"rslave"),
     ];
     let long = long.iter().filter(|(id, _)| tool.has(*id)).map(|(_, name)| name.to_vec());
     for option in options.into_iter().chain(long.collect::<Vec<_>>()) {
@@ -219,12 +235,22 @@ pub(crate) fn umount(ctx: &mut Ctx) -> Outcome {
         return wrong(1, "bad usage");
     }
     for operand in operands {
-        let place = std::fs::canonicalize(path(&operand)).map_or(operand.clone(), |place| place.as_os_str().as_bytes().to_vec());
+        let place = std::fs::canonicalize(path(&operand))
+            .map_or(operand.clone(), |place| place.as_os_str().as_bytes().to_vec());
         let own: Vec<Mount> = mounts();
-        let target = own.iter().rev().find(|own| own.source == operand && own.source.starts_with(b"/") && own.target != place).map_or(place, |own| own.target.clone());
+        let target = own
+            .iter()
+            .rev()
+            .find(|own| own.source == operand && own.source.starts_with(b"/") && own.target != place)
+            .map_or(place, |own| own.target.clone());
         let mut list = vec![target.clone()];
         if tool.has(b'R') {
-            list = own.iter().map(|own| own.target.clone()).filter(|own| *own == target || own.starts_with(&join(&target, b""))).rev().collect();
+            list = own
+                .iter()
+                .map(|own| own.target.clone())
+                .filter(|own| *own == target || own.starts_with(&join(&target, b"")))
+                .rev()
+                .collect();
         }
         for target in list {
             if let Err(errno) = nix::mount::umount2(path(&target), flags) {
@@ -270,15 +296,23 @@ pub(crate) fn df(ctx: &mut Ctx) -> Outcome {
             }
             let point = mount_point(&operand);
             // A device stands for what is mounted from it.
-            let real = std::fs::canonicalize(path(&operand)).map(|place| place.as_os_str().as_bytes().to_vec()).unwrap_or_default();
-            let found = list.iter().rev().find(|own| own.source == real).or_else(|| list.iter().rev().find(|own| own.target == point));
+            let real = std::fs::canonicalize(path(&operand))
+                .map(|place| place.as_os_str().as_bytes().to_vec())
+                .unwrap_or_default();
+            let found = list
+                .iter()
+                .rev()
+                .find(|own| own.source == real)
+                .or_else(|| list.iter().rev().find(|own| own.target == point));
             match found {
                 Some(own) => chosen.push((own, operand)),
                 None => tool.complain(&format!("{}: no mount point found", lossy(&operand))),
             }
         }
     }
-    let kinds = |id: u8, own: &Mount| tool.opts.values(id).any(|list| list.split(|byte| *byte == b',').any(|kind| kind == own.kind));
+    let kinds = |id: u8, own: &Mount| {
+        tool.opts.values(id).any(|list| list.split(|byte| *byte == b',').any(|kind| kind == own.kind))
+    };
     let (inodes, with_kind) = (tool.has(b'i'), tool.has(b'T'));
     let unit = match tool.opts.last(b"hHkmB") {
         b'h' => 0,
@@ -338,7 +372,8 @@ pub(crate) fn df(ctx: &mut Ctx) -> Outcome {
             unit => value.div_ceil(unit).to_string(),
         };
         let sum = used + available;
-        let percent = if sum == 0 { "-".to_owned() } else { format!("{}%", (u128::from(used) * 100).div_ceil(u128::from(sum))) };
+        let percent =
+            if sum == 0 { "-".to_owned() } else { format!("{}%", (u128::from(used) * 100).div_ceil(u128::from(sum))) };
         let mut row = vec![lossy(&own.source)];
         if with_kind {
             row.push(lossy(&own.kind));
@@ -497,7 +532,8 @@ impl Du {
         if data.is_dir() {
             match std::fs::read_dir(path(name)) {
                 Ok(entries) => {
-                    let names: Vec<Bytes> = entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();
+                    let names: Vec<Bytes> =
+                        entries.flatten().map(|entry| entry.file_name().as_bytes().to_vec()).collect();
                     for child in names {
                         let child = join(name, &child);
                         let is_dir = std::fs::symlink_metadata(path(&child)).is_ok_and(|data| data.is_dir());
@@ -532,17 +568,21 @@ pub(crate) fn chroot(ctx: &mut Ctx) -> Outcome {
     if let Err(errno) = nix::unistd::chroot(path(&root)) {
         return wrong(125, &format!("cannot change root directory to '{}': {}", lossy(&root), errno.desc()));
     }
-    if !tool.has(b's') && let Err(error) = std::env::set_current_dir("/") {
+    if !tool.has(b's')
+        && let Err(error) = std::env::set_current_dir("/")
+    {
         return wrong(125, &format!("cannot chdir to root directory: {}", crate::base::reason(&error)));
     }
     let spec = tool.opts.value(b'u').unwrap_or_default();
     let colon = spec.iter().position(|byte| *byte == b':').unwrap_or(spec.len());
     let (user, group) = (part(spec, 0, colon), after(spec, colon + 1));
     let mut groups = Vec::new();
-    for name in tool.opts.values(b'g').flat_map(|list| list.split(|byte| *byte == b',')).filter(|name| !name.is_empty()) {
+    for name in tool.opts.values(b'g').flat_map(|list| list.split(|byte| *byte == b',')).filter(|name| !name.is_empty())
+    {
         groups.push(Gid::from_raw(wanted(table.id(name, true), "group", name, 125)?));
     }
-    let failed = |errno: nix::errno::Errno, what: &str| Error::new(Exit(125), format!("failed to set {what}: {}", errno.desc()));
+    let failed =
+        |errno: nix::errno::Errno, what: &str| Error::new(Exit(125), format!("failed to set {what}: {}", errno.desc()));
     if tool.has(b'g') || !spec.is_empty() {
         nix::unistd::setgroups(&groups).map_err(|errno| failed(errno, "supplemental groups"))?;
     }
@@ -616,18 +656,25 @@ pub(crate) fn nsenter(ctx: &mut Ctx) -> Outcome {
         (true, _, Some(pid)) => Some(format!("/proc/{pid}/root")),
         _ => return wrong(1, "--root needs a directory or a target"),
     };
-    let root = root.map(File::open).transpose().map_err(|error| Error::new(Exit(1), format!("cannot open the root: {}", crate::base::reason(&error))))?;
+    let root = root
+        .map(File::open)
+        .transpose()
+        .map_err(|error| Error::new(Exit(1), format!("cannot open the root: {}", crate::base::reason(&error))))?;
     let work = match (tool.has(b'w'), tool.opts.value(b'w'), target) {
         (false, ..) => None,
         (true, Some(dir), _) if !dir.is_empty() => Some(lossy(dir)),
         (true, _, Some(pid)) => Some(format!("/proc/{pid}/cwd")),
         _ => return wrong(1, "--wd needs a directory or a target"),
     };
-    let work = work.map(File::open).transpose().map_err(|error| Error::new(Exit(1), format!("cannot open the directory: {}", crate::base::reason(&error))))?;
+    let work = work
+        .map(File::open)
+        .transpose()
+        .map_err(|error| Error::new(Exit(1), format!("cannot open the directory: {}", crate::base::reason(&error))))?;
     let (mut other_mounts, mut new_pid) = (false, false);
     for (handle, flag, file) in opened {
-        nix::sched::setns(handle, flag)
-            .map_err(|errno| refused(1, format!("reassociate to namespace '{file}' failed"), errno, "entering a namespace"))?;
+        nix::sched::setns(handle, flag).map_err(|errno| {
+            refused(1, format!("reassociate to namespace '{file}' failed"), errno, "entering a namespace")
+        })?;
         other_mounts |= flag == CloneFlags::CLONE_NEWNS;
         new_pid |= flag == CloneFlags::CLONE_NEWPID;
     }
@@ -637,7 +684,8 @@ pub(crate) fn nsenter(ctx: &mut Ctx) -> Outcome {
         other_mounts = true;
     }
     if let Some(work) = &work {
-        nix::unistd::fchdir(work).map_err(|errno| refused(1, "chdir failed".to_owned(), errno, "changing the directory"))?;
+        nix::unistd::fchdir(work)
+            .map_err(|errno| refused(1, "chdir failed".to_owned(), errno, "changing the directory"))?;
     }
     let failed = |errno: nix::errno::Errno, what: &str| Error::new(Exit(1), format!("{what} failed: {}", errno.desc()));
     if let Some(text) = tool.opts.value(b'G') {

@@ -148,7 +148,8 @@ impl Set {
         if c >= 0x11_0000 && syntax.utf8 {
             return false;
         }
-        let found = self.holds(c) || syntax.fold && (self.holds(other_case(c, false)) || self.holds(other_case(c, true)));
+        let found =
+            self.holds(c) || syntax.fold && (self.holds(other_case(c, false)) || self.holds(other_case(c, true)));
         found != self.negated
     }
 }
@@ -179,7 +180,11 @@ impl Parser<'_> {
 
     /// Whether an operator stands here: itself when extended, behind a backslash when basic.
     fn operator(&self, sign: u8) -> bool {
-        if self.syntax.extended { at(self.rest(), 0) == sign && !self.rest().is_empty() } else { self.rest().starts_with(&[b'\\', sign]) }
+        if self.syntax.extended {
+            at(self.rest(), 0) == sign && !self.rest().is_empty()
+        } else {
+            self.rest().starts_with(&[b'\\', sign])
+        }
     }
 
     fn skip_operator(&mut self) {
@@ -428,8 +433,7 @@ impl Parser<'_> {
             self.at += length + 1;
             return Ok(Some(if value < 0x80 { u32::from(value) } else { 0x11_0000 + u32::from(value) }));
         }
-        let (c, length) =
-            char_at(self.text, self.at, self.syntax.utf8).ok_or("Unmatched [, [^, [:, [., or [=")?;
+        let (c, length) = char_at(self.text, self.at, self.syntax.utf8).ok_or("Unmatched [, [^, [:, [., or [=")?;
         self.at += length;
         Ok(Some(c))
     }
@@ -494,16 +498,8 @@ struct Machine {
 impl Regex {
     /// Compiles; the error is GNU's text. `whole` binds it to a line's both ends (grep -x).
     pub(crate) fn new(pattern: &[u8], syntax: Syntax, whole: bool) -> Result<Regex, String> {
-        let mut parser = Parser {
-            text: pattern,
-            at: 0,
-            syntax,
-            sets: Vec::new(),
-            groups: 0,
-            closed: 0,
-            depth: 0,
-            backs: false,
-        };
+        let mut parser =
+            Parser { text: pattern, at: 0, syntax, sets: Vec::new(), groups: 0, closed: 0, depth: 0, backs: false };
         let node = parser.alternatives()?;
         if parser.at < pattern.len() {
             return bad("Unmatched ) or \\)");
@@ -522,7 +518,14 @@ impl Regex {
         Regex::build(Node::Cat(list), Vec::new(), 0, false, syntax, whole)
     }
 
-    fn build(node: Node, sets: Vec<Set>, groups: usize, backs: bool, syntax: Syntax, whole: bool) -> Result<Regex, String> {
+    fn build(
+        node: Node,
+        sets: Vec<Set>,
+        groups: usize,
+        backs: bool,
+        syntax: Syntax,
+        whole: bool,
+    ) -> Result<Regex, String> {
         let node = if whole { Node::Cat(vec![Node::Assert(b'^'), node, Node::Assert(b'$')]) } else { node };
         let mut regex = Regex {
             steps: Vec::new(),

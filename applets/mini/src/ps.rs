@@ -401,18 +401,55 @@ pub(crate) fn ps(ctx: &mut Ctx) -> Outcome {
     let user_list = bsd.contains(&b'u');
     if chosen.is_empty() {
         let list: &[(&str, &str, i32)] = if user_list {
-            &[("user", "USER", -8), ("pid", "PID", 7), ("%cpu", "%CPU", 4), ("%mem", "%MEM", 4), ("vsz", "VSZ", 6), ("rss", "RSS", 5),
-              ("tty", "TTY", -8), ("stat", "STAT", -4), ("start_time", "START", 5), ("bsdtime", "TIME", 6), ("args", "COMMAND", -27)]
+            &[
+                ("user", "USER", -8),
+                ("pid", "PID", 7),
+                ("%cpu", "%CPU", 4),
+                ("%mem", "%MEM", 4),
+                ("vsz", "VSZ", 6),
+                ("rss", "RSS", 5),
+                ("tty", "TTY", -8),
+                ("stat", "STAT", -4),
+                ("start_time", "START", 5),
+                ("bsdtime", "TIME", 6),
+                ("args", "COMMAND", -27),
+            ]
         } else if tool.has(b'f') {
-            &[("user", "UID", -8), ("pid", "PID", 7), ("ppid", "PPID", 7), ("c", "C", 2), ("stime", "STIME", 5),
-              ("tty", "TTY", -8), ("time", "TIME", 8), ("args", "CMD", -27)]
+            &[
+                ("user", "UID", -8),
+                ("pid", "PID", 7),
+                ("ppid", "PPID", 7),
+                ("c", "C", 2),
+                ("stime", "STIME", 5),
+                ("tty", "TTY", -8),
+                ("time", "TIME", 8),
+                ("args", "CMD", -27),
+            ]
         } else if tool.has(b'l') {
-            &[("s", "S", -1), ("uid", "UID", 5), ("pid", "PID", 7), ("ppid", "PPID", 7), ("c", "C", 2), ("pri", "PRI", 3),
-              ("ni", "NI", 3), ("vsz", "SZ", 6), ("wchan", "WCHAN", -6), ("tty", "TTY", -8), ("time", "TIME", 8), ("comm", "CMD", -15)]
+            &[
+                ("s", "S", -1),
+                ("uid", "UID", 5),
+                ("pid", "PID", 7),
+                ("ppid", "PPID", 7),
+                ("c", "C", 2),
+                ("pri", "PRI", 3),
+                ("ni", "NI", 3),
+                ("vsz", "SZ", 6),
+                ("wchan", "WCHAN", -6),
+                ("tty", "TTY", -8),
+                ("time", "TIME", 8),
+                ("comm", "CMD", -15),
+            ]
         } else if bsd.is_empty() {
             &[("pid", "PID", 7), ("tty", "TTY", -8), ("time", "TIME", 8), ("comm", "CMD", -15)]
         } else {
-            &[("pid", "PID", 7), ("tty", "TTY", -8), ("stat", "STAT", -4), ("bsdtime", "TIME", 6), ("args", "COMMAND", -27)]
+            &[
+                ("pid", "PID", 7),
+                ("tty", "TTY", -8),
+                ("stat", "STAT", -4),
+                ("bsdtime", "TIME", 6),
+                ("args", "COMMAND", -27),
+            ]
         };
         chosen = list.iter().map(|(name, head, width)| ((*name).to_owned(), (*head).to_owned(), *width)).collect();
     }
@@ -430,8 +467,12 @@ pub(crate) fn ps(ctx: &mut Ctx) -> Outcome {
     let parents: Vec<i64> = split(b'1').iter().filter_map(|text| i64::try_from(number(text)?).ok()).collect();
     let commands = split(b'C');
     let mut users = Vec::new();
-    for (id, name) in split(b'u').into_iter().map(|name| (b'u', name)).chain(split(b'U').into_iter().map(|name| (b'U', name))) {
-        let Some(user) = world.names.id(&name, false) else { return wrong(1, &format!("user name does not exist: {}", lossy(&name))) };
+    for (id, name) in
+        split(b'u').into_iter().map(|name| (b'u', name)).chain(split(b'U').into_iter().map(|name| (b'U', name)))
+    {
+        let Some(user) = world.names.id(&name, false) else {
+            return wrong(1, &format!("user name does not exist: {}", lossy(&name)));
+        };
         users.push((id, user));
     }
     let any = !wanted_pids.is_empty() || !parents.is_empty() || !commands.is_empty() || !users.is_empty();
@@ -447,7 +488,9 @@ pub(crate) fn ps(ctx: &mut Ctx) -> Outcome {
                 return wanted_pids.contains(&own.pid)
                     || parents.contains(&own.field(4))
                     || commands.iter().any(|name| part(name, 0, 15) == own.comm.as_slice())
-                    || users.iter().any(|(id, user)| if *id == b'u' { own.uid == *user } else { own.real_uid == *user });
+                    || users
+                        .iter()
+                        .any(|(id, user)| if *id == b'u' { own.uid == *user } else { own.real_uid == *user });
             }
             let terminal = own.field(7) != 0;
             if tool.has(b'a') {
@@ -462,7 +505,9 @@ pub(crate) fn ps(ctx: &mut Ctx) -> Outcome {
         .collect();
     for list in tool.opts.values(b's').chain(tool.opts.values(b'k')) {
         let keys: Vec<String> = lossy(list).split(',').map(str::to_owned).collect();
-        if let Some(key) = keys.iter().find(|key| !COLUMNS.iter().any(|(own, ..)| *own == key.trim_start_matches(['-', '+']))) {
+        if let Some(key) =
+            keys.iter().find(|key| !COLUMNS.iter().any(|(own, ..)| *own == key.trim_start_matches(['-', '+'])))
+        {
             return wrong(1, &format!("unknown sort specifier '{key}'"));
         }
         rows.sort_by(|a, b| {
@@ -536,7 +581,8 @@ pub(crate) fn pgrep(ctx: &mut Ctx) -> Outcome {
         && let Some(first) = list.first()
         && first.len() > 1
         && at(first, 0) == b'-'
-        && let Some(found) = signal(after(first, 1)).filter(|_| at(first, 1).is_ascii_digit() || at(first, 1).is_ascii_uppercase() && first.len() > 2)
+        && let Some(found) = signal(after(first, 1))
+            .filter(|_| at(first, 1).is_ascii_digit() || at(first, 1).is_ascii_uppercase() && first.len() > 2)
     {
         number_of = found;
         list.remove(0);
@@ -576,7 +622,8 @@ pub(crate) fn pgrep(ctx: &mut Ctx) -> Outcome {
     for text in tool.opts.values(b'P').flat_map(|list| list.split(|byte| *byte == b',')) {
         parents.push(i64::try_from(wanted(number(text), "process ID", text, 2)?).unwrap_or(-1));
     }
-    let terminals: Vec<String> = tool.opts.values(b't').flat_map(|list| list.split(|byte| *byte == b',')).map(lossy).collect();
+    let terminals: Vec<String> =
+        tool.opts.values(b't').flat_map(|list| list.split(|byte| *byte == b',')).map(lossy).collect();
     let own_pid = i64::from(std::process::id());
     let mut found = Vec::new();
     for own in processes() {

@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use netkit_core::{Ctx, Error, Exit};
 
-use crate::base::{Bytes, CHUNK, Outcome, Tool, after, at, base_name, char_at, dir_name, join, lossy, number, open, part, path, utf8};
+use crate::base::{
+    Bytes, CHUNK, Outcome, Tool, after, at, base_name, char_at, dir_name, join, lossy, number, open, part, path, utf8,
+};
 use crate::posix::Syntax;
 use crate::sed_script::{Address, Argument, Command, Piece, Script, Substitute, parse};
 
@@ -89,8 +91,7 @@ pub(crate) fn sed(ctx: &mut Ctx) -> Outcome {
         }
         None => tool.opts.rest.remove(0),
     };
-    let syntax =
-        Syntax { extended: tool.opts.last(b"Er") != 0, utf8, sed: true, ..Syntax::default() };
+    let syntax = Syntax { extended: tool.opts.last(b"Er") != 0, utf8, sed: true, ..Syntax::default() };
     let script = parse(&text, syntax).map_err(|error| Error::new(Exit(1), error))?;
     if tool.has(b'S') && script.commands.iter().any(|command| b"rRwW".contains(&command.letter)) {
         return Err(Error::new(Exit(1), "e/r/w commands disabled in sandbox mode"));
@@ -305,7 +306,11 @@ impl Sed {
                         self.temporary = Some(temporary);
                     }
                     Err(error) => {
-                        tool.complain(&format!("couldn't open temporary file {}: {}", lossy(&temporary), crate::base::reason(&error)));
+                        tool.complain(&format!(
+                            "couldn't open temporary file {}: {}",
+                            lossy(&temporary),
+                            crate::base::reason(&error)
+                        ));
                         tool.status = 4;
                         continue;
                     }
@@ -474,7 +479,9 @@ impl Sed {
         while let Some(command) = commands.get(index) {
             index += 1;
             if self.selected(tool, index - 1, command)? == command.negated {
-                if command.letter == b'{' && let Argument::Target(end) = command.argument {
+                if command.letter == b'{'
+                    && let Argument::Target(end) = command.argument
+                {
                     index = end;
                 }
                 continue;

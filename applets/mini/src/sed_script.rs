@@ -146,9 +146,9 @@ impl Parser<'_> {
                     end
                 } else {
                     let found = labels.iter().find(|(own, _)| own == name);
-                    found.map(|(_, index)| *index).ok_or_else(|| {
-                        format!("can't find label for jump to `{}'", crate::base::lossy(name))
-                    })?
+                    found
+                        .map(|(_, index)| *index)
+                        .ok_or_else(|| format!("can't find label for jump to `{}'", crate::base::lossy(name)))?
                 };
                 command.argument = Argument::Target(target);
             }
@@ -334,7 +334,9 @@ impl Parser<'_> {
                 }
                 self.end()?;
             }
-            b'=' | b'd' | b'D' | b'g' | b'G' | b'h' | b'H' | b'n' | b'N' | b'p' | b'P' | b'x' | b'z' | b'F' => self.end()?,
+            b'=' | b'd' | b'D' | b'g' | b'G' | b'h' | b'H' | b'n' | b'N' | b'p' | b'P' | b'x' | b'z' | b'F' => {
+                self.end()?
+            }
             b'a' | b'i' | b'c' => argument = Argument::Text(self.text()?),
             b'b' | b't' | b'T' => {
                 self.skip(b" \t");
@@ -537,7 +539,9 @@ impl Parser<'_> {
         const OPEN: &str = "unterminated `y' command";
         let sign = self.peek();
         self.at += 1;
-        let (Some(from), Some(to)) = (self.delimited(sign, false), self.delimited(sign, false)) else { return bad(OPEN) };
+        let (Some(from), Some(to)) = (self.delimited(sign, false), self.delimited(sign, false)) else {
+            return bad(OPEN);
+        };
         let utf8 = self.syntax.utf8;
         let list = |text: &[u8]| -> Parsed<Vec<Bytes>> {
             let mut list = Vec::new();

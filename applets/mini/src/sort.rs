@@ -67,7 +67,8 @@ impl Sort {
         let skip = |from: usize, wanted: bool| {
             from + after(line, from).iter().take_while(|byte| blank(**byte) == wanted).count()
         };
-        let to_separator = |from: usize, sign: u8| from + after(line, from).iter().take_while(|byte| **byte != sign).count();
+        let to_separator =
+            |from: usize, sign: u8| from + after(line, from).iter().take_while(|byte| **byte != sign).count();
         let mut start = 0;
         for _ in 0..key.start.0 {
             if start >= line.len() {
@@ -162,7 +163,8 @@ impl Sort {
     }
 
     fn hash(&self, text: &[u8]) -> u64 {
-        text.iter().fold(self.seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
+        text.iter()
+            .fold(self.seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
     }
 
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
@@ -334,7 +336,8 @@ fn parse_key(text: &[u8]) -> Result<Key, Error> {
             from += digits;
             value.map(|value| usize::try_from(value).unwrap_or(usize::MAX - 2))
         };
-        key.start.1 = count("invalid number after '.'")?.checked_sub(1).ok_or_else(|| bad("character offset is zero"))?;
+        key.start.1 =
+            count("invalid number after '.'")?.checked_sub(1).ok_or_else(|| bad("character offset is zero"))?;
         place = from;
     }
     while key.order.set(at(text, place), false) {
@@ -347,7 +350,8 @@ fn parse_key(text: &[u8]) -> Result<Key, Error> {
         place += 1 + digits;
         if at(text, place) == b'.' {
             let digits = after(text, place + 1).iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let chars = number(part(text, place + 1, place + 1 + digits)).ok_or_else(|| bad("invalid number after '.'"))?;
+            let chars =
+                number(part(text, place + 1, place + 1 + digits)).ok_or_else(|| bad("invalid number after '.'"))?;
             key.end.1 = usize::try_from(chars).unwrap_or(0);
             place += 1 + digits;
         }
@@ -409,7 +413,8 @@ pub(crate) fn sort(ctx: &mut Ctx) -> Outcome {
         }
         keys.push(key);
     }
-    let seed = tool.ctx.clock.now().duration_since(std::time::UNIX_EPOCH).map_or(1, |time| u64::from(time.subsec_nanos()));
+    let seed =
+        tool.ctx.clock.now().duration_since(std::time::UNIX_EPOCH).map_or(1, |time| u64::from(time.subsec_nanos()));
     // -r alone orders nothing by itself: it turns the last comparison round.
     let only_reverse = !tool.opts.seen.iter().any(|(id, _)| b"bdfghiMnRV w".contains(id));
     order.given = order.given && !only_reverse;
@@ -419,7 +424,10 @@ pub(crate) fn sort(ctx: &mut Ctx) -> Outcome {
     let output = tool.opts.value(b'o').map(<[u8]>::to_vec);
     let names = tool.inputs();
     if check != 0 && names.len() > 1 {
-        return wrong(2, &format!("extra operand '{}' not allowed with -c", names.get(1).map_or(String::new(), |n| lossy(n))));
+        return wrong(
+            2,
+            &format!("extra operand '{}' not allowed with -c", names.get(1).map_or(String::new(), |n| lossy(n))),
+        );
     }
     let mut text = Bytes::new();
     for name in &names {

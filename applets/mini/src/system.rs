@@ -25,7 +25,8 @@ pub(crate) fn is_gone(pid: i32) -> bool {
 pub(crate) fn wait_or_closed(seconds: f64) -> bool {
     let out = std::io::stdout();
     let mut fds = [PollFd::new(out.as_fd(), PollFlags::empty())];
-    let timeout = PollTimeout::try_from(Duration::from_secs_f64(seconds.clamp(0.01, 3600.0))).unwrap_or(PollTimeout::from(250u8));
+    let timeout =
+        PollTimeout::try_from(Duration::from_secs_f64(seconds.clamp(0.01, 3600.0))).unwrap_or(PollTimeout::from(250u8));
     let ready = poll(&mut fds, timeout).is_ok_and(|count| count > 0);
     ready && fds.iter().any(|fd| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLERR)))
 }
@@ -116,7 +117,11 @@ pub(crate) fn timeout(ctx: &mut Ctx) -> Outcome {
         if !late && seconds > 0.0 && begin.elapsed().as_secs_f64() >= seconds {
             late = true;
             if tool.has(b'v') {
-                let text = format!("sending signal {} to command '{}'", crate::ps::signal_name(signal), rest.first().map(|word| lossy(word)).unwrap_or_default());
+                let text = format!(
+                    "sending signal {} to command '{}'",
+                    crate::ps::signal_name(signal),
+                    rest.first().map(|word| lossy(word)).unwrap_or_default()
+                );
                 let line = format!("{}: {text}", tool.ctx.name);
                 tool.ctx.say(&line);
             }
@@ -169,7 +174,8 @@ pub(crate) fn env(ctx: &mut Ctx) -> Outcome {
         let end = if tool.has(b'0') { 0 } else { b'\n' };
         // In the order of the process, as far as it is still so.
         let mut list = environment(tool.ctx);
-        let order: Vec<Bytes> = std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
+        let order: Vec<Bytes> =
+            std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
         list.sort_by_key(|entry| order.iter().position(|own| own == entry).unwrap_or(usize::MAX));
         for mut entry in list {
             entry.push(end);
@@ -191,7 +197,8 @@ pub(crate) fn env(ctx: &mut Ctx) -> Outcome {
 
 pub(crate) fn id(ctx: &mut Ctx) -> Outcome {
     let whoami = ctx.name == "whoami";
-    let mut tool = Tool::new(ctx, if whoami { "" } else { "a G.groups g.group n.name r.real u.user z.zero Z.context" }, 1)?;
+    let mut tool =
+        Tool::new(ctx, if whoami { "" } else { "a G.groups g.group n.name r.real u.user z.zero Z.context" }, 1)?;
     if tool.has(b'Z') {
         return wrong(1, "--context (-Z) works only on an SELinux-enabled kernel");
     }
@@ -202,15 +209,18 @@ pub(crate) fn id(ctx: &mut Ctx) -> Outcome {
         None => {
             (uid, euid) = (nix::unistd::getuid().as_raw(), nix::unistd::geteuid().as_raw());
             (gid, egid) = (nix::unistd::getgid().as_raw(), nix::unistd::getegid().as_raw());
-            groups = nix::unistd::getgroups().unwrap_or_default().iter().map(|group| group.as_raw()).collect::<Vec<u32>>();
+            groups =
+                nix::unistd::getgroups().unwrap_or_default().iter().map(|group| group.as_raw()).collect::<Vec<u32>>();
         }
         Some(name) => {
             let users = table("/etc/passwd");
-            let user = users.iter().find(|fields| {
-                fields.first() == Some(name) || fields.get(2).is_some_and(|own| own == name)
-            });
+            let user = users
+                .iter()
+                .find(|fields| fields.first() == Some(name) || fields.get(2).is_some_and(|own| own == name));
             let field = |index: usize| {
-                user.and_then(|fields| fields.get(index)).and_then(|text| number(text)).and_then(|id| u32::try_from(id).ok())
+                user.and_then(|fields| fields.get(index))
+                    .and_then(|text| number(text))
+                    .and_then(|id| u32::try_from(id).ok())
             };
             let (Some(own), Some(group)) = (field(2), field(3)) else {
                 return wrong(1, &format!("'{}': no such user", lossy(name)));
@@ -219,7 +229,9 @@ pub(crate) fn id(ctx: &mut Ctx) -> Outcome {
             let login = user.and_then(|fields| fields.first()).cloned().unwrap_or_default();
             groups = table("/etc/group")
                 .iter()
-                .filter(|fields| fields.get(3).is_some_and(|list| list.split(|byte| *byte == b',').any(|own| own == login)))
+                .filter(|fields| {
+                    fields.get(3).is_some_and(|list| list.split(|byte| *byte == b',').any(|own| own == login))
+                })
                 .filter_map(|fields| u32::try_from(number(fields.get(2)?)?).ok())
                 .collect();
         }
@@ -286,7 +298,8 @@ fn proc_line(name: &str) -> Bytes {
 }
 
 pub(crate) fn hostname(ctx: &mut Ctx) -> Outcome {
-    let mut tool = Tool::new(ctx, "s.short f.fqdn,long d.domain i.ip-address I.all-ip-addresses y.yp,nis F:file a.alias b", 1)?;
+    let mut tool =
+        Tool::new(ctx, "s.short f.fqdn,long d.domain i.ip-address I.all-ip-addresses y.yp,nis F:file a.alias b", 1)?;
     if tool.opts.last(b"yFabI") != 0 {
         return wrong(2, "options -a, -b, -F, -I and -y are not offered; `ip -br addr` shows all addresses");
     }
@@ -405,9 +418,10 @@ fn scaled(text: &[u8]) -> Option<(i128, usize)> {
     if whole.is_empty() && fraction.is_empty() || whole.len() + fraction.len() > 30 {
         return None;
     }
-    let value = whole.iter().chain(fraction).try_fold(0i128, |sum, byte| {
-        byte.is_ascii_digit().then(|| sum * 10 + i128::from(byte - b'0'))
-    })?;
+    let value = whole
+        .iter()
+        .chain(fraction)
+        .try_fold(0i128, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i128::from(byte - b'0')))?;
     Some((if negative { -value } else { value }, fraction.len()))
 }
 
@@ -467,7 +481,9 @@ pub(crate) fn seq(ctx: &mut Ctx) -> Outcome {
         any = true;
         let mut piece = text(value);
         if let Some(format) = &format {
-            piece = seq_format(format, &piece).ok_or_else(|| Error::new(Exit(1), format!("format '{}' has no % directive that is offered (%f %g)", lossy(format))))?;
+            piece = seq_format(format, &piece).ok_or_else(|| {
+                Error::new(Exit(1), format!("format '{}' has no % directive that is offered (%f %g)", lossy(format)))
+            })?;
         } else if width > piece.len() {
             let sign = usize::from(piece.starts_with('-'));
             piece.insert_str(sign, &"0".repeat(width - piece.len()));
@@ -508,7 +524,11 @@ fn seq_format(format: &[u8], value: &str) -> Option<String> {
                 // Six digits, as an exponent of at least two digits.
                 let text = format!("{float:.5e}");
                 let (mantissa, exponent) = text.split_once('e')?;
-                let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+                let mantissa = if mantissa.contains('.') {
+                    mantissa.trim_end_matches('0').trim_end_matches('.')
+                } else {
+                    mantissa
+                };
                 let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
                 format!("{mantissa}e{sign}{exponent:0>2}")
             } else {
@@ -555,7 +575,8 @@ pub(crate) fn uptime(ctx: &mut Ctx) -> Outcome {
     let up: i64 = line.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
     let now = crate::date::now(tool.ctx).0;
     let mut out = Bytes::new();
-    let moment = |seconds: i64, format: &[u8], out: &mut Bytes| crate::meta::Moment::new(seconds, 0, false).format(format, out);
+    let moment =
+        |seconds: i64, format: &[u8], out: &mut Bytes| crate::meta::Moment::new(seconds, 0, false).format(format, out);
     let (days, hours, minutes) = (up / 86400, up / 3600 % 24, up / 60 % 60);
     if tool.has(b's') {
         moment(now - up, b"%Y-%m-%d %H:%M:%S\n", &mut out);
@@ -653,7 +674,11 @@ pub(crate) fn stat(ctx: &mut Ctx) -> Outcome {
             let data = match rustix::fs::statfs(path(&name)) {
                 Ok(data) => data,
                 Err(error) => {
-                    tool.complain(&format!("cannot read file system information for '{}': {}", lossy(&name), crate::base::reason(&error.into())));
+                    tool.complain(&format!(
+                        "cannot read file system information for '{}': {}",
+                        lossy(&name),
+                        crate::base::reason(&error.into())
+                    ));
                     continue;
                 }
             };
@@ -679,7 +704,11 @@ pub(crate) fn stat(ctx: &mut Ctx) -> Outcome {
                 })
             });
         } else {
-            let data = match if tool.has(b'L') { std::fs::metadata(path(&name)) } else { std::fs::symlink_metadata(path(&name)) } {
+            let data = match if tool.has(b'L') {
+                std::fs::metadata(path(&name))
+            } else {
+                std::fs::symlink_metadata(path(&name))
+            } {
                 Ok(data) => data,
                 Err(error) => {
                     tool.complain(&format!("cannot statx '{}': {}", lossy(&name), crate::base::reason(&error)));
@@ -692,7 +721,8 @@ pub(crate) fn stat(ctx: &mut Ctx) -> Outcome {
             let long = format!(
                 "  File: %N\n  Size: %-10s\tBlocks: %-10b IO Block: %-6o %F\nDevice: %Hd,%Ld\tInode: %-11i Links: {links}\nAccess: (%04a/%10.10A)  Uid: (%5u/%8U)   Gid: (%5g/%8G)\nAccess: %x\nModify: %y\nChange: %z\n Birth: %w"
             );
-            let format = given.clone().unwrap_or_else(|| if tool.has(b't') { terse.to_vec() } else { long.into_bytes() });
+            let format =
+                given.clone().unwrap_or_else(|| if tool.has(b't') { terse.to_vec() } else { long.into_bytes() });
             expand(&format, printf, &mut out, &mut |letter| {
                 let (major, minor) = device(data.rdev());
                 let birth = data.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
@@ -707,7 +737,8 @@ pub(crate) fn stat(ctx: &mut Ctx) -> Outcome {
                             && data.is_symlink()
                         {
                             let target = target.as_os_str().as_bytes().to_vec();
-                            let target = if given.is_none() { target } else { [b"'", target.as_slice(), b"'"].concat() };
+                            let target =
+                                if given.is_none() { target } else { [b"'", target.as_slice(), b"'"].concat() };
                             text.extend_from_slice(&[b" -> ", target.as_slice()].concat());
                         }
                         return Some(text);
@@ -742,7 +773,12 @@ pub(crate) fn stat(ctx: &mut Ctx) -> Outcome {
                     b'y' => return Some(full(data.mtime(), data.mtime_nsec())),
                     b'z' => return Some(full(data.ctime(), data.ctime_nsec())),
                     b'w' => match birth {
-                        Some(time) => return Some(full(i64::try_from(time.as_secs()).unwrap_or(0), i64::from(time.subsec_nanos()))),
+                        Some(time) => {
+                            return Some(full(
+                                i64::try_from(time.as_secs()).unwrap_or(0),
+                                i64::from(time.subsec_nanos()),
+                            ));
+                        }
                         None => "-".to_owned(),
                     },
                     b'X' => data.atime().to_string(),
@@ -790,7 +826,8 @@ fn expand(format: &[u8], printf: bool, out: &mut Bytes, value: &mut dyn FnMut(u8
                     from += length;
                 }
                 None => {
-                    let digits = after(format, from).iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+                    let digits =
+                        after(format, from).iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
                     if digits > 0 {
                         let value = crate::base::octal(part(format, from, from + digits)).unwrap_or(0);
                         out.push(u8::try_from(value & 255).unwrap_or(0));
@@ -863,7 +900,8 @@ pub(crate) fn clear(ctx: &mut Ctx) -> Outcome {
 pub(crate) fn tty(ctx: &mut Ctx) -> Outcome {
     let mut tool = Tool::new(ctx, "s.silent,quiet", 2)?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
-    let name = std::fs::read_link("/proc/self/fd/0").map(|name| name.as_os_str().as_bytes().to_vec()).unwrap_or_default();
+    let name =
+        std::fs::read_link("/proc/self/fd/0").map(|name| name.as_os_str().as_bytes().to_vec()).unwrap_or_default();
     if !tool.has(b's') {
         let line = if terminal { [name.as_slice(), b"\n"].concat() } else { b"not a tty\n".to_vec() };
         tool.put(&line)?;
@@ -930,7 +968,8 @@ pub(crate) fn watch(ctx: &mut Ctx) -> Outcome {
             screen.extend_from_slice(format!("{head}{}{}\n\n", " ".repeat(gap), lossy(&date)).as_bytes());
             left = rows.saturating_sub(2);
         }
-        let lines: Vec<&[u8]> = output.split(|byte| *byte == b'\n').take(left).map(|line| part(line, 0, columns)).collect();
+        let lines: Vec<&[u8]> =
+            output.split(|byte| *byte == b'\n').take(left).map(|line| part(line, 0, columns)).collect();
         screen.extend_from_slice(&lines.join(&b'\n'));
         tool.put(&screen)?;
         tool.ctx.stdout.flush()?;

@@ -241,7 +241,10 @@ fn head_but(tool: &mut Tool<'_>, input: &mut Input, bytes: bool, count: u64, end
             held.pop_front();
         }
     }
-    if bytes && total > keep && let Some(front) = held.front() {
+    if bytes
+        && total > keep
+        && let Some(front) = held.front()
+    {
         tool.ctx.stdout.write_all(part(front, 0, total - keep))?;
     }
     Ok(Ok(()))
@@ -305,7 +308,13 @@ pub(crate) fn tail(ctx: &mut Ctx) -> Outcome {
     tool.done()
 }
 
-fn tail_from(tool: &mut Tool<'_>, input: &mut Input, bytes: bool, count: u64, end: u8) -> Result<io::Result<()>, Error> {
+fn tail_from(
+    tool: &mut Tool<'_>,
+    input: &mut Input,
+    bytes: bool,
+    count: u64,
+    end: u8,
+) -> Result<io::Result<()>, Error> {
     let mut skip = count.saturating_sub(1);
     while skip > 0 {
         let used = match input.fill_buf() {
@@ -335,7 +344,13 @@ fn tail_from(tool: &mut Tool<'_>, input: &mut Input, bytes: bool, count: u64, en
 }
 
 /// The last lines or bytes: from the end where the file can be positioned, else what the end of the stream left.
-fn tail_last(tool: &mut Tool<'_>, input: &mut Input, bytes: bool, count: u64, end: u8) -> Result<io::Result<()>, Error> {
+fn tail_last(
+    tool: &mut Tool<'_>,
+    input: &mut Input,
+    bytes: bool,
+    count: u64,
+    end: u8,
+) -> Result<io::Result<()>, Error> {
     let file = input.get_mut();
     let regular = file.metadata().is_ok_and(|data| data.is_file() && data.size() > 0);
     if regular && let (Ok(from), Ok(size)) = (file.stream_position(), file.seek(SeekFrom::End(0))) {
@@ -451,7 +466,11 @@ fn follow_files(
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) => {
-                        tool.complain(&format!("error reading '{}': {}", lossy(&watched.name), crate::base::reason(&error)));
+                        tool.complain(&format!(
+                            "error reading '{}': {}",
+                            lossy(&watched.name),
+                            crate::base::reason(&error)
+                        ));
                         break;
                     }
                 };
@@ -518,7 +537,8 @@ pub(crate) fn wc(ctx: &mut Ctx) -> Outcome {
     if columns > 1 || names.len() > 1 {
         let (mut sum, mut least) = (0u64, 1);
         for name in &names {
-            let data = if name == b"-" { stdin().and_then(|file| file.metadata()) } else { std::fs::metadata(path(name)) };
+            let data =
+                if name == b"-" { stdin().and_then(|file| file.metadata()) } else { std::fs::metadata(path(name)) };
             match data {
                 Ok(data) if data.is_file() => sum += data.size(),
                 Ok(_) => least = 7,
@@ -576,7 +596,11 @@ fn wc_line(tool: &mut Tool<'_>, chosen: &[bool], counts: &[u64], width: usize, n
 fn count_fast(file: &mut File, lines: bool) -> io::Result<[u64; 5]> {
     let mut counts = [0; 5];
     let mut buffer = vec![0; CHUNK];
-    if !lines && let Ok(data) = file.metadata() && data.is_file() && data.size() > 0 {
+    if !lines
+        && let Ok(data) = file.metadata()
+        && data.is_file()
+        && data.size() > 0
+    {
         let place = file.stream_position()?;
         counts[3] = data.size().saturating_sub(place);
         return Ok(counts);
