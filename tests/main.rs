@@ -26,6 +26,7 @@ mod jq_cases;
 mod jq_cli;
 mod jq_diff;
 mod lab;
+mod mini;
 mod nc_diff;
 mod nc_extras;
 mod nc_own;
@@ -72,6 +73,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(ip_diff::trials());
     trials.extend(demo::trials());
     trials.extend(lab::hierarchy::trials());
+    trials.extend(mini::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(portscan::trials());

@@ -100,18 +100,6 @@ pub(super) fn as_readme_says(podman: &Podman, image: &str, _: &str) -> Result<()
     same("table of README.md (NETKIT_BLESS=1 writes it)", &table, there)
 }
 
-/// Without podman too: the table has a row for everything that is tried.
-pub(super) fn is_in_readme() -> Result<(), Stop> {
-    let readme = fs::read_to_string(workspace().join("README.md"))?;
-    let (_, table, _) = parts(&readme).ok_or("README.md has no marks for the table")?;
-    for (row, ..) in ROWS {
-        if !table.contains(row) {
-            return Err(format!("{row} is not in the table of README.md").into());
-        }
-    }
-    Ok(())
-}
-
 fn parts(readme: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = readme.split_once(BEGIN)?;
     let (table, after) = rest.split_once(END)?;

@@ -212,9 +212,9 @@ struct Row<'a> {
 }
 
 /// The rows of a table: words such as `n:lines`, `q.quiet,silent`, `_c?color` (long only) or `x`. A `+` in front makes
-/// the first operand end the options.
+/// the first operand end the options, a `*` notes operands among them as number 255.
 fn rows(spec: &str) -> impl Iterator<Item = Row<'_>> {
-    spec.split_ascii_whitespace().filter(|word| *word != "+").map(|word| {
+    spec.split_ascii_whitespace().filter(|word| *word != "+" && *word != "*").map(|word| {
         let (short, word) = word.strip_prefix('_').map_or((true, word), |word| (false, word));
         let kind = at(word.as_bytes(), 1);
         Row {
@@ -230,12 +230,16 @@ fn rows(spec: &str) -> impl Iterator<Item = Row<'_>> {
 pub(crate) fn options(words: Vec<Bytes>, spec: &str) -> Result<Opts, String> {
     let mut opts = Opts::default();
     let first_ends = spec.starts_with('+');
+    let noted = spec.starts_with('*');
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         if word == b"--" {
             break;
         }
         if !word.starts_with(b"-") || word == b"-" {
+            if noted {
+                opts.seen.push((255, word.clone()));
+            }
             opts.rest.push(word);
             if first_ends {
                 break;
@@ -298,7 +302,12 @@ pub(crate) fn options(words: Vec<Bytes>, spec: &str) -> Result<Opts, String> {
             opts.seen.push((letter, value));
         }
     }
-    opts.rest.extend(words);
+    for word in words {
+        if noted {
+            opts.seen.push((255, word.clone()));
+        }
+        opts.rest.push(word);
+    }
     Ok(opts)
 }
 

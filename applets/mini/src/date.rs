@@ -129,8 +129,15 @@ pub(crate) fn read(text: &[u8], now: (i64, u32), utc: bool) -> Option<(i64, u32)
         });
     }
     let mut own = Read::default();
-    let words: Vec<&[u8]> =
-        text.split(|byte| byte.is_ascii_whitespace() || *byte == b',').filter(|word| !word.is_empty()).collect();
+    // A sign may stand apart from its number.
+    let mut spaced: Vec<Bytes> = Vec::new();
+    for word in text.split(|byte| byte.is_ascii_whitespace() || *byte == b',').filter(|word| !word.is_empty()) {
+        match spaced.last_mut() {
+            Some(last) if matches!(last.as_slice(), b"+" | b"-") => last.extend_from_slice(word),
+            _ => spaced.push(word.to_vec()),
+        }
+    }
+    let words: Vec<&[u8]> = spaced.iter().map(Vec::as_slice).collect();
     let mut index = 0;
     while let Some(word) = words.get(index) {
         let next = words.get(index + 1).copied().unwrap_or_default();
@@ -242,10 +249,6 @@ impl Read {
         let digits = if matches!(sign, b'+' | b'-') { after(word, 1) } else { word };
         let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if count == 0 {
-            if matches!(sign, b'+' | b'-') && word.len() == 1 {
-                let count = value(next)?;
-                return Some(if count >= 0 { self.pending(if sign == b'-' { -count } else { count })? } else { 0 });
-            }
             return None;
         }
         if digits.contains(&b':') && !digits.contains(&b'-')
@@ -329,13 +332,6 @@ impl Read {
             }
             _ => None,
         }
-    }
-
-    /// A sign that stood apart from its number: counts as taken, the number follows with its unit.
-    fn pending(&mut self, count: i64) -> Option<usize> {
-        // The unit is the third word; `+ 3 days` is rare enough to be read as days only here.
-        self.days += count;
-        Some(3)
     }
 
     fn unit(&mut self, word: &[u8], count: i64) -> Option<()> {

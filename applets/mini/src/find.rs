@@ -160,7 +160,7 @@ impl Walk<'_> {
 
     fn test(&self, tool: &mut Tool<'_>, state: &mut State, entry: &Entry<'_>) -> Result<(), Error> {
         let wanted = crate::find_test::holds(tool, state, entry, &self.expression.node)?;
-        if wanted && self.expression.print {
+        if wanted && self.expression.print && !state.quit {
             crate::find_test::holds(tool, state, entry, &Node::Print(Way::Line))?;
         }
         Ok(())

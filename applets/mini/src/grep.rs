@@ -454,8 +454,8 @@ impl Grep {
             binary |= self.binary != b't' && unclean;
             if binary {
                 if self.binary != b'w' {
-                    let text = format!("{}: {}: binary file matches\n", tool.ctx.name, lossy(name));
-                    tool.put(text.as_bytes())?;
+                    let text = format!("{}: {}: binary file matches", tool.ctx.name, lossy(name));
+                    tool.ctx.say(&text);
                 }
                 return Ok(());
             }

@@ -18,6 +18,8 @@ mod find;
 mod find_test;
 mod glob;
 mod grep;
+mod gzip;
+mod less;
 mod ls;
 mod meta;
 mod mounts;
@@ -27,11 +29,24 @@ mod sed;
 mod sed_script;
 mod sort;
 mod spawn;
+mod sums;
 mod system;
+mod tar;
+mod tar_read;
+mod tar_write;
 mod text;
 
 use netkit_core::privilege::Capability;
 use netkit_core::{Applet, Ctx, Error, Exit, Group};
+
+pub use gzip::Gunzip;
+pub use tar_read::{Member, Reader};
+
+/// Reads a sed script and says whether it is one; for the fuzzer.
+pub fn is_sed_script(text: &[u8]) -> bool {
+    let syntax = posix::Syntax { sed: true, ..posix::Syntax::default() };
+    sed_script::parse(text, syntax).is_ok()
+}
 
 type Main = fn(&mut Ctx) -> Result<Exit, Error>;
 
@@ -109,9 +124,9 @@ pub static APPLETS: &[Applet] = &[
         &[],
         "packs and unpacks archives",
         "-c|-x|-t [-f FILE] [-zvpmkOh] [-C DIR] [--strip-components N] [--exclude GLOB] [FILE...]",
-        system::yes,
+        tar::tar,
     ),
-    tool("gzip", &["gunzip", "zcat"], "compresses", "[-cdfklnqrtv1-9] [-S SUFFIX] [FILE...]", system::yes),
+    tool("gzip", &["gunzip", "zcat"], "compresses", "[-cdfklnqrtv1-9] [-S SUFFIX] [FILE...]", gzip::gzip),
     tool("sleep", &[], "waits", "SECONDS[smhd]...\ninfinity", system::sleep),
     tool(
         "timeout",
@@ -120,9 +135,10 @@ pub static APPLETS: &[Applet] = &[
         "[-v] [-k TIME] [-s SIGNAL] [--preserve-status] TIME COMMAND...",
         system::timeout,
     ),
+    tool("printenv", &[], "shows the environment", "[-0] [NAME...]", system::printenv),
     tool(
         "env",
-        &["printenv"],
+        &[],
         "runs in a changed environment",
         "[-i0] [-u NAME] [-C DIR] [NAME=VALUE...] [COMMAND...]",
         system::env,
@@ -144,22 +160,22 @@ pub static APPLETS: &[Applet] = &[
     tool("basename", &["dirname"], "parts of a path", "[-az] [-s SUFFIX] NAME [SUFFIX]", fileops::basename),
     tool("mktemp", &[], "makes a temporary file", "[-dqtu] [-p DIR] [TEMPLATE]", fileops::mktemp),
     tool("watch", &[], "repeats a command", "[-cegtx] [-n SECONDS] COMMAND...", system::watch),
-    tool("base64", &[], "encodes and decodes", "[-di] [-w COLUMNS] [FILE]", system::yes),
+    tool("base64", &[], "encodes and decodes", "[-di] [-w COLUMNS] [FILE]", sums::base64),
     tool(
         "sha256sum",
         &["sha512sum", "sha1sum", "md5sum"],
         "makes and checks sums",
         "[-bctz] [--tag] [--quiet] [--status] [FILE...]",
-        system::yes,
+        sums::sum,
     ),
     tool(
         "xxd",
         &[],
         "bytes in hexadecimal and back",
         "[-abeiprtu] [-c N] [-g N] [-l N] [-s N] [FILE [OUT]]",
-        system::yes,
+        sums::xxd,
     ),
-    tool("less", &["more"], "shows a text page by page", "[FILE...]", system::yes),
+    tool("less", &["more"], "shows a text page by page", "[FILE...]", less::less),
     tool("kill", &[], "sends signals", "[-s SIGNAL | -SIGNAL] PID...\n-l", spawn::builtin),
     tool(
         "pgrep",

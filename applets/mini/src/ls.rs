@@ -44,6 +44,7 @@ struct Ls {
     names: Names,
     follow: bool,
     stat: bool,
+    colored: std::cell::Cell<bool>,
 }
 
 /// Now, for dates that leave out the year.
@@ -97,6 +98,10 @@ pub(crate) fn ls(ctx: &mut Ctx) -> Outcome {
         sort: if sort == b'f' { b'U' } else { sort },
         color: match words.color.as_deref() {
             None => false,
+            // Without a terminal's name coreutils have no colours either.
+            Some(_) if tool.ctx.var("COLORTERM").is_none() && matches!(tool.ctx.var("TERM"), None | Some("dumb")) => {
+                false
+            }
             Some(b"" | b"always" | b"yes" | b"force") => true,
             Some(b"auto" | b"tty" | b"if-tty") => terminal && tool.ctx.var("NO_COLOR").is_none(),
             Some(b"never" | b"no" | b"none") => false,
@@ -125,6 +130,7 @@ pub(crate) fn ls(ctx: &mut Ctx) -> Outcome {
         names: Names::default(),
         follow: tool.has(b'L'),
         stat: false,
+        colored: std::cell::Cell::new(false),
     };
     ls.stat = format == b'l'
         || tool.has(b'i')
@@ -455,7 +461,9 @@ impl Ls {
         if color.is_empty() {
             out.extend_from_slice(&name);
         } else {
-            out.extend_from_slice(&[b"\x1b[", color, b"m", &name, b"\x1b[0m"].concat());
+            // Whatever was in force before the first colour is reset.
+            let reset: &[u8] = if self.colored.replace(true) { b"" } else { b"\x1b[0m" };
+            out.extend_from_slice(&[reset, b"\x1b[", color, b"m", &name, b"\x1b[0m"].concat());
         }
         let long_link = self.format == b'l' && file.link.is_some();
         let mark = if long_link { b"" } else { self.mark(mode) };

@@ -390,7 +390,7 @@ pub(crate) fn df(ctx: &mut Ctx) -> Outcome {
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0))
         .collect();
     // coreutils' least widths.
-    let least = [14, if with_kind { 4 } else { 5 }, 5, 5, 5, 4];
+    let least = if with_kind { [14, 4, 5, 5, 5, 4] } else { [14, 5, 5, 5, 4, 0] };
     for (width, least) in widths.iter_mut().zip(least) {
         *width = (*width).max(least);
     }

@@ -522,6 +522,13 @@ pub(crate) fn ps(ctx: &mut Ctx) -> Outcome {
             std::cmp::Ordering::Equal
         });
     }
+    // Process numbers have as many columns as the highest has digits.
+    let digits = text("/proc/sys/kernel/pid_max").trim().len().max(5);
+    for (name, _, width) in &mut chosen {
+        if *width == 7 && name != "etimes" {
+            *width = i32::try_from(digits).unwrap_or(7);
+        }
+    }
     let mut out = Bytes::new();
     let heads = chosen.iter().any(|(_, head, _)| !head.is_empty()) && !tool.has(b'n') && !bsd.contains(&b'h');
     let limit = match tool.opts.value(b'W') {

@@ -92,7 +92,10 @@ pub(crate) fn sed(ctx: &mut Ctx) -> Outcome {
         None => tool.opts.rest.remove(0),
     };
     let syntax = Syntax { extended: tool.opts.last(b"Er") != 0, utf8, sed: true, ..Syntax::default() };
-    let script = parse(&text, syntax).map_err(|error| Error::new(Exit(1), error))?;
+    let script = parse(&text, syntax).map_err(|error| {
+        // GNU sed looks for labels when it has read everything, and has another status for that.
+        Error::new(Exit(if error.starts_with("can't find label") { 4 } else { 1 }), error)
+    })?;
     if tool.has(b'S') && script.commands.iter().any(|command| b"rRwW".contains(&command.letter)) {
         return Err(Error::new(Exit(1), "e/r/w commands disabled in sandbox mode"));
     }
@@ -231,7 +234,7 @@ impl Sed {
             match queued {
                 Queued::Text(text) => {
                     let body = text.strip_suffix(&[b'\n']).unwrap_or(&text);
-                    self.raw(tool, body, true)?;
+                    self.raw(tool, body, !text.is_empty())?;
                 }
                 Queued::File(name) => {
                     let name: &[u8] = if name == b"/dev/stdin" { b"-" } else { &name };

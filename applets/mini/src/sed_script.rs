@@ -92,6 +92,7 @@ pub(crate) fn parse(text: &[u8], syntax: Syntax) -> Result<Script, String> {
     }
     match parser.all() {
         Ok(()) => Ok(parser.script),
+        Err(error) if error.starts_with("can't find label") => Err(error),
         Err(error) => Err(format!("-e expression #1, char {}: {error}", parser.at)),
     }
 }
@@ -222,6 +223,11 @@ impl Parser<'_> {
         while !self.ended() {
             let byte = self.peek();
             self.at += 1;
+            if regex && byte == b'[' && sign != b'[' {
+                out.push(byte);
+                self.bracket(sign, &mut out);
+                continue;
+            }
             if byte == sign {
                 return Some(out);
             }
@@ -250,6 +256,34 @@ impl Parser<'_> {
             out.push(byte);
         }
         None
+    }
+
+    /// The rest of a bracket expression, in which the sign is a member; nothing when it is not closed.
+    fn bracket(&mut self, sign: u8, out: &mut Bytes) {
+        let rest = after(self.text, self.at);
+        let mut index = usize::from(at(rest, 0) == b'^');
+        index += usize::from(at(rest, index) == b']');
+        loop {
+            match at(rest, index) {
+                b']' => break,
+                0 | b'\n' => return,
+                b'[' if matches!(at(rest, index + 1), b':' | b'.' | b'=') => {
+                    let close = [at(rest, index + 1), b']'];
+                    match crate::base::find_bytes(after(rest, index + 2), &close) {
+                        Some(length) => index += length + 4,
+                        None => return,
+                    }
+                }
+                _ => index += 1,
+            }
+        }
+        let inside = part(rest, 0, index + 1);
+        for (place, byte) in inside.iter().enumerate() {
+            if !(*byte == b'\\' && at(inside, place + 1) == sign) {
+                out.push(*byte);
+            }
+        }
+        self.at += index + 1;
     }
 
     fn command(&mut self, blocks: &mut Vec<usize>) -> Parsed<Option<Command>> {
@@ -433,8 +467,9 @@ impl Parser<'_> {
                     self.at = look;
                 }
             } else if from >= self.text.len() {
+                // `$a\` alone only ends the last line.
                 self.at = from;
-                return bad("expected \\ after `a', `c' or `i'");
+                return Ok(Bytes::new());
             } else {
                 self.at += 1;
             }

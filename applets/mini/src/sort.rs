@@ -370,14 +370,9 @@ fn parse_key(text: &[u8]) -> Result<Key, Error> {
 pub(crate) fn sort(ctx: &mut Ctx) -> Outcome {
     let spec = "b.ignore-leading-blanks d.dictionary-order f.ignore-case g.general-numeric-sort \
                 h.human-numeric-sort i.ignore-nonprinting M.month-sort n.numeric-sort R.random-sort r.reverse \
-                V.version-sort c?check C m.merge k:key o:output s.stable S:buffer-size t:field-separator \
+                V.version-sort c _K?check C m.merge k:key o:output s.stable S:buffer-size t:field-separator \
                 T:temporary-directory u.unique z.zero-terminated _p:parallel _w:sort";
-    let list = crate::base::words(ctx)
-        .into_iter()
-        // -c takes no value when it is short.
-        .map(|word| if word == b"-c" { b"--check".to_vec() } else { word })
-        .collect();
-    let mut tool = Tool::with(ctx, list, spec, 2)?;
+    let mut tool = Tool::new(ctx, spec, 2)?;
     let end = if tool.has(b'z') { 0 } else { b'\n' };
     let mut order = Order::default();
     for (id, _) in &tool.opts.seen {
@@ -419,8 +414,8 @@ pub(crate) fn sort(ctx: &mut Ctx) -> Outcome {
     let only_reverse = !tool.opts.seen.iter().any(|(id, _)| b"bdfghiMnRV w".contains(id));
     order.given = order.given && !only_reverse;
     let sort = Sort { keys, order, separator, stable: tool.has(b's'), unique: tool.has(b'u'), seed };
-    let check = tool.opts.last(b"cC");
-    let quiet = check == b'C' || tool.opts.value(b'c').is_some_and(|value| matches!(value, b"quiet" | b"silent"));
+    let check = tool.opts.last(b"cCK");
+    let quiet = check == b'C' || tool.opts.value(b'K').is_some_and(|value| matches!(value, b"quiet" | b"silent"));
     let output = tool.opts.value(b'o').map(<[u8]>::to_vec);
     let names = tool.inputs();
     if check != 0 && names.len() > 1 {

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use netkit_core::{Ctx, Error, Exit, find};
+use netkit_core::{Ctx, Error, Exit};
 use netkit_sys::process::{self, Change, Disposition};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -430,6 +430,8 @@ pub(crate) fn seq(ctx: &mut Ctx) -> Outcome {
     let mut list = Vec::new();
     let mut numbers = false;
     for word in words(ctx) {
+        let value = list.last().is_some_and(|last: &Bytes| matches!(last.as_slice(), b"-s" | b"-f"));
+        numbers |= at(&word, 0) != b'-' && !value;
         if !numbers && at(&word, 0) == b'-' && (at(&word, 1).is_ascii_digit() || at(&word, 1) == b'.') {
             numbers = true;
             list.push(b"--".to_vec());
@@ -986,7 +988,22 @@ pub(crate) fn watch(ctx: &mut Ctx) -> Outcome {
     }
 }
 
-/// Whether a name is an applet of this build.
-pub(crate) fn is_applet(ctx: &Ctx, name: &[u8]) -> bool {
-    std::str::from_utf8(name).is_ok_and(|name| find(ctx.table, name).is_some())
+pub(crate) fn printenv(ctx: &mut Ctx) -> Outcome {
+    let mut tool = Tool::new(ctx, "+ 0.null", 2)?;
+    let names = std::mem::take(&mut tool.opts.rest);
+    let end: &[u8] = if tool.has(b'0') { b"\0" } else { b"\n" };
+    for (name, value) in std::env::vars_os().filter(|_| names.is_empty()) {
+        let line = [name.as_bytes(), b"=", value.as_bytes(), end].concat();
+        tool.put(&line)?;
+    }
+    for name in names {
+        match tool.ctx.env.get(std::ffi::OsStr::from_bytes(&name)).cloned() {
+            Some(value) => {
+                let line = [value.as_bytes(), end].concat();
+                tool.put(&line)?;
+            }
+            None => tool.status = 1,
+        }
+    }
+    tool.done()
 }

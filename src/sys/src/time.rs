@@ -14,7 +14,7 @@ pub struct Zone {
 /// The zone at this moment, in seconds since the epoch. A year that no calendar here can hold is UTC.
 pub fn zone(seconds: i64) -> Zone {
     let utc = Zone { offset: 0, name: "UTC".to_owned() };
-    #[allow(clippy::useless_conversion)]
+    #[allow(clippy::useless_conversion, irrefutable_let_patterns)]
     let Ok(moment) = libc::time_t::try_from(seconds) else { return utc };
     // SAFETY: an all-zero tm is valid: integers and a null pointer.
     #[allow(unsafe_code)]
