@@ -220,7 +220,11 @@ fn caps() -> Result<(), Stop> {
     same(
         "seccomp",
         &flag("seccomp"),
-        ["\"none\"", "\"strict\"", "\"filter\""][field("Seccomp:").parse::<usize>().unwrap_or(0)],
+        match field("Seccomp:").as_str() {
+            "1" => "\"strict\"",
+            "2" => "\"filter\"",
+            _ => "\"none\"",
+        },
     )?;
     let range = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range")?;
     let range: Vec<&str> = range.split_whitespace().collect();

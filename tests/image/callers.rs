@@ -201,8 +201,12 @@ fn bounding_sets(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
     let three = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE"];
     for set in 0..8_usize {
         let mut flags = vec!["run", "--rm", "--cap-drop=ALL", "--user", "4711:4711"];
-        let chosen: Vec<String> =
-            (0..3).filter(|bit| set >> bit & 1 == 1).map(|bit| format!("CAP_{}", three[bit])).collect();
+        let chosen: Vec<String> = three
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| set >> bit & 1 == 1)
+            .map(|(_, name)| format!("CAP_{name}"))
+            .collect();
         let added: Vec<String> = chosen.iter().map(|name| format!("--cap-add={name}")).collect();
         flags.extend(added.iter().map(String::as_str));
         flags.push(image);
@@ -255,7 +259,7 @@ fn kubectl_cp(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
     std::os::unix::fs::symlink("deep/er", tree.join("link"))?;
     let host = |words: &[&str]| -> Result<(), Stop> {
         let out = crate::lab::run(
-            Command::new(words.first().ok_or("no command")?).args(&words[1..]).current_dir(&dir.0),
+            Command::new(words.first().ok_or("no command")?).args(words.iter().skip(1)).current_dir(&dir.0),
             LIMIT,
         )?;
         if out.status.success() {
