@@ -16,7 +16,11 @@ static BUILD: Build = Build {
     trust_roots: env!("NETKIT_TRUST_ROOTS"),
 };
 
-static POWERS: Powers = Powers { raise: netkit_sys::capabilities::raise, supervise: netkit_sys::first::supervise };
+static POWERS: Powers = Powers {
+    raise: netkit_sys::capabilities::raise,
+    call_oneself: netkit_sys::process::call_oneself,
+    supervise: netkit_sys::first::supervise,
+};
 
 fn main() -> std::process::ExitCode {
     #[cfg(target_env = "musl")]

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use serde_json::Value;
 
 use crate::lab::{self, Skip, Stop, TempDir, same, trial};
 
@@ -35,6 +36,9 @@ pub fn trials() -> Vec<Trial> {
         trial("front::usage_errors_are_2", usage_errors),
         trial("front::full_disk_is_said_and_closed_pipe_is_quiet", output_that_cannot_be_written),
         trial("front::completion_in_bash", completion_in_bash),
+        trial("front::caps_says_what_the_kernel_says", caps),
+        trial("front::caps_names_what_takes_rights_away", caps_of_others),
+        trial("front::manifests_are_what_kubernetes_takes", manifests),
         trial("front::install_symbolic", install_symbolic),
         trial("front::install_hard", install_hard),
         trial("front::install_copy", install_copy),
@@ -124,6 +128,16 @@ fn usage_errors() -> Result<(), Stop> {
         &["install", "/nowhere", "/elsewhere"],
         &["completion"],
         &["completion", "fish"],
+        &["caps", "--wombat"],
+        &["caps", "--json", "x"],
+        &["manifest"],
+        &["manifest", "wombat"],
+        &["manifest", "debug", "daemonset"],
+        &["manifest", "debug", "--image"],
+        &["manifest", "debug", "--image="],
+        &["manifest", "debug", "--image", "two words"],
+        &["manifest", "debug", "--image=a\nprivileged: true"],
+        &["manifest", "--wombat", "debug"],
     ] {
         let out = call(&lab::netkit(), arguments)?;
         same(&format!("status of {arguments:?}"), &status(&out), "2")?;
@@ -171,7 +185,7 @@ fn completion_in_bash() -> Result<(), Stop> {
     };
     let offered = complete(&["netkit", ""])?;
     let mut wanted = names()?;
-    wanted.extend(["--list", "--help", "--version", "install", "completion"].map(str::to_owned));
+    wanted.extend(["--list", "--help", "--version", "caps", "install", "manifest", "completion"].map(str::to_owned));
     same("netkit <Tab>", &join(&offered), &join(&wanted))?;
     same("netkit inst<Tab>", &join(&complete(&["netkit", "inst"])?), "install")?;
 
@@ -185,6 +199,171 @@ fn completion_in_bash() -> Result<(), Stop> {
         .map(|word| word.split_once('=').map_or(word.to_owned(), |(flag, _)| format!("{flag}=")))
         .collect();
     same("netkit dig <Tab>", &join(&complete(&["netkit", "dig", ""])?), &join(&spelled))
+}
+
+fn json(out: &Output) -> Result<Value, Stop> {
+    serde_json::from_slice(&out.stdout).map_err(|error| format!("{error}: {}{}", stdout(out), stderr(out)).into())
+}
+
+/// The sets of `caps --json` as those of /proc/self/status, which another program of the same rights reads.
+fn caps() -> Result<(), Stop> {
+    let shown = json(&call(&lab::netkit(), &["caps", "--json"])?)?;
+    let read = fs::read_to_string("/proc/self/status")?;
+    let field = |name: &str| read.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim().to_owned();
+    for (key, name) in [("effective", "CapEff:"), ("permitted", "CapPrm:"), ("bounding", "CapBnd:")] {
+        let set = u64::from_str_radix(&field(name), 16).map_err(|error| format!("{name} {error}"))?;
+        let names = shown.get(key).and_then(Value::as_array).ok_or(format!("no {key}"))?;
+        same(&format!("size of {key}"), &names.len().to_string(), &set.count_ones().to_string())?;
+    }
+    let flag = |key: &str| shown.get(key).map_or(String::new(), Value::to_string);
+    same("no_new_privs", &flag("no_new_privs"), if field("NoNewPrivs:") == "1" { "true" } else { "false" })?;
+    same(
+        "seccomp",
+        &flag("seccomp"),
+        match field("Seccomp:").as_str() {
+            "1" => "\"strict\"",
+            "2" => "\"filter\"",
+            _ => "\"none\"",
+        },
+    )?;
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range")?;
+    let range: Vec<&str> = range.split_whitespace().collect();
+    same("ping_group_range", &flag("ping_group_range"), &format!("[{}]", range.join(",")))?;
+    // Every applet has its line, in both forms.
+    let listed = shown.get("applets").and_then(Value::as_array).ok_or("no applets")?;
+    let listed: BTreeSet<&str> = listed.iter().filter_map(|one| one.get("name")?.as_str()).collect();
+    let page = stdout(&call(&lab::netkit(), &["caps"])?);
+    let list = stdout(&call(&lab::netkit(), &["--list"])?);
+    for line in list.lines().filter_map(|line| line.strip_prefix("  ")) {
+        let name = line.split([',', ' ']).next().unwrap_or("");
+        if !listed.contains(name) || !page.lines().any(|line| line.split(' ').next() == Some(name)) {
+            return Err(format!("{name} is not in caps").into());
+        }
+    }
+    Ok(())
+}
+
+/// As another user, without rights and with a part of them: what is missing, why, and what grants it.
+fn caps_of_others() -> Result<(), Stop> {
+    lab::namespaces()?;
+    let setpriv = lab::tool("setpriv", "util-linux")?;
+    let dir = TempDir::new("caps")?;
+    let binary = lab::binary_for_everybody(&dir.0)?;
+    let asked = |flags: &[&str], words: &[&str]| -> Result<Output, Stop> {
+        let mut command = Command::new(&setpriv);
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).args(flags);
+        lab::run(command.arg(&binary).args(words), LIMIT)
+    };
+    for (flags, why) in [
+        (&["--bounding-set=-all"][..], "outside this container's bounding set"),
+        (&["--no-new-privs"], "no_new_privs"),
+        (&[], "file does not grant it"),
+    ] {
+        let out = asked(flags, &["caps"])?;
+        contains(
+            "caps",
+            &stdout(&out),
+            &format!("CAP_NET_ADMIN is {}", if why.starts_with("outside") { why } else { "in the bounding set" }),
+        )?;
+        contains("caps", &stdout(&out), why)?;
+        contains("caps", &stdout(&out), "kubectl debug")?;
+        let shown = json(&asked(flags, &["caps", "--json"])?)?;
+        same("usable", &shown.get("usable").map_or(String::new(), Value::to_string), "[]")?;
+        let tcpdump = shown
+            .pointer("/applets")
+            .and_then(Value::as_array)
+            .and_then(|all| all.iter().find(|one| one.get("name").and_then(Value::as_str) == Some("tcpdump-lite")));
+        same(
+            "tcpdump",
+            &tcpdump.and_then(|one| one.get("verdict")).map_or(String::new(), Value::to_string),
+            "\"partly\"",
+        )?;
+        // The applet itself says the same words.
+        let said = stderr(&asked(flags, &["tcpdump", "-i", "lo"])?);
+        contains("tcpdump", &said, why)?;
+    }
+    // Ambient capabilities are usable, and then nothing is said of them.
+    let part = [
+        "--bounding-set=-all,+net_raw,+net_admin",
+        "--inh-caps=+net_raw,+net_admin",
+        "--ambient-caps=+net_raw,+net_admin",
+    ];
+    let shown = json(&asked(&part, &["caps", "--json"])?)?;
+    same(
+        "usable",
+        &shown.get("usable").map_or(String::new(), Value::to_string),
+        "[\"CAP_NET_ADMIN\",\"CAP_NET_RAW\"]",
+    )?;
+    let missing = shown.get("missing").map_or(String::new(), Value::to_string);
+    if missing.contains("NET_RAW") || !missing.contains("SYS_PTRACE") {
+        return Err(format!("missing: {missing}").into());
+    }
+    let nft = asked(&part, &["nft", "list", "tables"])?;
+    same("status of nft", &status(&nft), "0")
+}
+
+/// Each manifest read as YAML by jq: what it is, its image, and what its kind is for.
+fn manifests() -> Result<(), Stop> {
+    const IMAGE: &str = "registry.example:5000/tools/netkit:0.1.0@sha256:00ff";
+    let kinds = ["debug", "daemonset", "initcontainer", "imagevolume", "custom-profile"];
+    let cases = [
+        (
+            "debug",
+            "[.apiVersion, .kind, .spec.containers[0].image, .spec.containers[0].tty]",
+            r#"["v1","Pod","IMAGE",true]"#,
+        ),
+        ("debug", ".spec.containers[0].securityContext.capabilities.add", r#"["NET_ADMIN","NET_RAW","SYS_PTRACE"]"#),
+        (
+            "daemonset",
+            "[.apiVersion, .kind, .spec.template.spec.hostPID, .spec.template.spec.containers[0].image]",
+            r#"["apps/v1","DaemonSet",true,"IMAGE"]"#,
+        ),
+        ("daemonset", ".spec.selector.matchLabels == .spec.template.metadata.labels", "true"),
+        (
+            "daemonset",
+            "[.spec.template.spec | (.containers[0].volumeMounts[].name), (.volumes[].name)]",
+            r#"["host","host"]"#,
+        ),
+        (
+            "initcontainer",
+            "[.kind, .spec.initContainers[0].image, .spec.initContainers[0].args[0]]",
+            r#"["Pod","IMAGE","install"]"#,
+        ),
+        (
+            "initcontainer",
+            "[.spec | (.initContainers, .containers)[].volumeMounts[].name, .volumes[].name] | unique",
+            r#"["netkit"]"#,
+        ),
+        (
+            "imagevolume",
+            "[.kind, .spec.volumes[0].image.reference, .spec.containers[0].volumeMounts[0].name == .spec.volumes[0].name]",
+            r#"["Pod","IMAGE",true]"#,
+        ),
+        (
+            "custom-profile",
+            "[.securityContext.runAsUser, .securityContext.capabilities.add]",
+            r#"[0,["NET_ADMIN","NET_RAW","SYS_PTRACE"]]"#,
+        ),
+    ];
+    let home = Home::new()?;
+    for (kind, filter, wanted) in cases {
+        let out = call(&lab::netkit(), &["manifest", kind, "--image", IMAGE])?;
+        same(&format!("stderr of {kind}"), &stderr(&out), "")?;
+        let file = home.path("manifest.yaml");
+        fs::write(&file, &out.stdout)?;
+        let read = call(&lab::netkit(), &["jq", "--from", "yaml", "-c", filter, &file.to_string_lossy()])?;
+        same(&format!("{kind}: {filter}"), stdout(&read).trim(), &wanted.replace("IMAGE", IMAGE))?;
+    }
+    for kind in kinds {
+        let out = stdout(&call(&lab::netkit(), &["manifest", kind])?);
+        // Without --image it is the image of this version, under a registry to be filled in; tabs are no YAML.
+        contains(kind, &out, concat!("REGISTRY/netkit:", env!("CARGO_PKG_VERSION")))?;
+        if out.contains('\t') || out.contains("latest") || out.replace("--image=", "").contains(" IMAGE") {
+            return Err(format!("{kind}:\n{out}").into());
+        }
+        contains("--help", &stdout(&call(&lab::netkit(), &["--help"])?), kind)?;
+    }
+    Ok(())
 }
 
 fn install_symbolic() -> Result<(), Stop> {

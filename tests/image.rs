@@ -63,7 +63,6 @@ pub fn trials() -> Vec<Trial> {
         trial("dist::root_file_system_stays_within_5_mib", within_the_limit),
         trial("image::recipe_names_no_crate_and_lets_little_in", recipe),
     ];
-    trials.push(trial("readme::table_of_who_may_do_what_is_there", matrix::is_in_readme));
     let lab = Arc::new(Lab::default());
     for (variant, suffix, user) in VARIANTS {
         let mut add = |name: &str, body: fn(&Podman, &str, &str) -> Result<(), Stop>| {

@@ -513,6 +513,8 @@ fn without_arguments() -> Result<(), Stop> {
         }
     }
     session.prints("jq -n 1+1 | cat", "2\n")?;
+    // Each is called what it is, although all are one file.
+    session.prints("jq -rR . /proc/self/comm | cat; read x </proc/$$/comm; echo $x", "jq\nsh\n")?;
     session.exit()?;
     // Not at a terminal, or with one end somewhere else: the help.
     let out = lab::run(&mut Command::new(lab::netkit()), LIMIT)?;

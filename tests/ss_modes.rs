@@ -451,7 +451,7 @@ fn privileges() -> Result<(), Stop> {
     let script = format!("exec 3<>/dev/udp/127.0.0.1/53; exec \"{}\" ss -uanpH state established", copy.display());
     let mut command = scene.unprivileged_as(std::path::Path::new("bash"), "65532");
     let output = lab::run(command.args(["-c", &script]), LIMIT)?;
-    expect("own process", text(&output.stdout).contains("users:((\"netkit\",pid="), &output)
+    expect("own process", text(&output.stdout).contains("users:((\"ss\",pid="), &output)
 }
 
 /// A table that the kernel lacks is no error, and said to whoever asked for it.

@@ -19,6 +19,8 @@ pub(super) const ALL: &[(&str, Body)] = &[
     ("is_process_1", first_process),
     ("keeps_its_capabilities_when_copied", copied),
     ("starts_under_every_bounding_set", bounding_sets),
+    ("moves_trees_as_kubectl_cp_does", kubectl_cp),
+    ("serves_cdebug", cdebug),
     ("is_installed_into_other_containers", installed),
     ("is_mounted_into_other_containers", mounted),
 ];
@@ -63,9 +65,6 @@ fn at_a_terminal(podman: &Podman, arguments: &[&str]) -> Result<Terminal, Stop> 
     Terminal::start(&command, 24, 100)
 }
 
-/// What `sh -c` is given so that a shell waits until its container is stopped.
-const IDLE: [&str; 3] = ["sh", "-c", "trap 'exit 0' TERM; while :; do read -t 3600 x <>/dev/zero; done"];
-
 /// `kubectl debug -it POD --image=...` without a command.
 fn prompt(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
     let mark = if user.is_empty() { "# " } else { "$ " };
@@ -91,7 +90,7 @@ fn prompt(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
 
 /// What dashboards and editors send to find a shell, and `kubectl exec`.
 fn dashboards(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
-    let idle = Running::start(podman, &[&[image], &IDLE[..]].concat())?;
+    let idle = Running::start(podman, &[image, "sleep", "infinity"])?;
     for (script, wanted) in [
         ("echo $((40+2)); ss -xan | { read x; echo ${x%% *}; }", "42\nNetid\n"),
         ("command -v bash >/dev/null || echo none", "none\n"),
@@ -133,7 +132,10 @@ fn first_process(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
     for words in [
         &["nc", "-l", "-k", "8080"][..],
         &["sh", "-c", "while :; do :; done"],
-        &["sh", "-c", "while :; do read -t 3600 x <>/dev/zero; done"],
+        &["sh", "-c", "sleep 3600; echo never"],
+        &["sleep", "infinity"],
+        &["tail", "-f", "/dev/null"],
+        &["pause"],
     ] {
         let running = Running::start(podman, &[&[image], words].concat())?;
         // SIGKILL would come after this many seconds, and the status would be 137.
@@ -199,8 +201,12 @@ fn bounding_sets(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
     let three = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE"];
     for set in 0..8_usize {
         let mut flags = vec!["run", "--rm", "--cap-drop=ALL", "--user", "4711:4711"];
-        let chosen: Vec<String> =
-            (0..3).filter(|bit| set >> bit & 1 == 1).map(|bit| format!("CAP_{}", three[bit])).collect();
+        let chosen: Vec<String> = three
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| set >> bit & 1 == 1)
+            .map(|(_, name)| format!("CAP_{name}"))
+            .collect();
         let added: Vec<String> = chosen.iter().map(|name| format!("--cap-add={name}")).collect();
         flags.extend(added.iter().map(String::as_str));
         flags.push(image);
@@ -216,7 +222,7 @@ fn bounding_sets(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
 }
 
 /// `netkit install` as an init container does it, and the result in a container without a shell.
-fn installed(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+fn installed(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
     let volume = TempDir::new("volume")?;
     fs::set_permissions(&volume.0, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
     let mount = format!("{}:/netkit", volume.0.display());
@@ -225,7 +231,115 @@ fn installed(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
     let other = Running::start(podman, &["-v", &format!("{mount}:ro"), "localhost/server:1"])?;
     is_dig(&other.exec(&["/netkit/dig", "-v"])?)?;
     let out = other.exec(&["/netkit/sh", "-c", "echo '[40,2]' | jq add; ss -uan | { read a b; echo $a; }"])?;
-    same("in the other container", &text(&out.stdout), "42\nState\n")
+    same("in the other container", &text(&out.stdout), "42\nState\n")?;
+    // What `kubectl debug node/X` is followed by.
+    let host = format!("{}:/host", volume.0.display());
+    let out =
+        podman.run(&["run", "--rm", "-v", &host, image, "chroot", "/host", "/sh", "-c", "echo /net*; jq -n 42"])?;
+    if user.is_empty() {
+        return same("below /host", &text(&out.stdout), "/netkit\n42\n");
+    }
+    contains("what a user without the capability is told", &text(&out.stderr), "CAP_SYS_CHROOT")
+}
+
+/// The four pairs of commands of `kubectl cp`: both ways, with and without the owner's and mode's flags, and the retry
+/// that goes on where a connection broke.
+fn kubectl_cp(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    const MEGABYTE: usize = 1 << 20;
+    let dir = TempDir::new("cp")?;
+    let tree = dir.0.join("tree");
+    fs::create_dir_all(tree.join("deep/er/and deeper"))?;
+    // A hundred megabytes, none of them a hole.
+    for number in 0..10_u8 {
+        let line: Vec<u8> = (0..=255_u8).map(|byte| byte.wrapping_mul(number | 1) | 1).collect();
+        fs::write(tree.join(format!("deep/part {number}")), line.repeat(10 * MEGABYTE / 256))?;
+    }
+    fs::write(tree.join("empty"), "")?;
+    fs::write(tree.join("deep/er/and deeper/").join("n".repeat(120)), "a long name\n")?;
+    std::os::unix::fs::symlink("deep/er", tree.join("link"))?;
+    let host = |words: &[&str]| -> Result<(), Stop> {
+        let out = crate::lab::run(
+            Command::new(words.first().ok_or("no command")?).args(words.iter().skip(1)).current_dir(&dir.0),
+            LIMIT,
+        )?;
+        if out.status.success() {
+            Ok(())
+        } else {
+            Err(format!("{words:?}: {}{}", text(&out.stdout), text(&out.stderr)).into())
+        }
+    };
+    host(&["tar", "cf", "in.tar", "tree"])?;
+    let running = Running::start(podman, &[image, "sleep", "infinity"])?;
+    let feed = |words: &[&str]| -> Result<(), Stop> {
+        let mut command = Command::new(&podman.program);
+        command.args(["exec", "-i", &running.id]).args(words);
+        let stdin = fs::File::open(dir.0.join("in.tar"))?;
+        let out = run_with(podman.environment(&mut command), stdin.into(), LIMIT)?;
+        same(&format!("{words:?}"), &format!("{}{}", status(&out), text(&out.stderr)), "0")
+    };
+    running.exec(&["mkdir", "/tmp/one", "/tmp/two"])?;
+    feed(&["tar", "-xmf", "-", "-C", "/tmp/one"])?;
+    let small = Running::exec(
+        &running,
+        &["sh", "-c", "cd /tmp/one && find . -type f | wc -l && cat 'tree/link/and deeper/n'*"],
+    )?;
+    same("there", &text(&small.stdout), "12\na long name\n")?;
+    // Back, compared file by file.
+    let back = |words: &[&str], folder: &str| -> Result<Vec<u8>, Stop> {
+        let out = running.exec(words)?;
+        same(&format!("{words:?}"), &status(&out), "0")?;
+        if !folder.is_empty() {
+            fs::create_dir(dir.0.join(folder))?;
+            fs::write(dir.0.join("out.tar"), &out.stdout)?;
+            host(&["tar", "xf", "out.tar", "-C", folder])?;
+        }
+        Ok(out.stdout)
+    };
+    let whole = back(&["tar", "cf", "-", "/tmp/one/tree"], "back")?;
+    host(&["diff", "-r", "--no-dereference", "tree", "back/tmp/one/tree"])?;
+    // The rest of the stream from byte N, counted from 1.
+    let half = whole.len() / 2;
+    let script = format!("tar cf - '/tmp/one/tree' | tail -c+{}", half + 1);
+    if back(&["sh", "-c", &script], "")? != whole.get(half..).unwrap_or_default() {
+        return Err("the rest of the stream is not what came the first time".into());
+    }
+    // With what kubectl adds under --no-preserve.
+    running.exec(&["rm", "-r", "/tmp/one"])?;
+    feed(&["tar", "--no-same-permissions", "--no-same-owner", "-xmf", "-", "-C", "/tmp/two"])?;
+    let counted = running.exec(&["sh", "-c", "cat /tmp/two/tree/deep/part* | wc -c"])?;
+    same("bytes", text(&counted.stdout).trim(), &(100 * MEGABYTE).to_string())
+}
+
+/// The entry scripts in the manner of cdebug's: one that only finds its place, and one that moves into the other
+/// container's root, with the tools behind a link that leads back.
+fn cdebug(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
+    let other = Running::start(podman, &["localhost/server:1"])?;
+    let shared = format!("container:{}", other.id);
+    let beside = ["run", "--rm", "--network", &shared, "--pid", &shared, "--entrypoint", "sh", image, "-c"];
+    let simple = "set -eu\n\
+        if [ \"${HOME:-/}\" != \"/\" ]; then me=$(sh -c 'echo $PPID'); fi\n\
+        [ \"$me\" = \"$$\" ] && ls -d /proc/$me/root/bin/ >/dev/null && ln -s /proc/$me/root/bin /tmp/.tools-1\n\
+        export PATH=$PATH:/tmp/.tools-1\n\
+        exec sh -c 'dig -v 2>&1 | cut -c1-3; cat /tmp/.tools-1/../etc/passwd | wc -l'\n";
+    let out = podman.run(&[&beside[..], &[simple]].concat())?;
+    same("simple", &(text(&out.stdout) + &text(&out.stderr)), "DiG\n2\n")?;
+    if !user.is_empty() {
+        // Another user's root is closed to who lacks CAP_SYS_PTRACE; cdebug itself moves only as root.
+        return Ok(());
+    }
+    let moving = "set -eu\n\
+        me=$(sh -c 'echo $PPID')\n\
+        rm -rf /proc/1/root/.tools-2\n\
+        ln -s /proc/$me/root/bin/ /proc/1/root/.tools-2\n\
+        [ \"$(stat -c %F /proc/1/root/.tools-2 2>/dev/null || echo link)\" ]\n\
+        cat > /.entry.sh <<EOF\n\
+        #!/bin/sh\n\
+        export PATH=$PATH:/.tools-2\n\
+        chroot /proc/1/root sh -c 'ls /server; ss -uan | wc -l; jq -n $((40+2))'\n\
+        EOF\n\
+        exec sh /.entry.sh\n";
+    let out = podman.run(&[&beside[..], &[&moving.replace("        EOF", "EOF")]].concat())?;
+    same("moving", &(text(&out.stdout) + &text(&out.stderr)), "/server\n2\n42\n")
 }
 
 /// The image as a volume (Kubernetes 1.33 and later): its links lead inside it wherever it is mounted.

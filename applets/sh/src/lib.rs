@@ -70,6 +70,24 @@ pub static APPLETS: &[Applet] = &[Applet {
     main: run,
 }];
 
+/// Reads a script and runs nothing of it; returns how many complete commands there are.
+///
+/// # Errors
+/// The first error of syntax, with its line.
+pub fn check_syntax(script: &[u8]) -> Result<usize, String> {
+    let mut source = parse::Text::new(script);
+    let mut parser = Parser::new(&mut source, Rc::default());
+    let mut count = 0;
+    loop {
+        match parser.next() {
+            Ok(None) => return Ok(count),
+            Ok(Some(_)) => count += 1,
+            Err(Stop::Syntax { line, message }) => return Err(format!("{line}: {message}")),
+            Err(Stop::Interrupted) => return Err("interrupted".to_owned()),
+        }
+    }
+}
+
 enum Script {
     Text(Bytes),
     Stdin,
@@ -306,5 +324,17 @@ impl Shell {
         }
         self.terminal = Some(terminal);
         self.options.monitor = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_syntax;
+
+    #[test]
+    fn syntax_without_running() {
+        assert_eq!(check_syntax(b"a; b | c\nif true; then x; fi\n"), Ok(2));
+        assert_eq!(check_syntax(b"cat <<E\n$(kill 1)\nE\n"), Ok(1));
+        assert!(check_syntax(b"a\nif x\n").is_err_and(|said| said.starts_with(['2', '3'])));
     }
 }

@@ -87,6 +87,7 @@ fn at_a_terminal(ctx: &Ctx) -> bool {
 
 fn run(ctx: &mut Ctx, applet: &'static Applet, name: String, powers: &Powers) -> Result<Exit, Error> {
     ctx.name = name;
+    (powers.call_oneself)(&ctx.name);
     (powers.raise)(caps::wanted(applet));
     (applet.main)(ctx)
 }
@@ -268,7 +269,7 @@ mod tests {
         },
     }]];
 
-    static POWERS: Powers = Powers { raise: |_| {}, supervise: |program| program() };
+    static POWERS: Powers = Powers { raise: |_| {}, call_oneself: |_| {}, supervise: |program| program() };
 
     fn call(argv: &[&str]) -> (u8, String, String) {
         let (mut ctx, out, err) = testing::ctx(argv, TABLE, &BUILD);

@@ -57,6 +57,17 @@ pub fn leave(status: u8) -> ! {
     }
 }
 
+/// Names this process, as ps(1) and pgrep(1) show it (PR_SET_NAME, prctl(2)): the first 15 bytes. A program is named
+/// after its file, and all of ours are one file.
+pub fn call_oneself(name: &str) {
+    let Ok(name) = c_string(name.as_bytes()) else { return };
+    // SAFETY: PR_SET_NAME reads a C string of at most 16 bytes, which lives during the call.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0)
+    };
+}
+
 /// The number of threads of this process, or 1 where /proc does not tell.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)

@@ -286,16 +286,23 @@ pub(crate) fn greeting(ctx: &Ctx) -> String {
     let here = Here::new();
     let applets: Vec<&'static Applet> = ctx.table.iter().flat_map(|entries| entries.iter()).collect();
     let mut works = Vec::new();
-    let mut lacking = Vec::new();
+    // Tools by what they are without.
+    let mut without: Vec<(String, Vec<&str>)> = Vec::new();
     for applet in applets.iter().filter(|applet| applet.group != crate::Group::Shell) {
         let lacks = here.lacks(applet.name);
         if Here::verdict(&lacks) == "works" {
             works.push(applet.name);
         }
         for lack in lacks.iter().filter(|lack| lack.need.whole) {
-            lacking.push(format!("{} {} ({})", applet.name, lack.need.function, list(&lack.missing)));
+            let wants = list(&lack.missing);
+            match without.iter_mut().find(|(known, _)| *known == wants) {
+                Some((_, names)) => names.push(applet.name),
+                None => without.push((wants, vec![applet.name])),
+            }
         }
     }
+    let mut lacking: Vec<String> =
+        without.iter().map(|(wants, names)| format!("{} ({wants})", names.join(" "))).collect();
     let others: BTreeSet<&str> = (here.missing(&applets).iter())
         .map(|capability| capability.name())
         .filter(|name| !lacking.iter().any(|text| text.contains(name)))
