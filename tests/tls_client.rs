@@ -131,7 +131,6 @@ fn masked(text: &str) -> String {
     const DROPPED: &[&str] = &[
         "    Master-Key:",
         "    TLS session ticket",
-        "    00",
         "Client Certificate Types:",
         "Requested Signature Algorithms:",
         "Shared Requested Signature Algorithms:",
@@ -140,7 +139,9 @@ fn masked(text: &str) -> String {
     const CUT: &[&str] = &["SSL handshake has read", "    Session-ID:", "    Start Time:"];
     let mut out = String::new();
     for line in text.lines() {
-        if line.is_empty() || DROPPED.iter().any(|start| line.starts_with(start)) {
+        // `    0010 - ` begins a line of a ticket.
+        let ticket = line.strip_prefix("    ").is_some_and(|rest| rest.get(4..7) == Some(" - "));
+        if line.is_empty() || ticket || DROPPED.iter().any(|start| line.starts_with(start)) {
             continue;
         }
         let cut = CUT.iter().find(|start| line.starts_with(**start));

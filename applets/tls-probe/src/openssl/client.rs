@@ -389,13 +389,20 @@ fn trust(ctx: &Ctx, words: &Words) -> Result<Trust, Error> {
     if !named && words.has("no-CAfile") && words.has("no-CApath") {
         return Ok(Trust::default());
     }
-    let sources = Sources {
-        file: path("CAfile"),
-        directory: path("CApath"),
-        env_file: env("SSL_CERT_FILE"),
-        env_directory: env("SSL_CERT_DIR"),
-    };
-    Trust::load(&sources).map_err(|why| Error::new(Exit(1), printable(&why)))
+    let mut out = Trust::default();
+    if !named || words.has("CAfile") {
+        let sources = Sources {
+            file: path("CAfile"),
+            directory: None,
+            env_file: env("SSL_CERT_FILE"),
+            env_directory: env("SSL_CERT_DIR"),
+        };
+        out = Trust::load(&sources).map_err(|why| Error::new(Exit(1), printable(&why)))?;
+    }
+    if let Some(directory) = path("CApath") {
+        out.hashed(&directory);
+    }
+    Ok(out)
 }
 
 /// A connected socket, or the error number.
