@@ -73,7 +73,7 @@ proptest! {
             }
         }
         let query = Query { now: Some(NOW), partial, purpose: Purpose::Server, host: Some("www.example.com"), ..Query::default() };
-        let verdict = errors(&der, &[trusted.clone()], &[&trusted], &query);
+        let verdict = errors(&der, std::slice::from_ref(&trusted), &[&trusted], &query);
         if let Some(verdict) = verdict.filter(|verdict| verdict.errors.is_empty()) {
             prop_assert!(verdict.unchecked.is_empty());
             prop_assert!(verdict.chain.last().is_some_and(|(_, at)| at.is_some()));
