@@ -1,6 +1,6 @@
 //! argv[0] -> applet -> exit status. The only place where the process exits.
 
-use netkit_core::{Build, Ctx};
+use netkit_core::{Build, Ctx, Powers};
 
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
@@ -16,9 +16,11 @@ static BUILD: Build = Build {
     trust_roots: env!("NETKIT_TRUST_ROOTS"),
 };
 
+static POWERS: Powers = Powers { raise: netkit_sys::capabilities::raise, supervise: netkit_sys::first::supervise };
+
 fn main() -> std::process::ExitCode {
     #[cfg(target_env = "musl")]
     netkit_sys::crash::announce();
     let mut ctx = Ctx::from_process(TABLE, &BUILD);
-    netkit_core::front::dispatch(&mut ctx).into()
+    netkit_core::front::dispatch(&mut ctx, &POWERS).into()
 }

@@ -3,15 +3,19 @@
 
 #![allow(clippy::indexing_slicing)]
 
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use nix::sys::socket::sockopt::Linger;
 
 use crate::lab::origin::Origin;
-use crate::lab::{Stop, netkit, run, tool, trial};
+use crate::lab::{Stop, netkit, run, same, tool, trial};
 
 /// Far above what any case takes; reaching it means a hang.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -21,7 +25,66 @@ pub fn trials() -> Vec<Trial> {
         trial("curl_hostile::mutations", mutations),
         trial("curl_hostile::floods", floods),
         trial("curl_hostile::terminal", names),
+        trial("curl_hostile::resets", resets),
+        trial("curl_hostile::large_heads", large_heads),
     ]
+}
+
+/// A server that resets its one connection once it has been asked.
+fn resetting() -> Result<(SocketAddr, JoinHandle<()>), Stop> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let serve = move || {
+        let Ok((mut stream, _)) = listener.accept() else { return };
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        while !seen.windows(4).any(|four| four == b"\r\n\r\n") {
+            match stream.read(&mut buffer) {
+                Ok(count) if count > 0 => seen.extend_from_slice(&buffer[..count]),
+                _ => return,
+            }
+        }
+        let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        let _ = nix::sys::socket::setsockopt(&stream, Linger, &now);
+    };
+    Ok((address, std::thread::spawn(serve)))
+}
+
+/// A connection that breaks is status 56, as the peer's.
+fn resets() -> Result<(), Stop> {
+    let peer = tool("curl", "curl")?;
+    for binary in [&peer, &netkit()] {
+        let (address, server) = resetting()?;
+        let mut command = Command::new(binary);
+        if binary == &netkit() {
+            command.arg("curl");
+        }
+        let output = run(command.args(["-q", "-sS", &format!("http://{address}/")]), LIMIT)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let _ = server.join();
+        same(
+            "status",
+            &format!("{:?} {said}", output.status.code()),
+            "Some(56) curl: (56) Recv failure: Connection reset by peer\n",
+        )?;
+    }
+    Ok(())
+}
+
+/// One line of a head may have 100 KiB, all of them 300 KiB (curl 8.14, `lib/http.h`); the peer here says 27 for the first.
+fn large_heads() -> Result<(), Stop> {
+    for (lines, size, status) in [(1, 102_394, 0), (1, 102_395, 100), (1, 400_000, 100), (60, 5000, 0), (62, 5000, 56)]
+    {
+        let answer = move |_: &str| {
+            let line = format!("X: {}\r\n", "a".repeat(size));
+            (format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", line.repeat(lines)).into_bytes(), false)
+        };
+        let origin = Origin::start(Arc::new(answer))?;
+        let url = format!("http://{}/", origin.address);
+        let output = run(Command::new(netkit()).args(["curl", "-q", "-s", &url]), LIMIT)?;
+        same(&format!("{lines} of {size}"), &format!("{:?}", output.status.code()), &format!("Some({status})"))?;
+    }
+    Ok(())
 }
 
 const SEEDS: &[&str] = &[

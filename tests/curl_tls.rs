@@ -210,6 +210,12 @@ fn trust() -> Result<(), Stop> {
     expect(&nginx, "--explain https://@5/", 35, "", "does not speak TLS")?;
     expect(&nginx, "--cacert +ca.pem --pinnedpubkey sha256//AAAA https://@0/", 90, "", "pinned")?;
     expect(&nginx, "--tlsv1.3 --tls-max 1.2 -k https://@0/", 35, "", "")?;
+    let chacha = "--tls-max 1.2 --ciphers ECDHE-RSA-CHACHA20-POLY1305";
+    expect(&nginx, &format!("-kv {chacha} https://@0/"), 0, "index", "using TLSv1.2 / ECDHE-RSA-CHACHA20-POLY1305 /")?;
+    expect(&nginx, "-k --tls13-ciphers TLS_CHACHA20_POLY1305_SHA256 https://@0/", 0, "index", "")?;
+    expect(&nginx, "-k --ciphers DEFAULT:!aNULL@SECLEVEL=1 https://@0/", 0, "index", "")?;
+    expect(&nginx, "-k --ciphers nosuch https://@0/", 59, "", "failed setting cipher list: nosuch")?;
+    expect(&nginx, "-k --tls13-ciphers nosuch https://@0/", 59, "", "failed setting TLS 1.3 cipher suite: nosuch")?;
     Ok(())
 }
 
@@ -262,6 +268,10 @@ fn same_as_the_peer() -> Result<(), Stop> {
         "--http2-prior-knowledge http://@4/echo",
         "-k https://@0/echo https://@0/echo",
         "-k --tlsv1.2 --tls-max 1.2 https://@0/",
+        "-k --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 https://@0/",
+        "-k --ciphers nosuch https://@0/",
+        "-k --tls13-ciphers TLS_AES_128_GCM_SHA256 https://@0/",
+        "-k --tls13-ciphers nosuch https://@0/",
         "-k -w %{http_code}|%{http_version}|%{ssl_verify_result}|%{num_connects} https://@1/",
     ] {
         let (theirs, ours) = (nginx.curl(&peer, line)?, nginx.curl(&netkit(), line)?);

@@ -3,6 +3,9 @@
 //! Storage, runtime state and configuration are in a temporary directory, so nothing of the user's is seen or touched.
 //! No container has a network but loopback.
 
+mod callers;
+mod matrix;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -60,6 +63,7 @@ pub fn trials() -> Vec<Trial> {
         trial("dist::root_file_system_stays_within_5_mib", within_the_limit),
         trial("image::recipe_names_no_crate_and_lets_little_in", recipe),
     ];
+    trials.push(trial("readme::table_of_who_may_do_what_is_there", matrix::is_in_readme));
     let lab = Arc::new(Lab::default());
     for (variant, suffix, user) in VARIANTS {
         let mut add = |name: &str, body: fn(&Podman, &str, &str) -> Result<(), Stop>| {
@@ -74,6 +78,12 @@ pub fn trials() -> Vec<Trial> {
         add("runs_as_any_user_read_only_without_capabilities", runs_confined);
         add("runs_beside_a_container_without_a_shell", runs_beside);
         add("ss_and_ip_beside_another_user", privileges);
+        if variant == "default" {
+            add("who_may_do_what_as_readme_says", matrix::as_readme_says);
+        }
+        for (name, body) in callers::ALL {
+            add(name, *body);
+        }
         add("says_what_it_is", labels_and_settings);
         add("holds_what_it_should_and_nothing_else", layout);
     }

@@ -8,12 +8,15 @@
 mod curl_cases;
 mod curl_diff;
 mod curl_hostile;
+mod curl_proxies;
 mod curl_tls;
+mod curl_trace;
 mod demo;
 mod dig_diff;
 mod dig_hostile;
 mod dig_modes;
 mod dig_tls;
+mod doctor;
 mod firewall;
 mod front;
 mod host_nslookup;
@@ -34,9 +37,11 @@ mod nc_tls;
 mod nft;
 mod ping;
 mod portscan;
+mod portscan_raw;
 mod readme;
 mod resolvers;
 mod sh;
+mod sh_terminal;
 mod ss_diff;
 mod ss_modes;
 mod tcpdump_cli;
@@ -45,12 +50,13 @@ mod tcpdump_filter;
 mod tcpdump_live;
 mod tcpdump_samples;
 mod tls_client;
+mod tls_enumerate;
 mod tls_matrix;
 mod tls_probe;
 mod wget_diff;
 
 fn main() -> std::process::ExitCode {
-    let inner = lab::helper().or_else(lab::recorder::dispatch);
+    let inner = lab::helper().or_else(doctor::actors::helper).or_else(lab::recorder::dispatch);
     if let Some(status) =
         inner.or_else(nc_diff::stage::dispatch).or_else(ss_diff::scene::helper).or_else(tcpdump_live::helper)
     {
@@ -62,7 +68,9 @@ fn main() -> std::process::ExitCode {
     trials.extend(curl_cases::trials());
     trials.extend(curl_diff::trials());
     trials.extend(curl_hostile::trials());
+    trials.extend(curl_proxies::trials());
     trials.extend(curl_tls::trials());
+    trials.extend(curl_trace::trials());
     trials.extend(host_nslookup::trials());
     trials.extend(image::trials());
     trials.extend(ipset::trials());
@@ -72,10 +80,12 @@ fn main() -> std::process::ExitCode {
     trials.extend(jq_diff::trials());
     trials.extend(ip_diff::trials());
     trials.extend(demo::trials());
+    trials.extend(doctor::trials());
     trials.extend(lab::hierarchy::trials());
     trials.extend(dig_diff::trials());
     trials.extend(dig_hostile::trials());
     trials.extend(portscan::trials());
+    trials.extend(portscan_raw::trials());
     trials.extend(readme::trials());
     trials.extend(dig_modes::trials());
     trials.extend(dig_tls::trials());
@@ -87,6 +97,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(nc_extras::trials());
     trials.extend(nc_stress::trials());
     trials.extend(sh::trials());
+    trials.extend(sh_terminal::trials());
     trials.extend(nft::trials());
     trials.extend(ping::trials());
     trials.extend(ss_diff::trials());
@@ -97,6 +108,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_modes::trials());
     trials.extend(tls_client::trials());
     trials.extend(tls_matrix::trials());
+    trials.extend(tls_enumerate::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -75,7 +75,7 @@ impl Stage {
 }
 
 /// The reason that goes with an ICMP type and code.
-fn reason(six: bool, icmp: (u8, u8)) -> &'static str {
+pub fn reason(six: bool, icmp: (u8, u8)) -> &'static str {
     match (six, icmp) {
         (false, (3, 0)) => "net-unreach",
         (false, (3, 1)) => "host-unreach",
@@ -85,8 +85,9 @@ fn reason(six: bool, icmp: (u8, u8)) -> &'static str {
         (false, (3, 10)) => "host-prohibited",
         (false, (3, 13)) | (true, (1, 1)) => "admin-prohibited",
         (true, (1, 0)) => "no-route",
-        (true, (1, 3)) => "addr-unreach",
-        (true, (1, 5)) => "failed-policy",
+        // nmap has no word of its own for these.
+        (true, (1, 3)) => "host-unreach",
+        (true, (1, 5)) => "admin-prohibited",
         (true, (1, 6)) => "reject-route",
         _ => "unknown",
     }
@@ -144,7 +145,7 @@ fn matrix() -> Result<(), Stop> {
                     ("203.0.113.1", "filtered net-unreach -".into()),
                 ]
             } else {
-                [("fd01::77", format!("filtered addr-unreach {own}")), ("2001:db8::1", "filtered net-unreach -".into())]
+                [("fd01::77", format!("filtered host-unreach {own}")), ("2001:db8::1", "filtered net-unreach -".into())]
             };
             for (host, shown) in hosts {
                 cells += 1;
@@ -357,9 +358,19 @@ fn expectations() -> Result<(), Stop> {
 }
 
 fn refused() -> Result<(), Stop> {
-    for line in
-        ["-sS h", "-sV h", "-O h", "-A h", "-D a h", "--script x h", "-sI z h", "--traceroute h", "-f h", "-sC h"]
-    {
+    for line in [
+        "-sO h",
+        "-sSO h",
+        "-O h",
+        "-A h",
+        "-D a h",
+        "--script x h",
+        "-sI z h",
+        "--traceroute h",
+        "-f h",
+        "-sC h",
+        "-PO h",
+    ] {
         let output = lab::run(Command::new(lab::netkit()).arg("nmap").args(line.split(' ')), LIMIT)?;
         let said = text(&output.stderr);
         if output.status.code() != Some(2) || !said.contains("is not offered: ") {

@@ -18,7 +18,7 @@ use crate::lab::{self, Stop, TempDir, trial};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Percent of the lines that must be equal.
-const WANTED: usize = 97;
+const WANTED: usize = 99;
 
 const PACKETS: &str = include_str!("tcpdump_packets.hex");
 

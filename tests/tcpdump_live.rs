@@ -29,6 +29,8 @@ pub fn trials() -> Vec<Trial> {
         trial("tcpdump_live::directions_and_lengths", directions),
         trial("tcpdump_live::rotation", rotation),
         trial("tcpdump_live::offloaded_checksums", offloaded),
+        trial("tcpdump_live::other_readers", other_readers),
+        trial("tcpdump_live::holders", holders),
         trial("tcpdump_live::lists", lists),
         trial("tcpdump_live::refused", refused),
     ]
@@ -244,6 +246,21 @@ impl Drop for Capture {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program that talks on stderr and goes on until it is dropped, as its standard input stays open.
+struct Held {
+    capture: Capture,
+    _stdin: ChildStdin,
+}
+
+impl Held {
+    fn start(mut command: Command) -> Result<Held, Stop> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take().ok_or("no stdin pipe")?;
+        let talk = BufReader::new(child.stderr.take().ok_or("no stderr pipe")?);
+        Ok(Held { capture: Capture { child, talk, said: String::new() }, _stdin: stdin })
     }
 }
 
@@ -619,6 +636,64 @@ fn offloaded() -> Result<(), Stop> {
     let (_, out, _) = capture.end()?;
     let text = String::from_utf8_lossy(&out).into_owned();
     if text.contains("(offloaded)") && !text.contains("incorrect") { Ok(()) } else { Err(text.into()) }
+}
+
+/// Files of a capture, of one interface and of two, are read by others: every packet, its time, its bytes.
+fn other_readers() -> Result<(), Stop> {
+    let tshark = lab::tool("tshark", "tshark")?;
+    let peer = lab::tool("tcpdump", "tcpdump")?;
+    let mut wire = Wire::new()?;
+    let text = |output: Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    for (name, interfaces) in [("one", &["-i", "vb"][..]), ("two", &["-i", "va", "-i", "vb"])] {
+        let file = wire.path(name).to_string_lossy().into_owned();
+        let capture = wire.capture(&[interfaces, &["-n", "-w", &file]].concat())?;
+        wire.send("flood 40")?;
+        let (status, _, said) = capture.stop()?;
+        same("capture", &format!("{status:?}"), "Some(0)")?;
+        let captured = counters(&said)?[0];
+        let mut reader = Command::new(&tshark);
+        // It keeps its settings below the home directory.
+        reader.env("HOME", &wire.directory.0).args(["-n", "-t", "e", "-r", &file, "-T", "fields"]);
+        for field in ["frame.time_epoch", "ip.src", "udp.dstport", "frame.len", "ip.checksum.status"] {
+            reader.args(["-e", field]);
+        }
+        let theirs = text(lab::run(&mut reader, LIMIT)?);
+        same("packets", &theirs.lines().count().to_string(), &captured.to_string())?;
+        let ours = text(lab::run(Command::new(lab::netkit()).args(["tcpdump", "-nttr", &file]), LIMIT)?);
+        for (theirs, ours) in theirs.lines().zip(ours.lines()) {
+            let fields: Vec<&str> = theirs.split('\t').collect();
+            let [time, source, port, length, _] = fields[..] else { return Err(theirs.into()) };
+            let wanted = format!("{} IP {source}.5000 > 10.0.0.2.{port}: UDP, length 22", &time[..time.len() - 3]);
+            same("a packet", &wanted, ours)?;
+            same("its length", length, "64")?;
+        }
+        let again = text(lab::run(Command::new(&peer).env("TZ", "UTC0").args(["-nttr", &file]), LIMIT)?);
+        same("tcpdump", &again, &ours)?;
+    }
+    Ok(())
+}
+
+/// Both ends of a connection within the host are named with the process that holds them.
+fn holders() -> Result<(), Stop> {
+    let wire = Wire::new()?;
+    let mut listener = wire.command(&lab::netkit());
+    listener.args(["nc", "-v", "-n", "-l", "127.0.0.1", "7000"]);
+    let mut listener = Held::start(listener)?;
+    listener.capture.until("istening on")?;
+    let capture = wire.capture(&["-i", "lo", "-n", "--flows", "-c", "3", "tcp port 7000"])?;
+    let mut caller = wire.command(&lab::netkit());
+    caller.args(["nc", "-v", "-n", "127.0.0.1", "7000"]);
+    let caller = Held::start(caller)?;
+    let (status, out, said) = capture.end()?;
+    same("capture", &format!("{status:?}"), "Some(0)")?;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let program = lab::netkit().file_name().unwrap().to_string_lossy().into_owned();
+    for pid in [caller.capture.child.id(), listener.capture.child.id()] {
+        if !text.contains(&format!(" ({program} {pid}")) {
+            return Err(format!("no process {pid} in: {text}{said}").into());
+        }
+    }
+    Ok(())
 }
 
 fn lists() -> Result<(), Stop> {

@@ -565,7 +565,7 @@ fn refused() -> Result<(), Stop> {
         ("tls-probe --bogus h", "unrecognized option '--bogus'"),
         ("tls-probe --enumerate h", "--enumerate is not offered"),
         ("tls-probe --starttls xmpp h", "`xmpp`"),
-        ("openssl s_client -cipher ALL -connect h:1", "-cipher is not offered"),
+        ("openssl s_client -groups X25519 -connect h:1", "-groups is not offered"),
         ("openssl verify -crl_check x.pem", "-crl_check is not offered"),
         ("tls-probe --min-left 5 h", "neither a share nor a time"),
         ("tls-probe --trust-of x h", "`x` is no process id"),

@@ -203,6 +203,22 @@ impl Firewall {
         command
     }
 
+    /// A command on the router, as this user.
+    pub fn on_router(&self, program: impl AsRef<Path>) -> Command {
+        self.beyond("router", program)
+    }
+
+    /// A command on the target, as this user.
+    pub fn at_target(&self, program: impl AsRef<Path>) -> Command {
+        self.beyond("target", program)
+    }
+
+    fn beyond(&self, name: &str, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/root/run/netns/{name}", self.pid())).arg("--").arg(program.as_ref());
+        command
+    }
+
     /// A command on the scanner as nobody, with no capability and no way to get one.
     pub fn unprivileged(&self, program: impl AsRef<Path>) -> Result<Command, Stop> {
         let setpriv = tool("setpriv", "util-linux")?;

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod firewall;
+pub mod hello;
 pub mod hierarchy;
 pub mod message;
 pub mod origin;
@@ -9,6 +10,7 @@ pub mod proxy;
 pub mod recorder;
 pub mod rogue;
 pub mod server;
+pub mod terminal;
 pub mod tls;
 
 use std::io::Read;

@@ -4,10 +4,11 @@
 //! container is a child with an /etc of its own ([`pod`]). Nothing is installed, nothing stays behind. The status is 0
 //! only when netkit named every fault.
 
+mod doctor;
 mod nameserver;
 mod pod;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,7 +71,11 @@ fn show(binary: &Path) -> Result<()> {
             play(binary, &with_servers(port))?
         }
     };
-    let (shown, failures) = steps;
+    let (mut shown, mut failures) = steps;
+    println!("And when it is not only names: `netkit doctor` walks the whole way and says which layer is broken.\n");
+    let (more, missing) = play(binary, &doctor::steps(port)?)?;
+    shown += more;
+    failures.extend(missing);
     if failures.is_empty() {
         println!("netkit named {shown} of {shown} faults; the servers are gone and nothing is left behind.");
         return Ok(());
@@ -85,6 +90,7 @@ fn cluster(name: &str, kind: u16) -> Answer {
     match name {
         "api.example.com" => only_a(vec![Ipv4Addr::new(203, 0, 113, 7)]),
         "payments.default.svc.cluster.local" => only_a(vec![Ipv4Addr::new(10, 96, 0, 20)]),
+        "web.default.svc.cluster.local" => only_a(vec![Ipv4Addr::LOCALHOST]),
         "workers.default.svc.cluster.local" => only_a((1..=40).map(|host| Ipv4Addr::new(10, 244, 3, host)).collect()),
         _ if name.ends_with(".corp.internal") => Answer::ServFail,
         _ => Answer::NxDomain,
@@ -101,10 +107,16 @@ fn stale(name: &str, kind: u16) -> Answer {
 
 /// One command and what is expected of it.
 struct Step {
+    /// dig or doctor.
+    applet: &'static str,
     /// What is going on, before the command.
     before: &'static str,
-    /// Words after `netkit dig`.
+    /// Words after `netkit APPLET`.
     words: String,
+    /// What is piped in.
+    stdin: String,
+    /// A variable of the environment.
+    env: Option<(&'static str, String)>,
     /// The exit status that says so.
     status: i32,
     /// What the output has to contain for the fault to be named.
@@ -132,6 +144,9 @@ fn through_proc(one: &Pod, three: &Pod, port: u16) -> Vec<Step> {
     let (one, three) = (one.pid(), three.pid());
     vec![
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: PLAIN_BEFORE,
             words: format!("--from-pid {one} -p {port} api.example.com"),
             status: 0,
@@ -139,6 +154,9 @@ fn through_proc(one: &Pod, three: &Pod, port: u16) -> Vec<Step> {
             after: PLAIN_AFTER,
         },
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: "Let netkit do what the resolvers of both containers do, on the container's own files:",
             words: format!("--from-pid {one} -p {port} --as glibc,musl,go,dig api.example.com"),
             status: 1,
@@ -151,6 +169,9 @@ fn through_proc(one: &Pod, three: &Pod, port: u16) -> Vec<Step> {
                     take corp.internal out of the search list, set ndots:1, or call api.example.com. with a dot at the end.",
         },
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: ALL_BEFORE,
             words: format!("--from-pid {three} -p {port} +time=1 @all payments.default.svc.cluster.local"),
             status: 1,
@@ -158,6 +179,9 @@ fn through_proc(one: &Pod, three: &Pod, port: u16) -> Vec<Step> {
             after: ALL_AFTER,
         },
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: PATH_BEFORE,
             words: format!("--from-pid {one} -p {port} --path workers.default.svc.cluster.local"),
             status: 1,
@@ -171,6 +195,9 @@ fn through_proc(one: &Pod, three: &Pod, port: u16) -> Vec<Step> {
 fn with_servers(port: u16) -> Vec<Step> {
     vec![
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: PLAIN_BEFORE,
             words: format!("@{CLUSTER} -p {port} api.example.com"),
             status: 0,
@@ -178,6 +205,9 @@ fn with_servers(port: u16) -> Vec<Step> {
             after: PLAIN_AFTER,
         },
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: "Go through the last entry of the search list, as a resolver with ndots:5 does:",
             words: format!("@{CLUSTER} -p {port} +domain=corp.internal +ndots=5 +showsearch api.example.com"),
             status: 0,
@@ -185,6 +215,9 @@ fn with_servers(port: u16) -> Vec<Step> {
             after: "The upstream server for corp.internal is broken. glibc and Go pass over its SERVFAIL, musl gives up.",
         },
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: ALL_BEFORE,
             words: format!("@all @{CLUSTER} @{STALE} @{SILENT} -p {port} +time=1 payments.default.svc.cluster.local"),
             status: 1,
@@ -192,6 +225,9 @@ fn with_servers(port: u16) -> Vec<Step> {
             after: ALL_AFTER,
         },
         Step {
+            applet: "dig",
+            stdin: String::new(),
+            env: None,
             before: PATH_BEFORE,
             words: format!("@{CLUSTER} -p {port} --path workers.default.svc.cluster.local"),
             status: 1,
@@ -205,35 +241,67 @@ fn with_servers(port: u16) -> Vec<Step> {
 fn play(binary: &Path, steps: &[Step]) -> Result<(usize, Vec<String>)> {
     let mut failures = Vec::new();
     for (step, number) in steps.iter().zip(1..) {
-        println!("--- {number} of {} ---\n{}\n\n  $ netkit dig {}\n", steps.len(), step.before, step.words);
-        let mut dig = command(binary);
+        let typed = format!("netkit {} {}", step.applet, step.words);
+        let set = step.env.as_ref().map_or_else(String::new, |(name, value)| format!("{name}={value} "));
+        println!("--- {number} of {} ---\n{}\n\n  $ {set}{typed}\n", steps.len(), step.before);
+        if !step.stdin.is_empty() {
+            println!("with this on its standard input:\n\n{}", indented(&step.stdin));
+        }
+        let mut run = command(binary);
         // The user's own settings must not change what is shown.
-        dig.arg("dig")
-            .args(step.words.split(' '))
-            .env_remove("LOCALDOMAIN")
-            .env_remove("RES_OPTIONS")
-            .env("HOME", "/nonexistent");
-        let (status, text) = finish(&mut dig)?;
-        println!("{}\n\n=> {}\n", indented(text.trim()), step.after.replace('\n', "\n   "));
+        run.arg(step.applet).args(step.words.split(' ')).env("HOME", "/nonexistent");
+        for name in OWN_SETTINGS {
+            run.env_remove(name);
+        }
+        if let Some((name, value)) = &step.env {
+            run.env(name, value);
+        }
+        let (status, text) = finish(&mut run, &step.stdin)?;
+        println!("{}\n", indented(text.trim()));
+        if !step.after.is_empty() {
+            println!("=> {}\n", step.after.replace('\n', "\n   "));
+        }
         for part in step.names.iter().filter(|part| !text.contains(**part)) {
-            failures.push(format!("netkit dig {}: no `{part}` in what it said", step.words));
+            failures.push(format!("{typed}: no `{part}` in what it said"));
         }
         if status != Some(step.status) {
-            failures.push(format!("netkit dig {}: status {status:?}, not {}", step.words, step.status));
+            failures.push(format!("{typed}: status {status:?}, not {}", step.status));
         }
     }
     Ok((steps.len(), failures))
 }
 
+/// Variables that change what is shown.
+const OWN_SETTINGS: [&str; 14] = [
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "http_proxy",
+    "https_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "NETKIT_HINTS",
+];
+
 /// Runs to the end, at most [`LIMIT`]; the exit status and all that was said.
-fn finish(command: &mut Command) -> Result<(Option<i32>, String)> {
+fn finish(command: &mut Command, input: &str) -> Result<(Option<i32>, String)> {
     let named = crate::process::shown(command);
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot run {named}: {error}"))?;
+    // Far less than a pipe holds, and gone with its writer.
+    if let Some(mut pipe) = child.stdin.take() {
+        let _ = pipe.write_all(input.as_bytes());
+    }
     let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
         return Err("no pipes".to_owned());
     };
@@ -310,7 +378,16 @@ mod tests {
 
     #[test]
     fn a_fault_that_is_not_named_is_reported() {
-        let step = Step { before: "", words: "x".to_owned(), status: 0, names: &["wombat"], after: "" };
+        let step = Step {
+            applet: "dig",
+            before: "",
+            words: "x".to_owned(),
+            stdin: String::new(),
+            env: None,
+            status: 0,
+            names: &["wombat"],
+            after: "",
+        };
         // echo prints its words, among them no wombat.
         let (shown, failures) = play(Path::new("/bin/echo"), &[step]).unwrap();
         assert_eq!((shown, failures.len()), (1, 1));

@@ -13,6 +13,16 @@ const PASSWD: &str = "root:x:0:0:root:/tmp:/bin/netkit\nnonroot:x:65532:65532:no
 /// group(5).
 const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 
+/// `cap_net_admin,cap_net_raw,cap_sys_ptrace=p` as the attribute `security.capability` holds it: `struct vfs_cap_data` of
+/// linux/capability.h, revision 2. Permitted only: with the effective bit the binary would not start at all where the
+/// bounding set lacks one of them (execve(2), EPERM). netkit raises what an applet needs by itself.
+const GRANT: [u8; 20] = [
+    0, 0, 0, 2, // revision and flags, little-endian
+    0x00, 0x30, 0x08, 0x00, // permitted: bits 12, 13 and 19
+    0, 0, 0, 0, // inheritable
+    0, 0, 0, 0, 0, 0, 0, 0, // bits from 32 up of both
+];
+
 /// Bytes of a root file system, counted in two ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bytes {
@@ -40,6 +50,13 @@ pub(crate) fn lay_out(binary: &Path, dir: &Path) -> Result<()> {
         set_mode(&path, 0o644)?;
     }
     output(command(&copy).args(["install", "--symbolic"]).arg(fresh.join("bin")))?;
+    // Copying and changing modes or owners take the attribute away: it comes last.
+    let granted = rustix::fs::setxattr(&copy, "security.capability", &GRANT, rustix::fs::XattrFlags::empty());
+    if let Err(error) = granted {
+        println!(
+            "  bin/netkit grants no capabilities: {error} (root may set them; other users of the image will miss them)"
+        );
+    }
     remove(dir)?;
     fs::rename(&fresh, dir).map_err(at("create", dir))
 }

@@ -13,6 +13,28 @@ use crate::config::{Netrc, Node, PROTOCOLS, Protocols, Resume, Target, TimeCond,
 /// Most bytes read from a file into memory.
 const MAX_FILE: u64 = 1 << 30;
 
+/// Options whose value may not be empty.
+const NOT_BLANK: &[&str] = &[
+    "abstract-unix-socket",
+    "cookie-jar",
+    "dns-servers",
+    "dump-header",
+    "etag-compare",
+    "etag-save",
+    "interface",
+    "output",
+    "output-dir",
+    "preproxy",
+    "request",
+    "socks4",
+    "socks4a",
+    "socks5",
+    "socks5-hostname",
+    "trace",
+    "trace-ascii",
+    "unix-socket",
+];
+
 /// The whole of a file; `-` is standard input.
 pub(crate) fn read_file(name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -30,6 +52,9 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
     let now = parser.now;
     let global = &mut parser.global;
     let c = &mut parser.current;
+    if value.is_empty() && NOT_BLANK.contains(&name) {
+        return Err(Problem::Other("blank argument where content is expected".to_owned()));
+    }
     match name {
         "abstract-unix-socket" => c.unix_socket = Some((text(), true)),
         "unix-socket" => c.unix_socket = Some((text(), false)),
@@ -42,6 +67,20 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "proxy-digest" => c.proxy_auth.digest = on,
         // Every write goes out at once.
         "buffer" | "no-buffer" | "disable" | "sessionid" | "styled-output" | "socks5-basic" | "parallel-immediate" => {}
+        // What they say is about other protocols, about other TLS libraries, or done anyway: over HTTP they change nothing.
+        "append"
+        | "use-ascii"
+        | "ssl"
+        | "ssl-reqd"
+        | "ssl-no-revoke"
+        | "ssl-revoke-best-effort"
+        | "ssl-allow-beast"
+        | "proxy-ssl-allow-beast"
+        | "disable-eprt"
+        | "disable-epsv"
+        | "compressed-ssh"
+        | "ca-native"
+        | "proxy-ca-native" => {}
         "cacert" => c.cacert = Some(text()),
         "capath" => c.capath = Some(text()),
         "cert" => c.cert = Some(text()),
@@ -53,8 +92,8 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         }
         "pass" => return Err(Problem::Refused("encrypted keys are not read; decrypt the key first")),
         "compressed" => c.compressed = on,
-        "connect-timeout" => c.connect_timeout = Some(seconds(value)?),
-        "max-time" => c.max_time = Some(seconds(value)?),
+        "connect-timeout" => c.connect_timeout = limit(value)?,
+        "max-time" => c.max_time = limit(value)?,
         "expect100-timeout" => c.expect_timeout = seconds(value)?,
         "connect-to" => c.connect_to.push(text()),
         "resolve" => c.resolve.push(text()),
@@ -237,7 +276,7 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
             }
             None => {
                 c.auto_referer = false;
-                c.referer = Some(text());
+                c.referer = (!value.is_empty()).then(text);
             }
         },
         "request" => c.request = (!value.is_empty()).then(text),
@@ -305,6 +344,27 @@ pub(crate) fn option(parser: &mut Parser, name: &str, value: &str, on: bool) -> 
         "tr-encoding" => c.tr_encoding = on,
         "trace" => global.trace = Trace::Hex(text()),
         "trace-ascii" => global.trace = Trace::Ascii(text()),
+        "ciphers" => c.ciphers = [Some(text()), c.ciphers[1].take()],
+        "tls13-ciphers" => c.ciphers = [c.ciphers[0].take(), Some(text())],
+        "proxy-ciphers" => c.proxy_ciphers = [Some(text()), c.proxy_ciphers[1].take()],
+        "proxy-tls13-ciphers" => c.proxy_ciphers = [c.proxy_ciphers[0].take(), Some(text())],
+        "trace-config" => {
+            for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
+                let (name, on) =
+                    word.strip_prefix('-').map_or((word.trim_start_matches('+'), true), |name| (name, false));
+                match name.to_ascii_lowercase().as_str() {
+                    "all" => (global.trace_ids, global.trace_time) = (on, on),
+                    "ids" => global.trace_ids = on,
+                    "time" => global.trace_time = on,
+                    _ if !on => {}
+                    _ => {
+                        return Err(Problem::Other(format!(
+                            "of the components, ids and time are shown here, not {name}"
+                        )));
+                    }
+                }
+            }
+        }
         "trace-ids" => global.trace_ids = on,
         "trace-time" => global.trace_time = on,
         "verbose" => {
@@ -446,6 +506,12 @@ pub(crate) fn seconds(value: &str) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(whole) + Duration::from_micros(micros))
 }
 
+/// A limit in whole milliseconds; less than one is none.
+fn limit(value: &str) -> Result<Option<Duration>, Problem> {
+    let time = seconds(value)?;
+    Ok((time >= Duration::from_millis(1)).then_some(time))
+}
+
 /// Bytes, with k, m, g, t or p for powers of 1024.
 fn size(value: &str) -> Result<u64, Problem> {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -495,6 +561,7 @@ fn rate(value: &str) -> Result<u64, Problem> {
 /// `=http,https`, `-all,https`, `+http`.
 fn protocols(value: &str, before: &Protocols) -> Result<Protocols, Problem> {
     let mut set = before.0.clone();
+    let mut known_one = false;
     for word in value.split(',') {
         let mut word = word;
         let mut action = '+';
@@ -508,6 +575,7 @@ fn protocols(value: &str, before: &Protocols) -> Result<Protocols, Problem> {
         } else {
             PROTOCOLS.iter().copied().filter(|known| *known == lower).collect()
         };
+        known_one |= !named.is_empty();
         match action {
             '-' => set.retain(|one| !named.contains(one)),
             '=' => set = named,
@@ -516,7 +584,8 @@ fn protocols(value: &str, before: &Protocols) -> Result<Protocols, Problem> {
     }
     set.sort_unstable();
     set.dedup();
-    if set.is_empty() {
+    // Nothing may be left, but something has to be named.
+    if set.is_empty() && !known_one {
         return Err(Problem::Other("is badly used here".to_owned()));
     }
     Ok(Protocols(set))

@@ -7,6 +7,7 @@ use netkit_core::text::printable;
 use crate::apply;
 use crate::config::{Config, Global, Node};
 use crate::options::{self, Arg, Spec};
+use crate::variable;
 
 /// Longest chain of configuration files that name each other.
 const MAX_DEPTH: u32 = 10;
@@ -88,6 +89,8 @@ pub(crate) struct Parser {
     pub(crate) errors: Vec<String>,
     pub(crate) request: Request,
     pub(crate) home: Option<PathBuf>,
+    /// Of `--variable`: name and content.
+    pub(crate) variables: Vec<(String, Vec<u8>)>,
     /// Seconds since the epoch, for `-z`.
     pub(crate) now: i64,
     depth: u32,
@@ -103,6 +106,7 @@ impl Parser {
             errors: Vec::new(),
             request: Request::Transfer,
             home,
+            variables: Vec::new(),
             now,
             depth: 0,
         }
@@ -192,10 +196,20 @@ impl Parser {
         if name == "help" {
             return self.help(next);
         }
+        if let Some(bare) = name.strip_prefix("expand-") {
+            let spec = options::long(bare).ok_or(Problem::Unknown)?;
+            if spec.arg != Arg::Text {
+                return Err(Problem::Other("expansion failure".to_owned()));
+            }
+            let value = next.ok_or(Problem::Missing)?;
+            let expanded = variable::expand(self, value)?;
+            self.one(spec, expanded.as_deref().unwrap_or(value), true)?;
+            return Ok(true);
+        }
         let (spec, on) = match options::long(name) {
             Some(spec) => (spec, true),
             None => {
-                let bare = name.strip_prefix("no-").ok_or_else(|| expand(name))?;
+                let bare = name.strip_prefix("no-").ok_or(Problem::Unknown)?;
                 let spec = options::long(bare).ok_or(Problem::Unknown)?;
                 match spec.arg {
                     Arg::Bool => (spec, false),
@@ -240,6 +254,7 @@ impl Parser {
                 Ok(())
             }
             "config" => self.config_file(value),
+            "variable" => variable::set(self, value),
             "url" => match value.strip_prefix('@') {
                 Some(file) => self.url_file(file),
                 None => {
@@ -330,7 +345,7 @@ impl Parser {
             return Ok(());
         }
         let name = option.trim_start_matches('-');
-        let takes = options::long(name).map(|spec| spec.arg);
+        let takes = options::long(name.strip_prefix("expand-").unwrap_or(name)).map(|spec| spec.arg);
         let value = match (takes, value) {
             (Some(Arg::Text), value) => value.filter(|value| !value.is_empty()),
             (None, _) => return self.long(name, None).map(|_| ()),
@@ -341,14 +356,6 @@ impl Parser {
         };
         self.long(name, value)?;
         Ok(())
-    }
-}
-
-fn expand(name: &str) -> Problem {
-    if name.strip_prefix("expand-").is_some_and(|rest| options::long(rest).is_some()) {
-        Problem::Refused("let the shell expand variables")
-    } else {
-        Problem::Unknown
     }
 }
 

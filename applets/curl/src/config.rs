@@ -208,6 +208,9 @@ pub(crate) struct Config {
     pub(crate) cert: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) pinned: Option<String>,
+    /// Of TLS 1.2 and of TLS 1.3.
+    pub(crate) ciphers: [Option<String>; 2],
+    pub(crate) proxy_ciphers: [Option<String>; 2],
     pub(crate) tls_min: u8,
     pub(crate) tls_max: u8,
     pub(crate) proxy_insecure: bool,
@@ -322,6 +325,8 @@ impl Default for Config {
             cert: None,
             key: None,
             pinned: None,
+            ciphers: [None, None],
+            proxy_ciphers: [None, None],
             tls_min: 2,
             tls_max: 3,
             proxy_insecure: false,

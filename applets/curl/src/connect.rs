@@ -249,6 +249,10 @@ impl Transfer<'_> {
         }
         let mut tls = None;
         if let Some(proxy) = route.proxy.clone() {
+            if let Some(first) = &proxy.before {
+                let behind = Route { host: proxy.host.clone(), zone: None, port: proxy.port, ..route.clone() };
+                proxy::socks(self, &mut *stream, first, &behind, deadline)?;
+            }
             if proxy.scheme == "https" {
                 let settings = self.proxy_settings();
                 let (wrapped, session) = self.shake(stream, &proxy.host, &settings, deadline, true)?;
@@ -326,7 +330,8 @@ impl Transfer<'_> {
             let plain = Plain::new(socket).map_err(|error| Failure::new(Code::Connect, error.to_string()))?;
             return Ok((Box::new(plain), None, None));
         }
-        let (host, zone, port) = match &route.proxy {
+        let first = route.proxy.as_ref().map(|proxy| proxy.before.as_deref().unwrap_or(proxy));
+        let (host, zone, port) = match first {
             Some(proxy) => (proxy.host.clone(), None, proxy.port),
             None => (route.host.clone(), route.zone.clone(), route.port),
         };
@@ -440,6 +445,7 @@ impl Transfer<'_> {
             max: config.tls_max,
             key_log: self.world.var("SSLKEYLOGFILE").is_some(),
             pinned: config.pinned.clone(),
+            ciphers: config.ciphers.clone(),
         }
     }
 
@@ -452,6 +458,7 @@ impl Transfer<'_> {
             key: config.proxy_key.as_ref().map(PathBuf::from),
             alpn: vec!["http/1.1"],
             pinned: None,
+            ciphers: config.proxy_ciphers.clone(),
             ..self.settings()
         }
     }
@@ -478,6 +485,7 @@ impl Transfer<'_> {
                     Kind::Anchors => Code::CaFile,
                     Kind::TimedOut => Code::TimedOut,
                     Kind::Pin => Code::Pin,
+                    Kind::Cipher => Code::Cipher,
                 };
                 self.facts.verify_result = error.seen.code;
                 self.facts.certificates.clone_from(&error.seen.chain);

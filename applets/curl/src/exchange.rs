@@ -324,10 +324,10 @@ impl Transfer<'_> {
                 return Err(Failure::new(Code::UnsupportedProtocol, "Received HTTP/0.9 when not allowed").into());
             }
             let end = conn.pending().iter().position(|byte| *byte == b'\n');
+            if end.map_or(conn.pending().len(), |end| end + 1) >= MAX_LINE {
+                return Err(Failure::new(Code::TooLarge, format!("Too long header line, {MAX_LINE} is max")).into());
+            }
             let Some(end) = end else {
-                if conn.pending().len() > MAX_LINE {
-                    return Err(Failure::new(Code::TooLarge, format!("Too long header line, {MAX_LINE} is max")).into());
-                }
                 let before = conn.pending().len();
                 let got = self.fill(conn);
                 match got {
@@ -361,7 +361,7 @@ impl Transfer<'_> {
             total += line.len();
             if total > MAX_HEAD {
                 return Err(
-                    Failure::new(Code::TooLarge, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
+                    Failure::new(Code::Recv, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
                 );
             }
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -537,6 +537,10 @@ impl Transfer<'_> {
     fn chunks(&mut self, conn: &mut Conn, verdict: Verdict, decoder: &mut Decoder) -> Result<(), Broken> {
         let mut chunked = Chunked::default();
         let raw = self.config.raw;
+        // What is shown of a body in chunks is what came, with the lines between them.
+        if !conn.pending().is_empty() {
+            self.tracer.bytes(Kind::DataIn, conn.pending());
+        }
         loop {
             let before = conn.at;
             let (used, piece) = chunked.feed(conn.pending())?;
@@ -544,7 +548,7 @@ impl Transfer<'_> {
             let data = if let Piece::Data(length) = piece { length } else { 0 };
             let input = std::mem::take(&mut conn.input);
             let shown = if raw { input.get(before..after + data) } else { input.get(after..after + data) };
-            let result = self.deliver(shown.unwrap_or_default(), verdict, decoder);
+            let result = self.pass(shown.unwrap_or_default(), verdict, decoder);
             conn.input = input;
             conn.consume(used + data);
             result?;
@@ -562,7 +566,10 @@ impl Transfer<'_> {
                         )
                         .into());
                     }
-                    Ok(_) => {}
+                    Ok(count) => {
+                        let new = conn.input.len().saturating_sub(count);
+                        self.tracer.bytes(Kind::DataIn, conn.input.get(new..).unwrap_or_default());
+                    }
                     Err(error) => return Err(self.body_failure(&error).into()),
                 },
             }

@@ -14,7 +14,7 @@ use crate::transfer::Transfer;
 impl Transfer<'_> {
     /// `file://`.
     pub(crate) fn file(&mut self) -> Result<(), Failure> {
-        if !self.config.proto.0.contains(&"file") || self.facts.redirects > 0 {
+        if !self.config.proto.0.contains(&"file") || self.redirected {
             return Err(Failure::new(Code::UnsupportedProtocol, "Protocol \"file\" disabled"));
         }
         use std::os::unix::ffi::OsStringExt as _;

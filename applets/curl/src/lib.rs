@@ -35,6 +35,7 @@ mod request;
 mod run;
 mod times;
 mod transfer;
+mod variable;
 mod wget;
 mod world;
 mod writeout;
@@ -43,7 +44,7 @@ use std::io::{stderr, stdout};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Flags, Group, flags, front};
 
 use crate::args::{Parser, Request, Usage};
 use crate::config::{Config, Global, Trace};
@@ -81,7 +82,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
 }
 
 /// The options people look for; every option of curl that is offered is accepted.
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-d, --data", "DATA", "POST data; @FILE reads it"),
     flag("-f, --fail", "", "fail on statuses of 400 and above"),
     flag("-F, --form", "NAME=CONTENT", "POST a multipart form"),
@@ -206,7 +207,7 @@ pub(crate) fn transfer(ctx: &mut Ctx, global: Global, configs: &[Config]) -> Res
 
 fn version_text(own: &str) -> String {
     format!(
-        "curl {PEER_VERSION}-netkit{own} (netkit) rustls/0.23 (ring) miniz_oxide brotli-decompressor ruzstd\n\
+        "curl {PEER_VERSION}-netkit{own} (netkit) rustls/0.23 (ring) miniz_oxide ruzstd\n\
          Release-Date: follows curl {PEER_VERSION}\n\
          Protocols: file http https\n\
          Features: brotli HTTP2 HTTPS-proxy IPv6 Largefile libz SSL threadsafe UnixSockets zstd\n"

@@ -26,6 +26,8 @@ pub(crate) struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) login: Option<(String, String)>,
+    /// A SOCKS proxy that stands before it.
+    pub(crate) before: Option<Box<Proxy>>,
 }
 
 impl Proxy {
@@ -41,22 +43,24 @@ pub(crate) fn choose(world: &World, config: &Config, url: &Url) -> Result<Option
     if no_proxy.is_some_and(|list| bypasses(&list, &url.host)) {
         return Ok(None);
     }
-    let text = config.preproxy.clone().or_else(|| config.proxy.clone()).or_else(|| {
+    let text = config.proxy.clone().or_else(|| {
         // HTTP_PROXY in capitals is what a CGI program gets from a Proxy request header.
         let own: &[&str] = if url.scheme == "https" { &["https_proxy", "HTTPS_PROXY"] } else { &["http_proxy"] };
         env(own).or_else(|| env(&["all_proxy", "ALL_PROXY"]))
     });
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    if config.preproxy.is_some() && config.proxy.is_some() {
-        return Err(Failure::new(
-            Code::NotBuiltIn,
-            "a SOCKS proxy before another proxy is not offered; name one of them",
-        ));
-    }
-    parse(&text, config).map(Some)
+    let main =
+        text.filter(|text| !text.is_empty()).map(|text| parse(&text, config.proxy_user.as_deref())).transpose()?;
+    let Some(text) = config.preproxy.as_ref().filter(|text| !text.is_empty()) else { return Ok(main) };
+    let first = parse(text, if main.is_none() { config.proxy_user.as_deref() } else { None })?;
+    Ok(Some(match main {
+        // A SOCKS proxy has no other before it.
+        Some(main) if main.is_http() => Proxy { before: Some(Box::new(first)), ..main },
+        Some(main) => main,
+        None => first,
+    }))
 }
 
-fn parse(text: &str, config: &Config) -> Result<Proxy, Failure> {
+fn parse(text: &str, proxy_user: Option<&str>) -> Result<Proxy, Failure> {
     let bad = || Failure::new(Code::ResolveProxy, format!("Unsupported proxy syntax in '{text}': URL rejected"));
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -69,14 +73,14 @@ fn parse(text: &str, config: &Config) -> Result<Proxy, Failure> {
     };
     let url = Url::parse(&format!("http://{}", rest.trim_end_matches('/')), true).map_err(|_| bad())?;
     let port = url.port.unwrap_or(if scheme == "https" { 443 } else { 1080 });
-    let login = match &config.proxy_user {
+    let login = match proxy_user {
         Some(user) => {
             let (user, password) = split_login(user);
             Some((decoded(&user), decoded(&password.unwrap_or_default())))
         }
         None => url.login(),
     };
-    Ok(Proxy { scheme, host: url.host.clone(), port, login })
+    Ok(Proxy { scheme, host: url.host.clone(), port, login, before: None })
 }
 
 /// Whether a list of names, domains and networks holds the host.

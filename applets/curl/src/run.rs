@@ -112,7 +112,8 @@ fn jobs<'c>(
                 3u8
             })
         };
-        let uploads = match &node.upload {
+        // `-T ''` stands for no upload of this URL.
+        let uploads = match node.upload.as_ref().filter(|upload| !upload.is_empty()) {
             Some(upload) => {
                 let glob = glob(upload)?;
                 (0..glob.count()).map(|index| Some(glob.at(index).url)).collect()
@@ -441,19 +442,24 @@ fn attempt(world: &World, shared: &Common, job: &Job<'_>, quiet: bool) -> (u8, e
         if let Some(why) = retries_after(config, &transfer, failure.as_ref())
             && retries < config.retry
         {
-            let wait = match (config.retry_delay, transfer.retry_after) {
-                (Some(delay), _) if !delay.is_zero() => delay,
-                (_, Some(seconds)) if seconds > 0 => Duration::from_secs(seconds),
-                _ => sleep,
-            };
-            let in_time = config.retry_max_time.is_none_or(|most| most.is_zero() || started.elapsed() + wait <= most);
+            // The server's word counts when it asks for more patience than there is anyway.
+            let asked = transfer.retry_after.map_or(Duration::ZERO, Duration::from_secs);
+            let wait = config.retry_delay.filter(|delay| !delay.is_zero()).unwrap_or(sleep).max(asked);
+            let most = config.retry_max_time.filter(|most| !most.is_zero());
+            let mut in_time = most.is_none_or(|most| started.elapsed() < most);
+            if in_time && !asked.is_zero() && most.is_some_and(|most| started.elapsed() + wait > most) {
+                world.say(
+                    "The Retry-After: time would make this command line exceed the maximum allowed time for retries.",
+                );
+                in_time = false;
+            }
             if in_time {
                 let left = config.retry - retries;
                 world.warn(&format!(
                     "Problem: {why}. Will retry in {}.{:03} second{}. {left} retr{} left.",
                     wait.as_secs(),
                     wait.subsec_millis(),
-                    if wait == Duration::from_secs(1) { "" } else { "s" },
+                    if wait.as_secs() == 1 { "" } else { "s" },
                     if left == 1 { "y" } else { "ies" }
                 ));
                 std::thread::sleep(wait);

@@ -56,6 +56,8 @@ pub(crate) struct Transfer<'w> {
     pub(crate) head_file: Option<Shared>,
     pub(crate) times: Times,
     pub(crate) facts: Facts,
+    /// This URL is where a redirect led.
+    pub(crate) redirected: bool,
     pub(crate) hop: Hop,
     pub(crate) deadline: Option<Instant>,
     pub(crate) only_address: Option<IpAddr>,
@@ -138,6 +140,7 @@ impl<'w> Transfer<'w> {
             head_file: None,
             times: Times::new(now),
             facts: Facts::default(),
+            redirected: false,
             hop: Hop::default(),
             deadline: config.max_time.and_then(|limit| now.checked_add(limit)),
             only_address: None,
@@ -208,6 +211,9 @@ impl<'w> Transfer<'w> {
             match result? {
                 Next::Done => return self.failure_after.take().map_or(Ok(()), Err),
                 Next::Again => {
+                    // Credentials are sent to the same place, which counts as a redirect to it.
+                    self.counted()?;
+                    self.times.redirect = self.times.now();
                     self.tracer.info(&format!("Issue another request to this URL: '{}'", self.url.text(true, false)))
                 }
                 Next::Follow(url) => {
@@ -227,11 +233,11 @@ impl<'w> Transfer<'w> {
     }
 
     fn request(&mut self) -> Result<Next, Failure> {
-        let allowed = if self.facts.redirects > 0 { &self.config.proto_redir } else { &self.config.proto };
+        let allowed = if self.redirected { &self.config.proto_redir } else { &self.config.proto };
         if !allowed.0.contains(&self.url.scheme.as_str()) {
             let text = if !crate::config::PROTOCOLS.contains(&self.url.scheme.as_str()) {
                 format!("Protocol \"{}\" not supported", self.url.scheme)
-            } else if self.facts.redirects > 0 {
+            } else if self.redirected {
                 format!("Protocol \"{}\" disabled followed from redirect", self.url.scheme)
             } else {
                 format!("Protocol \"{}\" disabled", self.url.scheme)
@@ -239,6 +245,7 @@ impl<'w> Transfer<'w> {
             return Err(Failure::new(Code::UnsupportedProtocol, text));
         }
         self.identify()?;
+        self.facts.method = self.config.request.clone().unwrap_or_else(|| self.kind.method().to_owned());
         let route = Route::new(self, &self.url.clone())?;
         self.has_proxy_login = route.proxy.as_ref().is_some_and(|proxy| proxy.login.is_some());
         // Sizes are those of the last request.
@@ -325,8 +332,7 @@ impl<'w> Transfer<'w> {
             authorization,
             proxy_authorization,
             cookie: self.cookie(&url),
-            keep_host: !self.config.trusted && url.host.eq_ignore_ascii_case(&self.first.host)
-                || self.facts.redirects == 0,
+            keep_host: !self.config.trusted && url.host.eq_ignore_ascii_case(&self.first.host) || !self.redirected,
             range: self.range.clone(),
             content_range: self.content_range.clone(),
             referer: self.referer.clone(),
@@ -558,10 +564,13 @@ impl<'w> Transfer<'w> {
         Ok(self.next.take().map_or(Next::Done, Next::Follow))
     }
 
-    /// Goes where a redirect leads.
-    fn follow(&mut self, mut url: Url) -> Result<(), Failure> {
+    /// One more redirect, if the limit allows it.
+    fn counted(&mut self) -> Result<(), Failure> {
         let max = self.config.max_redirs;
         if max >= 0 && self.facts.redirects >= u64::try_from(max).unwrap_or(u64::MAX) {
+            if self.facts.redirect_url.is_none() {
+                self.facts.redirect_url = Some(self.url.text(false, false));
+            }
             return Err(Failure::new(Code::TooManyRedirects, format!("Maximum ({max}) redirects followed")));
         }
         self.facts.redirects += 1;
@@ -571,6 +580,13 @@ impl<'w> Transfer<'w> {
             from.fragment = None;
             self.referer = Some(from.text(false, false));
         }
+        Ok(())
+    }
+
+    /// Goes where a redirect leads.
+    fn follow(&mut self, mut url: Url) -> Result<(), Failure> {
+        self.counted()?;
+        self.redirected = true;
         let posts = matches!(self.kind, Kind::Post | Kind::Form);
         let switch = match self.facts.status {
             301 => posts && !self.config.post301,
@@ -610,6 +626,14 @@ impl<'w> Transfer<'w> {
             return Ok(());
         }
         self.tracer.bytes(Shown::DataIn, bytes);
+        self.pass(bytes, verdict, decoder)
+    }
+
+    /// The same of bytes that have been shown already, as they came.
+    pub(crate) fn pass(&mut self, bytes: &[u8], verdict: Verdict, decoder: &mut Decoder) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.facts.down += u64::try_from(bytes.len()).unwrap_or(0);
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(self.timed_out());

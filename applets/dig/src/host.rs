@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_wire::dns::{Class, Message, Name, Rcode, Record, RrType, Section, Style};
 
 use crate::engine::bare;
@@ -41,7 +41,7 @@ pub(crate) const APPLET: Applet = Applet {
     main: run,
 };
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-a", "", "all types, in full (-v -t ANY)"),
     flag("-A", "", "as -a, without RRSIG, NSEC and NSEC3"),
     flag("-c", "CLASS", "class"),

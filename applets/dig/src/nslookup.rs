@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_wire::dns::{Class, RrType};
 
 use crate::lookup::{Family, Format, Globals, Lookup, PORT, Server, Settings};
@@ -37,7 +37,7 @@ pub(crate) const APPLET: Applet = Applet {
     main: run,
 };
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-all", "", "show servers and settings"),
     flag("-class=", "CLASS", "class (cl)"),
     flag("-debug", "", "show every section, and suffixes that fail (nodebug)"),

@@ -1,15 +1,16 @@
 //! The `+keyword` options: one table drives parsing, abbreviations, help and completion.
 
-use netkit_core::Flag;
+use netkit_core::{Flag, Flags, flag, pack, packed_length};
 
 use crate::lookup::Settings;
 
 /// One `+keyword`.
+#[derive(Clone, Copy)]
 pub(crate) struct Opt {
     /// Shortest abbreviation that BIND accepts, in characters.
     least: usize,
-    /// Spelling, value and help; without help it is a synonym and stays out of the lists.
-    flag: Flag,
+    /// As typed.
+    spelling: &'static str,
     /// What it does.
     pub(crate) apply: Apply,
 }
@@ -88,14 +89,14 @@ pub(crate) struct Http {
 impl Opt {
     /// The keyword without `+` and `=`.
     fn name(&self) -> &'static str {
-        self.flag.spelling.trim_start_matches('+').trim_end_matches('=')
+        self.spelling.trim_start_matches('+').trim_end_matches('=')
     }
 }
 
 /// The option meant by `word`, which has lost its `+`, its `no` and its value. As in BIND, the part that tells options
 /// apart is case-sensitive and the rest is not.
 pub(crate) fn find(word: &str) -> Option<&'static Opt> {
-    TABLE.iter().find(|option| {
+    OPTIONS.iter().find(|option| {
         let name = option.name();
         match (word.get(..option.least), name.get(..option.least), word.get(option.least..)) {
             (Some(given), Some(wanted), Some(rest)) => {
@@ -112,20 +113,23 @@ pub(crate) fn find(word: &str) -> Option<&'static Opt> {
 
 /// Names of every option, for the nearest one.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().map(Opt::name)
+    OPTIONS.iter().map(Opt::name)
 }
 
-const fn opt(least: usize, spelling: &'static str, value: &'static str, help: &'static str, apply: Apply) -> Opt {
-    Opt { least, flag: Flag { spelling, value, help }, apply }
+/// An option, and its line in help and completion; without help it is a synonym and stays out of them.
+type Row = (Opt, Flag);
+
+const fn opt(least: usize, spelling: &'static str, value: &'static str, help: &'static str, apply: Apply) -> Row {
+    (Opt { least, spelling, apply }, flag(spelling, value, help))
 }
 
 use Apply::{Inverse, Obsolete, Refused, Switch};
 
-const fn rule(least: usize, spelling: &'static str, value: &'static str, help: &'static str, rule: Rule) -> Opt {
+const fn rule(least: usize, spelling: &'static str, value: &'static str, help: &'static str, rule: Rule) -> Row {
     opt(least, spelling, value, help, Apply::Rule(rule))
 }
 
-const TABLE: &[Opt] = &[
+const TABLE: &[Row] = &[
     opt(3, "+aaflag", "", "set the AA bit in the query", Switch(|s| &mut s.aa)),
     opt(2, "+aaonly", "", "", Switch(|s| &mut s.aa)),
     opt(3, "+additional", "", "show the additional section", Switch(|s| &mut s.additional)),
@@ -251,20 +255,31 @@ const DASHED: &[Flag] = &[
     Flag { spelling: "--explain", value: "", help: "hints even when stderr is no terminal" },
 ];
 
+/// What is known of an option while dig runs.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an index out of range")]
+static OPTIONS: [Opt; TABLE.len()] = {
+    let mut out = [TABLE[0].0; TABLE.len()];
+    let mut row = 0;
+    while row < TABLE.len() {
+        out[row] = TABLE[row].0;
+        row += 1;
+    }
+    out
+};
+
 const LISTED: usize = {
     let mut count = DASHED.len();
     let mut rest = TABLE;
-    while let [first, tail @ ..] = rest {
-        count += !first.flag.help.is_empty() as usize;
+    while let [(_, first), tail @ ..] = rest {
+        count += !first.help.is_empty() as usize;
         rest = tail;
     }
     count
 };
 
-/// Every flag of dig, for help and completion.
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an index out of range")]
-static LIST: [Flag; LISTED] = {
-    let mut out = [Flag { spelling: "", value: "", help: "" }; LISTED];
+const LIST: [Flag; LISTED] = {
+    let mut out = [flag("", "", ""); LISTED];
     let mut at = 0;
     while at < DASHED.len() {
         out[at] = DASHED[at];
@@ -272,8 +287,8 @@ static LIST: [Flag; LISTED] = {
     }
     let mut row = 0;
     while row < TABLE.len() {
-        if !TABLE[row].flag.help.is_empty() {
-            out[at] = TABLE[row].flag;
+        if !TABLE[row].1.help.is_empty() {
+            out[at] = TABLE[row].1;
             at += 1;
         }
         row += 1;
@@ -282,14 +297,17 @@ static LIST: [Flag; LISTED] = {
 };
 
 /// Every flag of dig, for help and completion.
-pub(crate) static FLAGS: &[Flag] = &LIST;
+pub(crate) const FLAGS: Flags = {
+    const PACKED: [u8; packed_length(&LIST)] = pack(&LIST);
+    Flags::packed(&PACKED)
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn means(word: &str) -> Option<&'static str> {
-        find(word).map(|option| option.flag.spelling)
+        find(word).map(|option| option.spelling)
     }
 
     #[test]

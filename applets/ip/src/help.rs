@@ -1,6 +1,6 @@
 //! The flag tables, which also make help and completion.
 
-use netkit_core::{Ctx, Flag};
+use netkit_core::{Ctx, Flag, Flags, flags};
 
 use crate::stop::{Stop, USAGE};
 
@@ -8,7 +8,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
     Flag { spelling, value, help }
 }
 
-pub(crate) static FLAGS: &[Flag] = &[
+pub(crate) static FLAGS: Flags = flags![
     flag("-4", "", "IPv4 only; -6, -0 (link), -B (bridge), -M (MPLS) likewise"),
     flag("-6", "", "IPv6 only"),
     flag("-0", "", "link layer only"),
@@ -31,7 +31,7 @@ pub(crate) static FLAGS: &[Flag] = &[
     flag("--explain", "", "hints on stderr although it is no terminal"),
 ];
 
-pub(crate) static BRIDGE_FLAGS: &[Flag] = &[
+pub(crate) static BRIDGE_FLAGS: Flags = flags![
     flag("-stats", "", "when an entry was last used (-s)"),
     flag("-details", "", "all the kernel says of a port (-d)"),
     flag("-json", "", "JSON (-j)"),

@@ -31,7 +31,7 @@ mod trace;
 mod views;
 
 use netkit_core::privilege::Capability;
-use netkit_core::{Applet, Flag, Group, flag};
+use netkit_core::{Applet, Flags, Group, flag, flags};
 
 const fn entry(name: &'static str, aliases: &'static [&'static str], purpose: &'static str) -> Applet {
     Applet {
@@ -89,7 +89,7 @@ pub static APPLETS: &[Applet] = &[
     },
 ];
 
-const LIST_FLAGS: &[Flag] = &[
+const LIST_FLAGS: Flags = flags![
     flag("-L", "[CHAIN [N]]", "list the rules of a chain, or of all"),
     flag("-S", "[CHAIN [N]]", "the same as commands"),
     flag("-t", "TABLE", "filter, nat, mangle, raw or security (filter)"),
@@ -119,7 +119,7 @@ const LIST_FLAGS: &[Flag] = &[
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 
-const SET_FLAGS: &[Flag] = &[
+const SET_FLAGS: Flags = flags![
     flag("-o", "plain|save|xml", "form of the output"),
     flag("-s", "", "elements of hashes in order"),
     flag("-t", "", "without the elements"),
@@ -129,7 +129,7 @@ const SET_FLAGS: &[Flag] = &[
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 
-const SAVE_FLAGS: &[Flag] = &[
+const SAVE_FLAGS: Flags = flags![
     flag("-t", "TABLE", "only this table"),
     flag("-c", "", "counters before each rule"),
     flag("-M", "PROGRAM", "without effect: no module is loaded"),
@@ -139,7 +139,7 @@ const SAVE_FLAGS: &[Flag] = &[
     flag("--netns", "PID|PATH", "from that network namespace"),
 ];
 
-const NFT_FLAGS: &[Flag] = &[
+const NFT_FLAGS: Flags = flags![
     flag("-a", "", "handles"),
     flag("-n", "", "numbers instead of names"),
     flag("-s", "", "without counters"),

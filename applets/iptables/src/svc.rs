@@ -54,7 +54,7 @@ impl Wanted {
     fn of(text: &str) -> Wanted {
         match split_endpoint(text) {
             Ok((address, port)) => Wanted::At(address, port),
-            Err(_) => Wanted::Named(text.to_lowercase()),
+            Err(_) => Wanted::Named(text.to_ascii_lowercase()),
         }
     }
 
@@ -65,7 +65,7 @@ impl Wanted {
                 address == Some(*wanted) && only.is_none_or(|only| port.is_none_or(|port| port == only))
             }
             Wanted::Named(wanted) => {
-                let name = name.to_lowercase();
+                let name = name.to_ascii_lowercase();
                 let plain = name.split(':').next().unwrap_or_default();
                 let short = |full: &str| full.split_once('/').map_or(full, |(_, name)| name).to_owned();
                 *wanted == name || wanted == plain || *wanted == short(&name) || *wanted == short(plain)

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use netkit_core::{Flag, flag};
+use netkit_core::{Flags, flag, flags};
 
 use crate::input::reason;
 use crate::read;
@@ -15,7 +15,7 @@ use crate::value::{Map, Value};
 use crate::write::Indent;
 
 /// What help shows.
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("-n, --null-input", "", "run the filter once, on null; `input` and `inputs` read"),
     flag("-R, --raw-input", "", "each line is a string"),
     flag("-s, --slurp", "", "all inputs as one array (with -R, one string)"),

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 
+use crate::lines;
 use crate::read::{Item, Mode, Reader};
 use crate::token::lossy;
 use crate::value::Value;
@@ -160,7 +161,7 @@ impl Inputs {
                 if let Err(error) = read {
                     self.failed(&error, around);
                 }
-                self.lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.lines = lines::count(&text);
                 match crate::yaml::documents(&lossy(&text)) {
                     Ok(documents) => self.documents.extend(documents),
                     Err(message) => return Some(Err(message)),
@@ -244,7 +245,7 @@ impl Inputs {
                     // The begin of a line waits for its end, for the sake of the line numbers; not where that may take long.
                     if count == CHUNK
                         && !waits
-                        && let Some(last) = self.buffer.iter().rposition(|byte| *byte == b'\n')
+                        && let Some(last) = lines::last(&self.buffer)
                     {
                         self.tail = self.buffer.split_off(last + 1);
                     }
@@ -288,11 +289,10 @@ impl Inputs {
 
     fn count_lines(&mut self) {
         let used = self.start + self.at;
-        for (offset, byte) in self.buffer.get(self.counted..used).unwrap_or_default().iter().enumerate() {
-            if *byte == b'\n' {
-                self.lines += 1;
-                self.line_start = (self.counted + offset + 1) as i64;
-            }
+        let fresh = self.buffer.get(self.counted..used).unwrap_or_default();
+        if let Some(last) = lines::last(fresh) {
+            self.lines += lines::count(fresh);
+            self.line_start = (self.counted + last + 1) as i64;
         }
         self.counted = used;
     }

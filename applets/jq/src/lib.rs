@@ -18,6 +18,7 @@ mod exit;
 pub mod host;
 mod input;
 mod lang;
+mod lines;
 mod map;
 mod natives;
 pub mod number;

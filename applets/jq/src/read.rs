@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::lines;
 use crate::stream::Events;
 use crate::token::{self, Stop, find_stop};
 use crate::value::{Map, Value};
@@ -206,9 +207,8 @@ impl Reader {
     /// Line and column behind `at` bytes of the piece.
     fn position(&self, piece: &[u8], at: usize) -> (u64, i64) {
         let read = piece.get(..at).unwrap_or(piece);
-        let lines = read.iter().filter(|byte| **byte == b'\n').count() as u64;
-        match read.iter().rposition(|byte| *byte == b'\n') {
-            Some(last) => (self.line + lines, (read.len() - last - 1) as i64),
+        match lines::last(read) {
+            Some(last) => (self.line + lines::count(read), (read.len() - last - 1) as i64),
             None => (self.line, self.column + read.len() as i64),
         }
     }

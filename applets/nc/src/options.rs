@@ -1,13 +1,9 @@
 //! The flags, for help and completion.
 
-use netkit_core::Flag;
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
+use netkit_core::{Flags, flag, flags};
 
 /// nc's.
-pub(crate) const NC: &[Flag] = &[
+pub(crate) const NC: Flags = flags![
     flag("-4", "", "IPv4 only"),
     flag("-6", "", "IPv6 only"),
     flag("-b", "", "allow broadcast"),
@@ -69,7 +65,7 @@ pub(crate) const NC: &[Flag] = &[
 ];
 
 /// ncat's.
-pub(crate) const NCAT: &[Flag] = &[
+pub(crate) const NCAT: Flags = flags![
     flag("-4", "", "IPv4 only"),
     flag("-6", "", "IPv6 only"),
     flag("-C, --crlf", "", "send CR LF for each line feed"),

@@ -1,8 +1,8 @@
 //! The flags as help and completion show them.
 
-use netkit_core::{Flag, flag};
+use netkit_core::{Flags, flag, flags};
 
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("-c", "COUNT", "stop after this many answers"),
     flag("-i", "SECONDS", "between requests (1; users at least 0.002)"),
     flag("-w", "SECONDS", "stop after this time, however many answered"),

@@ -6,35 +6,50 @@ use std::time::Duration;
 use netkit_core::text::printable;
 
 /// What the user asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Opts {
     pub(crate) v6: bool,
-    pub(crate) tcp: bool,
+    /// The letter of the scan of TCP ports, where one is asked for: S, T, A, W, M, N, F or X.
+    pub(crate) tcp: Option<char>,
     pub(crate) udp: bool,
     pub(crate) hosts_only: bool,
+    pub(crate) list_only: bool,
+    pub(crate) versions: bool,
     pub(crate) no_discovery: bool,
+    /// How hosts are found: a letter of -P and its ports.
+    pub(crate) pings: Vec<(char, Vec<u16>)>,
+    pub(crate) no_arp: bool,
+    /// Whether raw packets may (true) or may not (false) be tried; else whatever works.
+    pub(crate) raw: Option<bool>,
     pub(crate) numeric: bool,
+    pub(crate) all_addresses: bool,
     pub(crate) ports: Option<String>,
     pub(crate) top: Option<usize>,
     pub(crate) exclude_ports: Option<String>,
     pub(crate) open: bool,
     pub(crate) reason: bool,
-    pub(crate) verbose: bool,
-    pub(crate) timing: u8,
+    pub(crate) verbose: usize,
+    pub(crate) timing: Option<u8>,
     pub(crate) outputs: Vec<(Format, String)>,
+    pub(crate) append: bool,
     pub(crate) list: Option<String>,
     pub(crate) exclude: Vec<String>,
+    pub(crate) exclude_file: Option<String>,
     pub(crate) interface: Option<String>,
     pub(crate) source: Option<IpAddr>,
     pub(crate) source_port: Option<u16>,
+    pub(crate) ttl: Option<u8>,
     pub(crate) retries: Option<u32>,
     pub(crate) initial: Option<Duration>,
     pub(crate) least: Option<Duration>,
     pub(crate) most: Option<Duration>,
     pub(crate) host_timeout: Option<Duration>,
     pub(crate) rate: Option<f64>,
+    pub(crate) least_rate: Option<f64>,
     pub(crate) parallel: Option<usize>,
     pub(crate) json: bool,
+    pub(crate) repeat: Option<u32>,
+    pub(crate) service: Vec<String>,
     pub(crate) expect: Option<String>,
     pub(crate) netns: Option<String>,
     pub(crate) explain: bool,
@@ -55,38 +70,98 @@ pub(crate) enum Format {
     List,
 }
 
+const NO_SCRIPTS: &str = "there are no scripts";
+const NO_SYSTEMS: &str = "operating systems are not guessed";
+const NO_OTHERS: &str = "scanning through or as others is not for this tool";
+const NO_SCTP: &str = "SCTP is not scanned";
+const NO_SHAPES: &str = "packets are sent as every stack sends them";
+const NO_SHEETS: &str = "XML has no style sheet";
+const PROBES: &str = "-sV asks with a banner, TLS and HTTP, and with nothing else";
+
 const REFUSED: &[(&str, &str)] = &[
-    ("-sS", "-sT sees as much through the error queue, and needs no capability"),
-    ("-sA", "it needs raw packets"),
-    ("-sW", "it needs raw packets"),
-    ("-sM", "it needs raw packets"),
-    ("-sN", "it needs raw packets"),
-    ("-sF", "it needs raw packets"),
-    ("-sX", "it needs raw packets"),
-    ("-sI", "scanning through others is not for this tool"),
-    ("-sO", "it needs raw packets"),
-    ("-sY", "SCTP is not scanned"),
-    ("-sZ", "SCTP is not scanned"),
-    ("-sV", "`nc -v --explain HOST PORT` shows what an open port says"),
-    ("-sC", "there are no scripts"),
-    ("-sL", "`-sn` shows which hosts are there"),
-    ("-A", "it is -O -sV -sC --traceroute, none of which are offered"),
-    ("-O", "operating systems are not guessed"),
-    ("-D", "decoys are not for this tool"),
-    ("-f", "it needs raw packets"),
-    ("-b", "scanning through others is not for this tool"),
+    ("-sI", NO_OTHERS),
+    ("-sO", "IP protocols are not scanned: -sS and -sU ask for TCP and UDP, -PE for ICMP"),
+    ("-sY", NO_SCTP),
+    ("-sZ", NO_SCTP),
+    ("-sC", NO_SCRIPTS),
+    ("-sR", "use -sV"),
+    ("-A", "it is -O -sV -sC --traceroute, of which only -sV is offered"),
+    ("-O", NO_SYSTEMS),
+    ("-D", NO_OTHERS),
+    ("-f", NO_SHAPES),
+    ("-b", NO_OTHERS),
+    ("-PO", "use -PE, -PS, -PA or -PU"),
+    ("-PY", NO_SCTP),
     ("-iR", "hosts are not picked at random"),
-    ("--script", "there are no scripts"),
+    ("-oS", "use -oN"),
+    ("-oM", "use -oG"),
+    ("-oH", "use -oX"),
+    ("--script", NO_SCRIPTS),
+    ("--script-args", NO_SCRIPTS),
+    ("--script-args-file", NO_SCRIPTS),
+    ("--script-help", NO_SCRIPTS),
+    ("--script-timeout", NO_SCRIPTS),
+    ("--script-trace", NO_SCRIPTS),
+    ("--script-updatedb", NO_SCRIPTS),
+    ("--osscan-limit", NO_SYSTEMS),
+    ("--osscan-guess", NO_SYSTEMS),
+    ("--fuzzy", NO_SYSTEMS),
+    ("--max-os-tries", NO_SYSTEMS),
     ("--traceroute", "use `traceroute`"),
-    ("--spoof-mac", "it needs raw frames"),
+    ("--spoof-mac", NO_OTHERS),
+    ("--decoys", NO_OTHERS),
+    ("--send-eth", "routing is left to the kernel: --send-ip"),
     ("--resume", "start anew with the ports that are left"),
-    ("--scan-delay", "use --max-rate"),
-    ("--max-scan-delay", "use --max-rate"),
     ("--proxies", "`nc -X` goes through a proxy"),
-    ("--data-length", "connections carry no data"),
-    ("--badsum", "it needs raw packets"),
-    ("--ttl", "`traceroute` varies the TTL"),
+    ("--proxy", "`nc -X` goes through a proxy"),
+    ("--data", NO_SHAPES),
+    ("--data-string", NO_SHAPES),
+    ("--data-length", NO_SHAPES),
+    ("--badsum", NO_SHAPES),
+    ("--adler32", NO_SCTP),
+    ("--mtu", NO_SHAPES),
+    ("--ip-options", NO_SHAPES),
+    ("--scanflags", "-sS, -sA, -sF, -sN, -sX and -sM send the usual ones"),
+    ("--packet-trace", "`tcpdump` shows the packets"),
+    ("--version-trace", "`tcpdump` shows the packets"),
+    ("--version-intensity", PROBES),
+    ("--version-light", PROBES),
+    ("--version-all", PROBES),
+    ("--allports", PROBES),
+    ("--iflist", "`ip addr` and `ip route` show them"),
+    ("--dns-servers", "resolv.conf is used; `dig -x` asks others"),
+    ("--system-dns", "resolv.conf is used in any case"),
+    ("--stylesheet", NO_SHEETS),
+    ("--webxml", NO_SHEETS),
+    ("--datadir", "there are no data files"),
+    ("--servicedb", "names are those of /etc/services"),
+    ("--versiondb", "there are no data files"),
+    ("--port-ratio", "use --top-ports"),
+    ("--discovery-ignore-rst", "a reset proves a host as well as anything"),
+    ("--stats-every", "progress is shown on a terminal"),
 ];
+
+/// Options that change nothing here, and whether they take a value: ports are asked in the order of their numbers and
+/// hosts in theirs, groups are as large as memory allows, names are looked up as the system does.
+const IDLE: &[(&str, bool)] = &[
+    ("-r", false),
+    ("--noninteractive", false),
+    ("--send-ip", false),
+    ("--randomize-hosts", false),
+    ("--no-stylesheet", false),
+    ("--open-only", false),
+    ("--log-errors", false),
+    ("--defeat-rst-ratelimit", false),
+    ("--defeat-icmp-ratelimit", false),
+    ("--nogcc", false),
+    ("--unique", false),
+    ("--min-parallelism", true),
+    ("--min-hostgroup", true),
+    ("--max-hostgroup", true),
+];
+
+/// Scans of TCP that exclude each other.
+const SCANS: &str = "STAWMNFX";
 
 /// What is wrong with a command line, and with which status it ends.
 #[derive(Debug)]
@@ -96,7 +171,7 @@ fn wrong(text: impl Into<String>) -> Wrong {
     Wrong(1, text.into())
 }
 
-fn duration(text: &str) -> Result<Duration, Wrong> {
+fn duration(name: &str, text: &str) -> Result<Duration, Wrong> {
     let (digits, factor) = match text {
         _ if text.ends_with("ms") => (text.trim_end_matches("ms"), 1),
         _ if text.ends_with('s') => (text.trim_end_matches('s'), 1000),
@@ -112,10 +187,7 @@ fn duration(text: &str) -> Result<Duration, Wrong> {
         number(whole)?.checked_mul(factor)?.checked_add(fraction)
     })();
     let good = !digits.is_empty() && digits != ".";
-    millis
-        .filter(|_| good)
-        .map(Duration::from_millis)
-        .ok_or_else(|| wrong(format!("Bogus time \"{}\"", printable(text))))
+    millis.filter(|_| good).map(Duration::from_millis).ok_or_else(|| wrong(format!("Bogus {name} argument specified")))
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, Wrong> {
@@ -127,41 +199,7 @@ fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, Wrong> {
 /// # Errors
 /// See [`Wrong`].
 pub(crate) fn parse(words: &[String]) -> Result<Opts, Wrong> {
-    let mut opts = Opts {
-        v6: false,
-        tcp: false,
-        udp: false,
-        hosts_only: false,
-        no_discovery: false,
-        numeric: false,
-        ports: None,
-        top: None,
-        exclude_ports: None,
-        open: false,
-        reason: false,
-        verbose: false,
-        timing: 3,
-        outputs: Vec::new(),
-        list: None,
-        exclude: Vec::new(),
-        interface: None,
-        source: None,
-        source_port: None,
-        retries: None,
-        initial: None,
-        least: None,
-        most: None,
-        host_timeout: None,
-        rate: None,
-        parallel: None,
-        json: false,
-        expect: None,
-        netns: None,
-        explain: false,
-        help: false,
-        version: false,
-        targets: Vec::new(),
-    };
+    let mut opts = Opts::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if !word.starts_with('-') || word == "-" {
@@ -182,22 +220,40 @@ pub(crate) fn parse(words: &[String]) -> Result<Opts, Wrong> {
                 Wrong(255, format!("option '{name}' requires an argument"))
             })
         };
+        if let Some((_, valued)) = IDLE.iter().find(|(known, _)| *known == name) {
+            if *valued {
+                let _: f64 = number(name, &value()?)?;
+            }
+            continue;
+        }
         match name {
             "-h" | "--help" => opts.help = true,
             "-V" | "--version" => opts.version = true,
             "-4" => opts.v6 = false,
             "-6" => opts.v6 = true,
-            "-sT" => opts.tcp = true,
-            "-sU" => opts.udp = true,
-            "-sTU" | "-sUT" => (opts.tcp, opts.udp) = (true, true),
-            "-sn" | "-sP" => opts.hosts_only = true,
-            "-Pn" | "-P0" | "-PN" => opts.no_discovery = true,
             "-n" => opts.numeric = true,
             "-R" => opts.numeric = false,
-            // Ports are asked in the order of their numbers in any case.
-            "-r" | "--unprivileged" | "--noninteractive" | "--send-ip" => {}
+            "--resolve-all" => opts.all_addresses = true,
+            "--privileged" => opts.raw = Some(true),
+            "--unprivileged" => opts.raw = Some(false),
+            "--disable-arp-ping" => opts.no_arp = true,
+            "--append-output" => opts.append = true,
+            "--ttl" => opts.ttl = Some(number("--ttl", &value()?)?),
+            "--excludefile" => opts.exclude_file = Some(value()?),
+            "--scan-delay" | "--max-scan-delay" => {
+                let pause = duration(name, &value()?)?;
+                if name == "--scan-delay" && !pause.is_zero() {
+                    opts.rate = Some(1.0 / pause.as_secs_f64());
+                }
+            }
+            "--min-rate" => opts.least_rate = Some(rate(name, &value()?)?),
+            "--max-rate" => opts.rate = Some(rate(name, &value()?)?),
+            "--repeat" => {
+                opts.repeat = Some(number::<u32>(name, &value()?)?).filter(|times| (1..=100_000).contains(times));
+                opts.repeat.ok_or_else(|| wrong("--repeat should be an integer from 1 to 100000"))?;
+            }
+            "--svc" => opts.service.push(value()?),
             "-F" => opts.top = Some(100),
-            "-v" | "-vv" | "-d" => opts.verbose = true,
             "-p" => opts.ports = Some(value()?),
             "--top-ports" => opts.top = Some(number("--top-ports", &value()?)?),
             "--exclude-ports" => opts.exclude_ports = Some(value()?),
@@ -208,21 +264,12 @@ pub(crate) fn parse(words: &[String]) -> Result<Opts, Wrong> {
             "-e" => opts.interface = Some(value()?),
             "-S" => opts.source = Some(number("-S", &value()?)?),
             "-g" | "--source-port" => opts.source_port = Some(number("-g", &value()?)?),
-            "-T" => opts.timing = timing(&value()?)?,
+            "-T" => opts.timing = Some(timing(&value()?)?),
             "--max-retries" => opts.retries = Some(number("--max-retries", &value()?)?),
-            "--initial-rtt-timeout" => opts.initial = Some(duration(&value()?)?),
-            "--min-rtt-timeout" => opts.least = Some(duration(&value()?)?),
-            "--max-rtt-timeout" => opts.most = Some(duration(&value()?)?),
-            "--host-timeout" => opts.host_timeout = Some(duration(&value()?)?),
-            // The rate is always as high as the limits allow.
-            "--min-rate" | "--min-parallelism" | "--min-hostgroup" | "--max-hostgroup" => {
-                let _: f64 = number(name, &value()?)?;
-            }
-            "--max-rate" => {
-                let rate: f64 = number("--max-rate", &value()?)?;
-                opts.rate = Some(rate).filter(|rate| rate.is_finite() && *rate > 0.0);
-                opts.rate.ok_or_else(|| wrong("Argument to --max-rate must be positive"))?;
-            }
+            "--initial-rtt-timeout" => opts.initial = Some(duration(name, &value()?)?),
+            "--min-rtt-timeout" => opts.least = Some(duration(name, &value()?)?),
+            "--max-rtt-timeout" => opts.most = Some(duration(name, &value()?)?),
+            "--host-timeout" => opts.host_timeout = Some(duration(name, &value()?)?),
             "--max-parallelism" => opts.parallel = Some(number::<usize>(name, &value()?)?.max(1)),
             "-oN" => opts.outputs.push((Format::Normal, value()?)),
             "-oG" => opts.outputs.push((Format::Grepable, value()?)),
@@ -240,7 +287,15 @@ pub(crate) fn parse(words: &[String]) -> Result<Opts, Wrong> {
             "--netns" | "--from-pid" => opts.netns = Some(value()?),
             "--explain" => opts.explain = true,
             _ if name.starts_with("-p") && !long => opts.ports = name.get(2..).map(str::to_owned),
-            _ if name.starts_with("-T") && !long => opts.timing = timing(name.get(2..).unwrap_or(""))?,
+            _ if name.starts_with("-T") && !long => opts.timing = Some(timing(name.get(2..).unwrap_or(""))?),
+            _ if name.starts_with("-P") && !long => ping(&mut opts, name.get(2..).unwrap_or(""))?,
+            _ if name.starts_with("-s") && !long => scans(&mut opts, name.get(2..).unwrap_or(""))?,
+            _ if name.starts_with("-v") && !long => match name.get(2..).unwrap_or("") {
+                digits if digits.parse::<usize>().is_ok() => opts.verbose = digits.parse().unwrap_or(1),
+                more if more.bytes().all(|byte| byte == b'v') => opts.verbose += 1 + more.len(),
+                _ => return Err(Wrong(255, format!("invalid option -- '{}'", printable(name)))),
+            },
+            _ if name.starts_with("-d") && !long => opts.verbose = opts.verbose.max(1),
             _ if long => {
                 return Err(Wrong(255, format!("unrecognized option '{}'", printable(name))));
             }
@@ -250,10 +305,80 @@ pub(crate) fn parse(words: &[String]) -> Result<Opts, Wrong> {
             }
         }
     }
-    if !opts.tcp && !opts.udp {
-        opts.tcp = true;
-    }
     Ok(opts)
+}
+
+fn rate(name: &str, text: &str) -> Result<f64, Wrong> {
+    let rate: f64 = number(name, text)?;
+    Some(rate)
+        .filter(|rate| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| wrong(format!("Argument to {name} must be a positive floating-point number")))
+}
+
+/// The letters behind `-s`.
+fn scans(opts: &mut Opts, letters: &str) -> Result<(), Wrong> {
+    if letters.is_empty() {
+        return Err(wrong(
+            "An option is required for -s, most common are -sT (tcp scan), -sS (SYN scan), -sU (UDP scan) and -sn (Ping scan)",
+        ));
+    }
+    for letter in letters.chars() {
+        match letter {
+            'n' | 'P' => opts.hosts_only = true,
+            'L' => opts.list_only = true,
+            'U' => opts.udp = true,
+            'V' => opts.versions = true,
+            _ if SCANS.contains(letter) => {
+                if opts.tcp.is_some_and(|other| other != letter) {
+                    return Err(wrong(
+                        "You specified more than one type of TCP scan.  Please choose only one of -sA, -b, -sT, -sF, -sI, -sM, -sN, \
+                         -sS, -sW, and -sX",
+                    ));
+                }
+                opts.tcp = Some(letter);
+            }
+            _ => {
+                let name = format!("-s{letter}");
+                return Err(match REFUSED.iter().find(|(known, _)| *known == name) {
+                    Some((name, instead)) => Wrong(2, format!("{name} is not offered: {instead}")),
+                    None => wrong(format!("Scantype {} not supported", printable(&letter.to_string()))),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What follows `-P`: how hosts are found.
+fn ping(opts: &mut Opts, text: &str) -> Result<(), Wrong> {
+    let mut chars = text.chars();
+    let letter = chars.next().unwrap_or('?');
+    let rest = chars.as_str();
+    match (letter, rest) {
+        ('n' | 'N' | '0' | 'D', "") => opts.no_discovery = true,
+        ('E' | 'I', "") => opts.pings.push(('E', Vec::new())),
+        ('P' | 'M' | 'R', "") => opts.pings.push((letter, Vec::new())),
+        ('S' | 'A' | 'T' | 'U', list) => {
+            let ports = if list.is_empty() {
+                vec![if letter == 'U' { 40_125 } else { 80 }]
+            } else {
+                crate::ports::numbers(list).map_err(wrong)?
+            };
+            opts.pings.push((if letter == 'T' { 'A' } else { letter }, ports));
+        }
+        _ if matches!(letter, 'O' | 'Y') => {
+            let (name, instead) = REFUSED
+                .iter()
+                .find(|(known, _)| known.ends_with(letter) && known.starts_with("-P"))
+                .copied()
+                .unwrap_or_default();
+            return Err(Wrong(2, format!("{name} is not offered: {instead}")));
+        }
+        _ => {
+            return Err(wrong("Illegal Argument to -P, use -Pn, -PE, -PS, -PA, -PP, -PM, -PU, -PY, or -PO"));
+        }
+    }
+    Ok(())
 }
 
 fn timing(text: &str) -> Result<u8, Wrong> {
@@ -278,11 +403,11 @@ mod tests {
     #[test]
     fn options() {
         let opts = read("-sT -sU -p- -T4 --max-rate=50 -oG - 10.0.0.1 --host-timeout 1.5m -n").unwrap();
-        assert_eq!((opts.tcp, opts.udp, opts.ports.as_deref(), opts.timing), (true, true, Some("-"), 4));
+        assert_eq!((opts.tcp, opts.udp, opts.ports.as_deref(), opts.timing), (Some('T'), true, Some("-"), Some(4)));
         assert_eq!((opts.rate, opts.host_timeout), (Some(50.0), Some(Duration::from_secs(90))));
         assert_eq!(opts.outputs, [(Format::Grepable, "-".to_owned())]);
         assert_eq!(read("-p22,80 h").unwrap().ports.as_deref(), Some("22,80"));
-        for line in ["-sS h", "-sV h", "-O h", "--script=x h", "-D a h"] {
+        for line in ["-sO h", "-sSO h", "-O h", "--script=x h", "-D a h"] {
             assert!(matches!(read(line), Err(Wrong(2, text)) if text.contains("not offered")), "{line}");
         }
         for line in ["-T9 h", "--max-rate 0 h", "--max-rate x h", "--host-timeout x h", "--host-timeout . h"] {
@@ -299,7 +424,7 @@ mod tests {
 
         #[test]
         fn any_time(text in "[0-9.]{0,30}(ms|s|m|h)?|.{0,12}") {
-            let _ = duration(&text);
+            let _ = duration("--x", &text);
         }
     }
 }

@@ -1,73 +1,92 @@
 //! portscan: who answers, who rejects, who is silent.
 //!
-//! - Peer: nmap 7.93: its way of writing targets and ports, its `-sT` and `-sU`, states, reasons, table, `-oN -oG -oX -oA`;
-//!   masscan's `-oJ` and `-oL`.
+//! - Peer: nmap 7.93: its way of writing targets and ports, its `-sS -sT -sA -sW -sM -sN -sF -sX -sU -sn -sL`, host discovery,
+//!   states, reasons, table, `-oN -oG -oX -oA`; masscan's `-oJ` and `-oL`.
 //! - Deliberate differences: an ICMP error during a connect is a filter and not a closed port, and is shown with the
-//!   address it came from; a refusal by UDP counts as closed only when the host itself sent it; the lists of ports to ask
-//!   first and their names are our own and the system's; raw scans, scripts, versions and systems are refused by name.
-//! - Beyond the peer: `--json` (an object a host), `--expect`, `--netns`.
-//! - Kernel interfaces: connect(2) without blocking, epoll(7), the error queue (IP_RECVERR), ICMP datagram sockets.
-//! - Privilege: none; `--netns` needs CAP_SYS_ADMIN.
+//!   address it came from; a neighbour that does not answer is still asked under `-Pn`; the lists of ports to ask first and
+//!   their names are our own and the system's; `-sV` knows banners, TLS and HTTP; scripts and systems are refused by name.
+//! - Beyond the peer: `--json` (an object a host), `--repeat`, `--svc`, `--expect`, `--netns`.
+//! - Kernel interfaces: connect(2) without blocking, epoll(7), the error queue (IP_RECVERR), ICMP datagram sockets; with
+//!   CAP_NET_RAW raw(7) and packet(7); rtnetlink(7) for the way to a host.
+//! - Privilege: none; CAP_NET_RAW for packets of our own, tried and not asked for; `--netns` needs CAP_SYS_ADMIN.
 
 mod args;
+mod ask;
+mod discover;
 mod output;
 mod ports;
+mod repeat;
+mod service;
 mod targets;
+mod versions;
+mod ways;
+mod xml;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use netkit_core::privilege::{Capability, missing};
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
-use netkit_probe::echo::{Echo, Queued};
-use netkit_probe::scan::{Settings, State, Task, Verdict, scan};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
+use netkit_probe::scan::{Kind, Raw, packet};
 use netkit_probe::services::Services;
 use netkit_probe::{Family, Lookup, Protocol, reverse};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::args::{Format, Opts, Wrong};
 use crate::output::{Frame, Report};
 use crate::targets::{Host, Targets};
+use crate::ways::{Way, Ways};
 
 /// portscan, and nmap for the fingers.
 pub static APPLETS: &[Applet] = &[Applet {
     name: "portscan",
     aliases: &["nmap"],
     purpose: "which ports answer, which are rejected and by whom",
-    usage: "[-sT] [-sU] [-p PORTS] [OPTION...] HOST|CIDR|RANGE...\n-sn [OPTION...] HOST|CIDR|RANGE...",
+    usage: "[-sS|-sT|-sA|...] [-sU] [-p PORTS] [OPTION...] HOST|CIDR|RANGE...\n-sn [OPTION...] HOST|CIDR|RANGE...\n--svc NAME.NAMESPACE [-p PORTS] [OPTION...]",
     group: Group::Connect,
     flags: FLAGS,
-    capability: None,
+    capability: Some(Capability::NetRaw),
     main: run,
 }];
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-p", "PORTS", "22,80,1000-2000,https,T:80,U:53; -p- for all"),
     flag("-F", "", "the 100 ports most worth asking"),
     flag("--top-ports", "N", "so many of them (1000)"),
     flag("--exclude-ports", "PORTS", "not these"),
-    flag("-sT", "", "TCP (the default)"),
+    flag("-sS", "", "TCP by packets of our own (the default where they are allowed)"),
+    flag("-sT", "", "TCP by connecting (the default elsewhere)"),
+    flag("-sA", "", "TCP: which ports a filter lets through; -sW as well, by the window"),
+    flag("-sF", "", "TCP by FIN; -sN by nothing, -sX by FIN, PSH and URG, -sM by FIN and ACK"),
     flag("-sU", "", "UDP, with questions of their own for known services"),
     flag("-sn", "", "only which hosts are there"),
+    flag("-sL", "", "only list the hosts"),
+    flag("-sV", "", "what open ports say: banner, TLS, HTTP"),
     flag("-Pn", "", "take every host to be there"),
+    flag("-PS", "PORTS", "find hosts by SYN; -PA by ACK, -PU by UDP"),
+    flag("-PE", "", "find hosts by ICMP echo; -PP by timestamp, -PM by mask"),
+    flag("--disable-arp-ping", "", "do not ask neighbours for their link address"),
     flag("-n", "", "no names for addresses"),
     flag("-6", "", "IPv6"),
+    flag("--resolve-all", "", "every address of a name, not only its first"),
     flag("-iL", "FILE|-", "hosts from a file"),
     flag("--exclude", "HOSTS", "not these"),
+    flag("--excludefile", "FILE", "not the hosts in it"),
     flag("--open", "", "only open ports"),
     flag("--reason", "", "why, and who said so"),
     flag("-v", "", "open ports as they are found, and hosts that are down"),
     flag("-T", "0-5", "how patient: 3 is normal, 5 quick"),
     flag("--max-retries", "N", "ask silent ports so often again (2)"),
     flag("--max-rate", "N", "requests a second at most"),
-    flag("--max-parallelism", "N", "sockets at once"),
+    flag("--min-rate", "N", "requests a second at least"),
+    flag("--scan-delay", "TIME", "between two requests"),
+    flag("--max-parallelism", "N", "requests at once"),
     flag("--host-timeout", "TIME", "give up on a host after this (500ms, 30s, 2m)"),
     flag("--initial-rtt-timeout", "TIME", "first wait (1s)"),
     flag("--min-rtt-timeout", "TIME", "shortest wait (100ms)"),
@@ -75,29 +94,36 @@ const FLAGS: &[Flag] = &[
     flag("-e", "INTERFACE", "send through it"),
     flag("-S", "ADDRESS", "send from it"),
     flag("-g", "PORT", "send from this port"),
+    flag("--ttl", "N", "TTL of packets of our own (64)"),
+    flag("--unprivileged", "", "no packets of our own"),
     flag("-oN", "FILE|-", "as text"),
     flag("-oG", "FILE|-", "a line a host"),
     flag("-oX", "FILE|-", "XML"),
     flag("-oA", "NAME", "all three"),
     flag("-oJ", "FILE|-", "masscan's JSON"),
     flag("-oL", "FILE|-", "masscan's list"),
+    flag("--append-output", "", "add to files instead of replacing them"),
     flag("--json", "", "one object a host"),
+    flag("--repeat", "N", "ask every port so often; how often it answered, and how fast"),
+    flag("--svc", "NAME.NS", "a Kubernetes Service: its address, then each endpoint"),
     flag("--expect", "LIST", "status 1 unless it is so: \"443 open, 9090 closed\""),
     flag("--netns", "PID|PATH", "in another network namespace"),
+    flag("--from-pid", "PID", "in the network namespace of this process"),
     flag("--explain", "", "say what else is known"),
 ];
 
-/// Hosts that are looked at together.
-const GROUP: usize = 64;
-/// Descriptors that are left for everything else.
-const SPARE: u64 = 40;
-/// Sockets at once where nobody says.
-const PARALLEL: usize = 2000;
-/// Which ports tell whether a host is there.
-const DISCOVERY: [u16; 2] = [443, 80];
+/// Hosts that are looked for together.
+const GROUP: usize = 4096;
+/// Ports, over all hosts, whose results are held at once.
+const MOST_RESULTS: usize = 1 << 18;
 /// The largest list of hosts read, in bytes.
 const MAX_LIST: u64 = 16 << 20;
 const QUIT: Exit = Exit(1);
+/// As nmap warns.
+const FAKE: &str = "WARNING: If -S is being used to fake your source address, you may also have to use -e <interface> and -Pn .  \
+                    If you are using it to specify your real source address, you can ignore this warning.";
+/// As a shell reports SIGINT.
+const INTERRUPTED: Exit = Exit(130);
 
 fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     let words = ctx.args_lossy();
@@ -124,7 +150,8 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     if let Some(netns) = &opts.netns {
         netkit_sys::netns::enter(netns)?;
     }
-    Job::new(ctx, opts)?.go(&words)
+    let mut job = Job::new(ctx, opts)?;
+    job.go(&words)
 }
 
 /// Says what is wrong and that nothing was done.
@@ -140,12 +167,22 @@ struct Sink {
     hosts: usize,
 }
 
-struct Job<'a> {
+/// What requests go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum With {
+    Sockets,
+    Raw,
+}
+
+pub(crate) struct Job<'a> {
     ctx: &'a mut Ctx,
     opts: Opts,
     services: Services,
     ports: [Vec<u16>; 2],
-    settings: Settings,
+    /// The letter of the scan of TCP ports.
+    scan: char,
+    raw: Option<Raw>,
+    ways: Option<Ways>,
     sinks: Vec<Sink>,
     /// Nothing but what a file or pipe wants goes to standard output.
     quiet: bool,
@@ -155,9 +192,50 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(ctx: &'a mut Ctx, opts: Opts) -> Result<Job<'a>, Error> {
+    fn new(ctx: &'a mut Ctx, mut opts: Opts) -> Result<Job<'a>, Error> {
         let services = Services::load();
-        let ports = match chosen(&opts, &services) {
+        let quiet = opts.json || opts.outputs.iter().any(|(_, path)| path == "-");
+        if !quiet {
+            let (version, date) = (ctx.build.version, output::short_date(ctx.clock.unix_seconds()));
+            writeln!(ctx.stdout, "Starting portscan (netkit {version}) at {date}")?;
+        }
+        if opts.source.is_some() {
+            ctx.say(FAKE);
+        }
+        let explicit = opts.ports.is_some() || opts.top.is_some();
+        if opts.hosts_only && explicit {
+            let text = "You cannot use -F (fast scan) or -p (explicit port selection) when not doing a port scan";
+            return Err(quit(ctx, text));
+        }
+        // Repetitions are told apart by their source ports, which raw packets share.
+        let allowed = opts.raw != Some(false) && opts.repeat.is_none() && !opts.list_only;
+        let (raw, refused) = match allowed.then(|| Raw::open(opts.v6, &ask::settings(&opts, With::Raw))) {
+            Some(Ok(raw)) => (Some(raw), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let scan = opts.tcp.unwrap_or(if raw.is_some() { 'S' } else { 'T' });
+        let mut fallen = false;
+        if raw.is_none() && scan != 'T' {
+            if scan != 'S' || opts.raw == Some(true) {
+                let hint = missing(Capability::NetRaw, "this scan", "`-sT`, `-sU`, `-sn`");
+                return Err(quit(ctx, "You requested a scan type which requires root privileges.").hint(hint));
+            }
+            fallen = opts.repeat.is_none();
+        }
+        let scan = if raw.is_none() { 'T' } else { scan };
+        if let Some(error) = refused.filter(|_| fallen || opts.raw == Some(true)) {
+            let why = if error.kind() == std::io::ErrorKind::PermissionDenied {
+                missing(Capability::NetRaw, "sending packets of our own", "-sT, which is used instead")
+            } else {
+                format!("packets of our own cannot be sent ({error}); -sT is used instead")
+            };
+            ctx.say(&format!("{}: {why}", ctx.name.clone()));
+        }
+        if opts.tcp.is_none() && !opts.udp {
+            opts.tcp = Some(scan);
+        }
+        let ports = match chosen(ctx, &opts, &services) {
             Ok(ports) => ports,
             Err(text) => return Err(quit(ctx, &text)),
         };
@@ -169,72 +247,129 @@ impl<'a> Job<'a> {
         for (format, path) in &opts.outputs {
             let file = match path.as_str() {
                 "-" => None,
-                path => Some(File::create(path).map_err(|error| {
-                    Error::new(QUIT, format!("Failed to open output file {} for writing: {error}", printable(path)))
-                })?),
+                path => {
+                    let mut open = OpenOptions::new();
+                    open.create(true).write(true).append(opts.append).truncate(!opts.append);
+                    Some(open.open(path).map_err(|error| {
+                        let kind = match format {
+                            Format::Normal => "normal",
+                            Format::Grepable => "machine",
+                            Format::Xml => "XML",
+                            Format::MasscanJson | Format::List => "masscan",
+                        };
+                        let text = netkit_probe::errno::reason(&error);
+                        let number = error.raw_os_error().unwrap_or(0);
+                        let path = printable(path);
+                        let text = format!("Failed to open {kind} output file {path} for writing: {text} ({number})");
+                        quit(ctx, &text)
+                    })?)
+                }
             };
             sinks.push(Sink { format: *format, file, hosts: 0 });
         }
-        let quiet = opts.json || sinks.iter().any(|sink| sink.file.is_none());
-        let settings = settings(&opts);
         let mut set = SigSet::empty();
         set.add(Signal::SIGINT);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let interrupt = set.thread_block().ok().and_then(|()| SignalFd::with_flags(&set, flags).ok());
-        Ok(Job { ctx, opts, services, ports, settings, sinks, quiet, interrupt, expected, failed: Vec::new() })
+        let ways = raw.as_ref().and_then(|_| Ways::open(opts.interface.as_deref()));
+        Ok(Job { ctx, opts, services, ports, scan, raw, ways, sinks, quiet, interrupt, expected, failed: Vec::new() })
     }
 
-    fn targets(&mut self) -> Result<Vec<Targets>, Error> {
-        let family = if self.opts.v6 { Family::Inet6 } else { Family::Inet };
-        let lookup = Lookup {
+    /// How ports of a protocol are asked, and through what.
+    pub(crate) fn kind(&self, protocol: Protocol) -> (Kind, With) {
+        let raw = if self.raw.is_some() { With::Raw } else { With::Sockets };
+        let segment = |flags: u8| (Kind::Segment(flags), With::Raw);
+        match (protocol, self.scan) {
+            (Protocol::Udp, _) => (Kind::Udp, raw),
+            (_, 'S') => segment(packet::SYN),
+            (_, 'A') => segment(packet::ACK),
+            (_, 'W') => (Kind::Window, With::Raw),
+            (_, 'M') => segment(packet::FIN | packet::ACK),
+            (_, 'N') => segment(0),
+            (_, 'F') => segment(packet::FIN),
+            (_, 'X') => segment(packet::FIN | packet::PSH | packet::URG),
+            _ => (Kind::Connect, With::Sockets),
+        }
+    }
+
+    fn family(&self) -> Family {
+        if self.opts.v6 { Family::Inet6 } else { Family::Inet }
+    }
+
+    fn lookup(&self) -> Lookup {
+        Lookup {
             localdomain: self.ctx.var("LOCALDOMAIN").map(str::to_owned),
             res_options: self.ctx.var("RES_OPTIONS").map(str::to_owned),
             ..Lookup::default()
+        }
+    }
+
+    /// The words of a file, or of standard input.
+    fn words_of(&mut self, path: &str, what: &str) -> Result<Vec<String>, Error> {
+        let reader: Box<dyn BufRead> = if path == "-" {
+            Box::new(BufReader::new(std::io::stdin()))
+        } else {
+            match File::open(path) {
+                Ok(file) => Box::new(BufReader::new(file)),
+                Err(error) => {
+                    let text = netkit_probe::errno::reason(&error);
+                    let number = error.raw_os_error().unwrap_or(0);
+                    self.ctx
+                        .say(&format!("Failed to open {what} file {} for reading: {text} ({number})", printable(path)));
+                    return Err(Error::new(QUIT, ""));
+                }
+            }
         };
+        let mut bytes = Vec::new();
+        reader
+            .take(MAX_LIST)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::new(QUIT, format!("cannot read {}: {error}", printable(path))))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or(""));
+        Ok(lines.flat_map(str::split_whitespace).map(str::to_owned).collect())
+    }
+
+    fn targets(&mut self) -> Result<Vec<Targets>, Error> {
+        let (family, lookup) = (self.family(), self.lookup());
         let mut words = self.opts.targets.clone();
         if let Some(path) = self.opts.list.clone() {
-            let reader: Box<dyn BufRead> = if path == "-" {
-                Box::new(BufReader::new(std::io::stdin()))
-            } else {
-                let file = File::open(&path).map_err(|error| {
-                    Error::new(QUIT, format!("Failed to open input file {} for reading: {error}", printable(&path)))
-                })?;
-                Box::new(BufReader::new(file))
-            };
-            let mut text = String::new();
-            reader
-                .take(MAX_LIST)
-                .read_to_string(&mut text)
-                .map_err(|error| Error::new(QUIT, format!("cannot read {}: {error}", printable(&path))))?;
-            let lines = text.lines().map(|line| line.split('#').next().unwrap_or(""));
-            words.extend(lines.flat_map(str::split_whitespace).map(str::to_owned));
+            words.extend(self.words_of(&path, "input")?);
         }
         let mut targets = Vec::new();
         for word in words {
             match Targets::parse(&word, family, &lookup) {
-                Ok(target) => targets.push(target),
+                Ok((target, warning)) => {
+                    warning.iter().for_each(|text| self.ctx.say(text));
+                    targets.push(target);
+                }
                 Err(text) => self.ctx.say(&text),
             }
-        }
-        if targets.is_empty() {
-            self.ctx.say("WARNING: No targets were specified, so 0 hosts scanned.");
         }
         Ok(targets)
     }
 
-    fn go(&mut self, words: &[String]) -> Result<Exit, Error> {
-        let family = if self.opts.v6 { Family::Inet6 } else { Family::Inet };
-        let exclude = self.opts.exclude.clone();
+    fn excluded(&mut self) -> Result<Vec<Targets>, Error> {
+        let mut words = self.opts.exclude.clone();
+        if let Some(path) = self.opts.exclude_file.clone() {
+            words.extend(self.words_of(&path, "exclude")?);
+        }
+        let (family, lookup) = (self.family(), self.lookup());
         let mut excluded = Vec::new();
-        for word in exclude {
-            match Targets::parse(&word, family, &Lookup::default()) {
-                Ok(target) => excluded.push(target),
+        for word in words {
+            match Targets::parse(&word, family, &lookup) {
+                Ok((target, _)) => excluded.push(target),
                 Err(text) => return Err(quit(self.ctx, &format!("--exclude: {text}"))),
             }
         }
-        let targets = self.targets()?;
+        Ok(excluded)
+    }
+
+    fn go(&mut self, words: &[String]) -> Result<Exit, Error> {
         let started = Instant::now();
         let asked = [Protocol::Tcp, Protocol::Udp].into_iter().zip(self.ports.iter().cloned());
+        let hosts_only = self.opts.hosts_only || self.opts.list_only;
+        let (tcp, udp) = (self.opts.tcp.is_some(), self.opts.udp);
         let mut frame = Frame {
             version: self.ctx.build.version,
             args: std::iter::once(self.ctx.name.as_str())
@@ -247,36 +382,44 @@ impl<'a> Job<'a> {
             elapsed: Duration::ZERO,
             hosts: 0,
             up: 0,
-            asked: asked.filter(|(_, ports)| !ports.is_empty() && !self.opts.hosts_only).collect(),
+            scan: self.scan,
+            verbose: self.opts.verbose,
+            asked: asked
+                .filter(|(protocol, _)| !hosts_only && if *protocol == Protocol::Tcp { tcp } else { udp })
+                .collect(),
         };
-        if !self.quiet {
-            let (version, date) = (frame.version, output::short_date(frame.began));
-            writeln!(self.ctx.stdout, "Starting portscan (netkit {version}) at {date}")?;
-        }
         self.each(|format| output::head(format, &frame))?;
+        let excluded = self.excluded()?;
+        let targets = self.targets()?;
+        let mut broken = false;
+        for name in self.opts.service.clone() {
+            let (good, hosts) = self.service(&name)?;
+            broken |= !good;
+            frame.hosts += hosts;
+            frame.up += hosts;
+        }
         let mut group: Vec<Host> = Vec::new();
-        'targets: for target in &targets {
+        for target in &targets {
             let mut index = 0;
-            while let Some(host) = target.nth(index) {
+            while let Some(host) = target.nth(index, self.opts.all_addresses) {
                 index += 1;
                 if excluded.iter().any(|excluded| excluded.holds(host.address)) {
                     continue;
                 }
                 group.push(host);
                 if group.len() >= GROUP {
-                    frame.hosts += group.len() as u128;
-                    frame.up += self.group(std::mem::take(&mut group))?;
-                    if self.interrupted() {
-                        break 'targets;
-                    }
+                    self.batch(std::mem::take(&mut group), &mut frame)?;
+                }
+                if self.interrupted() {
+                    break;
                 }
             }
         }
-        if !group.is_empty() {
-            frame.hosts += group.len() as u128;
-            frame.up += self.group(group)?;
+        self.batch(group, &mut frame)?;
+        if frame.hosts == 0 {
+            self.ctx.say("WARNING: No targets were specified, so 0 hosts scanned.");
         }
-        if frame.hosts == 1 && frame.up == 0 && !self.quiet {
+        if frame.hosts == 1 && frame.up == 0 && !self.quiet && !self.opts.no_discovery && !self.opts.list_only {
             let note = "Note: Host seems down. If it is really up, but blocking our ping probes, try -Pn";
             writeln!(self.ctx.stdout, "{note}")?;
         }
@@ -285,132 +428,116 @@ impl<'a> Job<'a> {
         if !self.quiet {
             self.ctx.stdout.write_all(output::done(&frame).as_bytes())?;
         }
-        for text in &self.failed {
-            self.ctx.say(text);
+        for text in std::mem::take(&mut self.failed) {
+            self.ctx.say(&text);
+            broken = true;
         }
-        Ok(if self.failed.is_empty() { Exit::OK } else { Exit(1) })
+        if self.interrupted() {
+            let name = self.ctx.name.clone();
+            self.ctx.say(&format!("{name}: interrupted: this is what was known by then"));
+            return Ok(INTERRUPTED);
+        }
+        Ok(if broken { Exit(1) } else { Exit::OK })
     }
 
     /// The same part of every output.
     fn each(&mut self, part: impl Fn(Format) -> String) -> Result<(), Error> {
-        for sink in &mut self.sinks {
-            let text = part(sink.format);
-            match &mut sink.file {
-                Some(file) => file.write_all(text.as_bytes())?,
-                None => self.ctx.stdout.write_all(text.as_bytes())?,
-            }
+        for at in 0..self.sinks.len() {
+            let text = self.sinks.get(at).map(|sink| part(sink.format)).unwrap_or_default();
+            self.put(at, &text)?;
         }
         Ok(())
     }
 
-    fn interrupted(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(|signals| {
-            let mut polled = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-            matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1))
-        })
+    fn put(&mut self, at: usize, text: &str) -> Result<(), Error> {
+        match self.sinks.get_mut(at).and_then(|sink| sink.file.as_mut()) {
+            Some(file) => file.write_all(text.as_bytes())?,
+            None => self.ctx.stdout.write_all(text.as_bytes())?,
+        }
+        Ok(())
     }
 
-    /// Looks at some hosts together; returns how many are up.
-    fn group(&mut self, hosts: Vec<Host>) -> Result<u128, Error> {
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(pending)
+    }
+
+    /// Looks at hosts together: finds those that leave by the same way together, in the order of the first of each kind,
+    /// and then asks the ports of all.
+    fn batch(&mut self, hosts: Vec<Host>, frame: &mut Frame) -> Result<(), Error> {
+        let mut left = hosts;
+        while !left.is_empty() && !self.interrupted() {
+            // A host that is named again is looked at again.
+            left = self.different(left, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at each host once; returns those that are named more than once.
+    fn different(&mut self, hosts: Vec<Host>, frame: &mut Frame) -> Result<Vec<Host>, Error> {
+        let mut groups: Vec<(Option<Way>, Vec<Report>)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut twice = Vec::new();
         let began = self.ctx.clock.unix_seconds();
-        let mut reports: Vec<Report> = hosts
-            .into_iter()
-            .map(|host| Report {
-                address: host.address,
-                given: host.name,
-                name: None,
-                up: self.opts.no_discovery,
-                reason: if self.opts.no_discovery { "user-set" } else { "no-response" },
-                latency: None,
-                ports: BTreeMap::new(),
-                began,
-                ended: began,
-            })
-            .collect();
-        if !self.opts.no_discovery {
-            self.discover(&mut reports)?;
-        }
-        if !self.opts.hosts_only {
-            self.ask(&mut reports)?;
-        }
-        let ended = self.ctx.clock.unix_seconds();
-        let mut up = 0;
-        for mut report in reports {
-            up += u128::from(report.up);
-            report.ended = ended;
-            if report.up && !self.opts.numeric {
-                report.name = reverse(report.address, &Lookup::default());
+        for host in hosts {
+            if !seen.insert(host.address) {
+                twice.push(host);
+                continue;
             }
-            self.check(&report);
-            self.tell(&report)?;
+            let way = self.ways.as_mut().and_then(|ways| ways.to(host.address));
+            let report = Report::new(host, self.opts.no_discovery, began);
+            match groups.iter_mut().find(|(known, _)| *known == way) {
+                Some((_, group)) => group.push(report),
+                None => groups.push((way, vec![report])),
+            }
+        }
+        if let Some(raw) = &mut self.raw {
+            raw.next_hosts();
+        }
+        let mut reports = Vec::new();
+        for (way, mut group) in groups {
+            frame.hosts += group.len() as u128;
+            if !self.opts.list_only {
+                self.discover(&mut group, way)?;
+            }
+            reports.append(&mut group);
+        }
+        frame.up += self.group(reports)?;
+        Ok(twice)
+    }
+
+    /// Asks the ports of hosts and tells everything; returns how many are up.
+    fn group(&mut self, mut reports: Vec<Report>) -> Result<u128, Error> {
+        let scanned = !self.opts.hosts_only && !self.opts.list_only;
+        for report in &reports {
+            if scanned && report.up && !matches!(report.reason, "user-set" | "localhost-response") {
+                let text = xml::hint(report);
+                for at in 0..self.sinks.len() {
+                    if self.sinks.get(at).is_some_and(|sink| sink.format == Format::Xml) {
+                        self.put(at, &text)?;
+                    }
+                }
+            }
+        }
+        let ports: usize = self.ports.iter().map(Vec::len).sum();
+        let together = (MOST_RESULTS / ports.max(1)).max(1);
+        let mut up = 0;
+        while !reports.is_empty() {
+            let rest = reports.split_off(together.min(reports.len()));
+            if scanned {
+                self.ask(&mut reports)?;
+            }
+            let ended = self.ctx.clock.unix_seconds();
+            for mut report in std::mem::replace(&mut reports, rest) {
+                up += u128::from(report.up);
+                report.ended = ended;
+                if (report.up || self.opts.list_only) && !self.opts.numeric {
+                    report.name = reverse(report.address, &Lookup::default());
+                }
+                self.check(&report);
+                self.tell(&report)?;
+            }
         }
         Ok(up)
-    }
-
-    /// Which hosts are there: whoever takes or refuses a connection, or answers an echo.
-    fn discover(&mut self, reports: &mut [Report]) -> Result<(), Error> {
-        for report in reports.iter_mut().filter(|report| is_own(report.address)) {
-            (report.up, report.reason) = (true, "localhost-response");
-        }
-        let waiting: Vec<IpAddr> = reports.iter().filter(|one| !one.up).map(|one| one.address).collect();
-        let mut answers: BTreeMap<IpAddr, (&'static str, Option<Duration>)> = BTreeMap::new();
-        echoes(&waiting, &mut answers);
-        let left: Vec<IpAddr> = waiting.into_iter().filter(|ip| !answers.contains_key(ip)).collect();
-        let mut tasks = DISCOVERY.iter().flat_map(|port| {
-            left.iter().map(move |ip| Task { to: SocketAddr::new(*ip, *port), protocol: Protocol::Tcp })
-        });
-        let settings = Settings { retries: self.settings.retries.min(1), ..self.settings.clone() };
-        let interrupt = self.interrupt.as_ref();
-        scan(&mut tasks, &settings, &mut || pending(interrupt), &mut |task, verdict| {
-            // A filter that answers for the host says nothing of the host.
-            if matches!(verdict.state, State::Open | State::Closed) {
-                answers.entry(task.to.ip()).or_insert((verdict.reason, verdict.rtt));
-            }
-        })
-        .map_err(|error| Error::new(QUIT, format!("cannot wait for sockets: {error}")))?;
-        for report in reports.iter_mut() {
-            if let Some((reason, rtt)) = answers.get(&report.address) {
-                (report.up, report.reason, report.latency) = (true, reason, *rtt);
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks every port of every host that is up.
-    fn ask(&mut self, reports: &mut [Report]) -> Result<(), Error> {
-        let hosts: Vec<(usize, IpAddr)> =
-            reports.iter().enumerate().filter(|(_, one)| one.up).map(|(at, one)| (at, one.address)).collect();
-        let index: BTreeMap<IpAddr, usize> = hosts.iter().map(|(at, ip)| (*ip, *at)).collect();
-        // What finding the hosts took says how long their ports may take.
-        let mut settings = self.settings.clone();
-        let slowest =
-            hosts.iter().map(|(at, _)| reports.get(*at).and_then(|one| one.latency)).collect::<Option<Vec<_>>>();
-        if let Some(slowest) = slowest.and_then(|all| all.into_iter().max()) {
-            settings.initial = (slowest * 4).clamp(settings.least, settings.initial.max(settings.least));
-        }
-        let deadline = self.opts.host_timeout.map(|limit| Instant::now() + limit);
-        let verbose = self.opts.verbose && !self.quiet;
-        let interrupt = self.interrupt.as_ref();
-        let mut said = String::new();
-        for (number, protocol) in [(0u8, Protocol::Tcp), (1, Protocol::Udp)] {
-            let Some(ports) = self.ports.get(usize::from(number)) else { continue };
-            let mut tasks = ports
-                .iter()
-                .flat_map(|port| hosts.iter().map(move |(_, ip)| Task { to: SocketAddr::new(*ip, *port), protocol }));
-            let mut stop = || pending(interrupt) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            let mut report = |task: Task, verdict: Verdict| {
-                let Some(one) = index.get(&task.to.ip()).and_then(|at| reports.get_mut(*at)) else { return };
-                one.latency = one.latency.or(verdict.rtt);
-                if verbose && verdict.state == State::Open {
-                    said += &format!("Discovered open port {}/{protocol} on {}\n", task.to.port(), one.address);
-                }
-                one.ports.insert((number, task.to.port()), verdict);
-            };
-            scan(&mut tasks, &settings, &mut stop, &mut report)
-                .map_err(|error| Error::new(QUIT, format!("cannot wait for sockets: {error}")))?;
-        }
-        self.ctx.stdout.write_all(said.as_bytes())?;
-        Ok(())
     }
 
     /// What was expected of a host and is not so.
@@ -436,66 +563,26 @@ impl<'a> Job<'a> {
             let text = output::host(Format::Normal, report, opts, services, true);
             self.ctx.stdout.write_all(text.as_bytes())?;
         }
+        let mut texts = Vec::new();
         for sink in &mut self.sinks {
             let text = output::host(sink.format, report, opts, services, sink.hosts == 0);
             sink.hosts += usize::from(!text.is_empty());
-            match &mut sink.file {
-                Some(file) => file.write_all(text.as_bytes())?,
-                None => self.ctx.stdout.write_all(text.as_bytes())?,
-            }
+            texts.push(text);
+        }
+        for (at, text) in texts.iter().enumerate() {
+            self.put(at, text)?;
         }
         Ok(self.ctx.stdout.flush()?)
     }
 }
 
-fn pending(signals: Option<&SignalFd>) -> bool {
-    signals.is_some_and(|signals| {
-        let mut polled = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1))
-    })
-}
-
-/// Whether the address is one of this machine's: it can be bound.
-fn is_own(ip: IpAddr) -> bool {
-    !ip.is_multicast() && !ip.is_unspecified() && std::net::UdpSocket::bind((ip, 0)).is_ok()
-}
-
-/// One echo to each host, where this user may send them, and a second for the answers.
-fn echoes(hosts: &[IpAddr], answers: &mut BTreeMap<IpAddr, (&'static str, Option<Duration>)>) {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let Some(first) = hosts.first() else { return };
-    let Ok(echo) = Echo::open(first.is_ipv6(), None) else { return };
-    let mut sent: BTreeMap<IpAddr, Instant> = BTreeMap::new();
-    let mut buffer = [0u8; 2048];
-    for (seq, ip) in (1u16..).zip(hosts) {
-        sent.insert(*ip, Instant::now());
-        let _ = echo.send(SocketAddr::new(*ip, 0), seq, &[0x2a; 16]);
-        while let Some(Queued::Icmp { .. } | Queued::Local { .. }) = echo.take_error() {}
-    }
-    let deadline = Instant::now() + PATIENCE;
-    while answers.len() < hosts.len() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        let millis = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(1000);
-        let mut polled = [PollFd::new(echo.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::ZERO));
-        match echo.receive(&mut buffer) {
-            Ok(Some(reply)) if matches!(reply.kind, 0 | 129) => {
-                let ip = reply.from.ip();
-                if let Some(at) = sent.get(&ip) {
-                    answers.entry(ip).or_insert(("echo-reply", Some(at.elapsed())));
-                }
-            }
-            Ok(_) => {}
-            Err(_) => while echo.take_error().is_some() {},
-        }
-    }
+fn pending(signals: &SignalFd) -> bool {
+    let mut polled = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1))
 }
 
 /// The ports of both protocols.
-fn chosen(opts: &Opts, services: &Services) -> Result<[Vec<u16>; 2], String> {
+fn chosen(ctx: &mut Ctx, opts: &Opts, services: &Services) -> Result<[Vec<u16>; 2], String> {
     let mut sets = match (&opts.ports, opts.top) {
         (Some(text), _) => ports::parse(text, services)?,
         (None, count) => {
@@ -512,11 +599,36 @@ fn chosen(opts: &Opts, services: &Services) -> Result<[Vec<u16>; 2], String> {
             set.retain(|port| !excluded.contains(port));
         }
     }
+    if let Some(text) = &opts.ports {
+        for (letter, wanted, option, name) in
+            [('U', opts.udp, "-sU", "UDP"), ('T', opts.tcp.is_some(), "-sT, -sS", "TCP")]
+        {
+            let lower = letter.to_ascii_lowercase();
+            if !wanted
+                && !opts.hosts_only
+                && text.split(',').any(|part| part.trim_start().starts_with([letter, lower]) && part.contains(':'))
+            {
+                let text = format!(
+                    "WARNING: Your ports include \"{letter}:\" but you haven't specified {name} scan with {option}."
+                );
+                ctx.say(&text);
+            }
+        }
+    }
     let [tcp, udp] = sets;
     let list = |wanted: bool, set: BTreeSet<u16>| if wanted { set.into_iter().collect() } else { Vec::new() };
-    let ports = [list(opts.tcp, tcp), list(opts.udp, udp)];
-    if ports.iter().all(Vec::is_empty) && !opts.hosts_only {
-        return Err("None of the ports asked for are of a protocol that is scanned (-sT, -sU)".to_owned());
+    let ports = [list(opts.tcp.is_some(), tcp), list(opts.udp, udp)];
+    for (list, wanted, name, small) in ports
+        .iter()
+        .zip([(opts.tcp.is_some(), "a TCP", "tcp"), (opts.udp, "UDP", "udp")])
+        .map(|(l, (w, n, s))| (l, w, n, s))
+    {
+        if wanted && list.is_empty() && !opts.hosts_only {
+            let kind = if small == "tcp" { "scan type" } else { "scan" };
+            ctx.say(&format!(
+                "WARNING: {name} {kind} was requested, but no {small} ports were specified.  Skipping this scan type."
+            ));
+        }
     }
     Ok(ports)
 }
@@ -540,46 +652,6 @@ fn expectations(text: &str) -> Result<Vec<(Protocol, u16, String)>, String> {
             Ok((protocol, port.parse().map_err(|_| wrong())?, state.to_owned()))
         })
         .collect()
-}
-
-/// Patience by the timing template, and as many sockets as this process may have.
-fn settings(opts: &Opts) -> Settings {
-    let millis = Duration::from_millis;
-    let (initial, most, retries) = match opts.timing {
-        5 => (millis(250), millis(300), 1),
-        4 => (millis(500), millis(1250), 2),
-        _ => (millis(1000), millis(10_000), 2),
-    };
-    let mut parallel = opts.parallel.unwrap_or(if opts.timing < 3 { 1 } else { PARALLEL });
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let wanted = hard.min(u64::try_from(parallel).unwrap_or(u64::MAX).saturating_add(SPARE));
-        let raised = wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok();
-        let allowed = if raised { wanted } else { soft };
-        parallel = parallel.min(usize::try_from(allowed.saturating_sub(SPARE)).unwrap_or(usize::MAX)).max(1);
-    }
-    let source = match (opts.source, opts.source_port) {
-        (None, None) => None,
-        (source, port) => {
-            let any = if opts.v6 { IpAddr::from([0u16; 8]) } else { IpAddr::from([0u8; 4]) };
-            Some(SocketAddr::new(source.unwrap_or(any), port.unwrap_or(0)))
-        }
-    };
-    let least = opts.least.unwrap_or(millis(100));
-    Settings {
-        parallel,
-        initial: opts.initial.unwrap_or(initial),
-        least,
-        most: opts.most.unwrap_or(most).max(least),
-        retries: opts.retries.unwrap_or(retries),
-        rate: opts.rate.or(match opts.timing {
-            0 => Some(1.0 / 300.0),
-            1 => Some(1.0 / 15.0),
-            2 => Some(2.5),
-            _ => None,
-        }),
-        source,
-        interface: opts.interface.clone(),
-    }
 }
 
 #[cfg(test)]

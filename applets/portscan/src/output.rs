@@ -1,4 +1,4 @@
-//! Results in nmap's and masscan's formats, and as our own JSON.
+//! Results in nmap's text formats and masscan's, and as our own JSON; XML has a file of its own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,10 @@ use netkit_probe::scan::{State, Verdict};
 use netkit_probe::services::Services;
 
 use crate::args::{Format, Opts};
-use crate::ports;
+use crate::repeat::Repeats;
+use crate::targets::Host;
+use crate::versions::Version;
+use crate::{ports, xml};
 
 /// More ports than this in one state are counted instead of listed.
 const MOST_LISTED: usize = 25;
@@ -24,12 +27,19 @@ pub(crate) struct Report {
     pub(crate) address: IpAddr,
     /// As the user named it.
     pub(crate) given: Option<String>,
+    /// Further addresses of that name.
+    pub(crate) others: Vec<IpAddr>,
     /// As its address is named.
     pub(crate) name: Option<String>,
     pub(crate) up: bool,
     pub(crate) reason: &'static str,
+    pub(crate) reason_ttl: Option<u8>,
+    pub(crate) mac: Option<[u8; 6]>,
     pub(crate) latency: Option<Duration>,
+    pub(crate) timed_out: bool,
     pub(crate) ports: BTreeMap<(u8, u16), Verdict>,
+    pub(crate) repeats: BTreeMap<(u8, u16), Repeats>,
+    pub(crate) versions: BTreeMap<(u8, u16), Version>,
     pub(crate) began: i64,
     pub(crate) ended: i64,
 }
@@ -39,14 +49,46 @@ pub(crate) fn protocol(number: u8) -> Protocol {
 }
 
 /// Ports of one state that are only counted.
-struct Ignored {
-    state: State,
-    protocol: u8,
-    ports: Vec<u16>,
-    reasons: BTreeMap<&'static str, Vec<u16>>,
+pub(crate) struct Ignored {
+    pub(crate) state: State,
+    pub(crate) protocol: u8,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) reasons: BTreeMap<&'static str, Vec<u16>>,
 }
 
 impl Report {
+    /// Nothing is known yet; `given`: it is to be taken for up.
+    pub(crate) fn new(host: Host, given: bool, began: i64) -> Report {
+        Report {
+            address: host.address,
+            given: host.name,
+            others: host.others,
+            name: None,
+            up: given,
+            reason: if given { "user-set" } else { "no-response" },
+            reason_ttl: None,
+            mac: None,
+            latency: None,
+            timed_out: false,
+            ports: BTreeMap::new(),
+            repeats: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            began,
+            ended: began,
+        }
+    }
+
+    /// One more verdict; of several the best one stands for the port.
+    pub(crate) fn take(&mut self, port: (u8, u16), verdict: Verdict, repeated: bool) {
+        if repeated {
+            self.repeats.entry(port).or_default().add(&verdict);
+            if self.ports.get(&port).is_some_and(|known| known.state <= verdict.state) {
+                return;
+            }
+        }
+        self.ports.insert(port, verdict);
+    }
+
     /// `name (address)` as nmap heads a report.
     fn title(&self) -> String {
         match self.given.as_ref().or(self.name.as_ref()) {
@@ -55,11 +97,11 @@ impl Report {
         }
     }
 
-    fn host_name(&self) -> String {
-        printable(self.given.as_deref().or(self.name.as_deref()).unwrap_or(""))
+    pub(crate) fn host_name(&self) -> String {
+        printable(self.name.as_deref().unwrap_or(""))
     }
 
-    fn split(&self, opts: &Opts) -> (Vec<(u8, u16, Verdict)>, Vec<Ignored>) {
+    pub(crate) fn split(&self, opts: &Opts) -> (Vec<(u8, u16, Verdict)>, Vec<Ignored>) {
         let mut counts: BTreeMap<(State, u8), usize> = BTreeMap::new();
         for ((protocol, _), verdict) in &self.ports {
             *counts.entry((verdict.state, *protocol)).or_default() += 1;
@@ -92,11 +134,13 @@ impl Report {
 /// Seconds with two digits that mean something, as nmap shows a latency.
 fn latency(rtt: Duration) -> String {
     let micros = rtt.as_micros().max(1);
-    let digits = micros.to_string().len();
-    let unit = 10u128.pow(u32::try_from(digits.saturating_sub(2)).unwrap_or(0));
-    let rounded = (micros + unit / 2) / unit * unit;
-    let text = format!("{}.{:06}", rounded / 1_000_000, rounded % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let digits = u32::try_from(micros.to_string().len()).unwrap_or(7);
+    let unit = 10u128.pow(digits.saturating_sub(2));
+    // In tenths of a microsecond, so that one microsecond has two digits.
+    let tenths = (micros + unit / 2) / unit * unit * 10;
+    let text = format!("{}.{:07}", tenths / 10_000_000, tenths % 10_000_000);
+    let zeroes = usize::try_from(digits).unwrap_or(7).saturating_sub(1).min(6);
+    text.get(..text.len() - zeroes).unwrap_or(&text).trim_end_matches('.').to_owned()
 }
 
 /// `Sat Nov 21 16:42:28 2026`.
@@ -122,12 +166,15 @@ pub(crate) struct Frame {
     pub(crate) elapsed: Duration,
     pub(crate) hosts: u128,
     pub(crate) up: u128,
+    /// The letter of the scan of TCP ports.
+    pub(crate) scan: char,
+    pub(crate) verbose: usize,
     /// Ports of each protocol, where any are asked.
     pub(crate) asked: Vec<(Protocol, Vec<u16>)>,
 }
 
 impl Frame {
-    fn done(&self) -> String {
+    pub(crate) fn done(&self) -> String {
         let elapsed = format!("{}.{:02}", self.elapsed.as_secs(), self.elapsed.subsec_millis() / 10);
         let (hosts, up) = (self.hosts, self.up);
         let plural = |count: u128, one: &'static str, many: &'static str| if count == 1 { one } else { many };
@@ -140,50 +187,33 @@ impl Frame {
 }
 
 pub(crate) fn head(format: Format, frame: &Frame) -> String {
-    let (began, args) = (long_date(frame.began), &frame.args);
     match format {
         Format::Normal | Format::Grepable => {
-            format!("# portscan (netkit {}) scan initiated {began} as: {args}\n", frame.version)
-        }
-        Format::Xml => {
-            let args = xml(args).replace("--", "-&#45;");
-            let mut text = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>\n\
-                 <!-- portscan (netkit {}) scan initiated {began} as: {args} -->\n\
-                 <nmaprun scanner=\"nmap\" args=\"{args}\" start=\"{}\" startstr=\"{began}\" version=\"netkit-{}\" \
-                 xmloutputversion=\"1.05\">\n",
-                frame.version, frame.began, frame.version
-            );
-            for (protocol, ports) in &frame.asked {
-                let kind = if *protocol == Protocol::Tcp { "connect" } else { "udp" };
-                let _ = writeln!(
-                    text,
-                    "<scaninfo type=\"{kind}\" protocol=\"{protocol}\" numservices=\"{}\" services=\"{}\"/>",
-                    ports.len(),
-                    ports::ranges(ports.iter().copied())
-                );
+            let (began, args) = (long_date(frame.began), &frame.args);
+            let mut text = format!("# portscan (netkit {}) scan initiated {began} as: {args}\n", frame.version);
+            if format == Format::Grepable && frame.verbose > 0 {
+                let ports = |wanted: Protocol| {
+                    let found = frame.asked.iter().find(|(protocol, _)| *protocol == wanted);
+                    let ports = found.map(|(_, ports)| ports.as_slice()).unwrap_or_default();
+                    format!("{};{}", ports.len(), ports::ranges(ports.iter().copied()))
+                };
+                let (tcp, udp) = (ports(Protocol::Tcp), ports(Protocol::Udp));
+                let _ = writeln!(text, "# Ports scanned: TCP({tcp}) UDP({udp}) SCTP(0;) PROTOCOLS(0;)");
             }
-            text + "<verbose level=\"0\"/>\n<debugging level=\"0\"/>\n"
+            text
         }
+        Format::Xml => xml::head(frame),
         Format::MasscanJson => "[\n".to_owned(),
         Format::List => "#masscan\n".to_owned(),
     }
 }
 
 pub(crate) fn tail(format: Format, frame: &Frame) -> String {
-    let (ended, done) = (long_date(frame.ended), frame.done());
     match format {
-        Format::Normal | Format::Grepable => format!("# portscan done at {ended} -- {done}\n"),
-        Format::Xml => format!(
-            "<runstats><finished time=\"{}\" timestr=\"{ended}\" summary=\"portscan done at {ended}; {done}\" \
-             elapsed=\"{}.{:02}\" exit=\"success\"/><hosts up=\"{}\" down=\"{}\" total=\"{}\"/>\n</runstats>\n</nmaprun>\n",
-            frame.ended,
-            frame.elapsed.as_secs(),
-            frame.elapsed.subsec_millis() / 10,
-            frame.up,
-            frame.hosts.saturating_sub(frame.up),
-            frame.hosts
-        ),
+        Format::Normal | Format::Grepable => {
+            format!("# portscan done at {} -- {}\n", long_date(frame.ended), frame.done())
+        }
+        Format::Xml => xml::tail(frame),
         Format::MasscanJson => "]\n".to_owned(),
         Format::List => "# end\n".to_owned(),
     }
@@ -197,37 +227,49 @@ pub(crate) fn done(frame: &Frame) -> String {
 pub(crate) fn host(format: Format, report: &Report, opts: &Opts, services: &Services, first: bool) -> String {
     // With `--open`, a host without any is not worth a line.
     let none = || !report.ports.values().any(|verdict| matches!(verdict.state, State::Open | State::OpenFiltered));
-    if opts.open && !opts.hosts_only && none() {
+    if opts.open && !opts.hosts_only && !opts.list_only && none() {
         return String::new();
     }
     match format {
         Format::Normal => normal(report, opts, services),
         Format::Grepable => grepable(report, opts, services),
-        Format::Xml => xml_host(report, opts, services),
+        Format::Xml => xml::host(report, opts, services),
         Format::MasscanJson | Format::List => open_only(format, report, first),
     }
 }
 
-/// The reason with who gave it, where that was not the host.
+/// The reason with who gave it, where that was not the host, and the TTL it came with.
 fn reason(report: &Report, verdict: &Verdict) -> String {
-    let from = verdict.error.and_then(|error| error.offender).filter(|from| *from != report.address);
-    match from {
-        Some(from) => format!("{} from {from}", verdict.reason),
-        None => verdict.reason.to_owned(),
+    let mut text = verdict.reason.to_owned();
+    if let Some(from) = verdict.error.and_then(|error| error.offender).filter(|from| *from != report.address) {
+        let _ = write!(text, " from {from}");
     }
+    with_ttl(text, verdict.ttl)
+}
+
+fn with_ttl(mut text: String, ttl: Option<u8>) -> String {
+    if let Some(ttl) = ttl {
+        let _ = write!(text, " ttl {ttl}");
+    }
+    text
+}
+
+/// The six octets in capitals, as nmap shows them.
+pub(crate) fn mac(octets: [u8; 6]) -> String {
+    octets.map(|octet| format!("{octet:02X}")).join(":")
 }
 
 fn normal(report: &Report, opts: &Opts, services: &Services) -> String {
-    if !report.up {
-        return if opts.verbose {
-            format!("Nmap scan report for {} [host down]\n", report.title())
-        } else {
-            String::new()
-        };
+    let title = report.title();
+    if opts.list_only {
+        return format!("Nmap scan report for {title}\n");
     }
-    let mut text = format!("Nmap scan report for {}\nHost is up", report.title());
+    if !report.up {
+        return if opts.verbose > 0 { format!("Nmap scan report for {title} [host down]\n") } else { String::new() };
+    }
+    let mut text = format!("Nmap scan report for {title}\nHost is up");
     if opts.reason {
-        let _ = write!(text, ", received {}", report.reason);
+        let _ = write!(text, ", received {}", with_ttl(report.reason.to_owned(), report.reason_ttl));
     }
     match report.latency {
         Some(rtt) => {
@@ -235,53 +277,77 @@ fn normal(report: &Report, opts: &Opts, services: &Services) -> String {
         }
         None => text += ".\n",
     }
+    if let (Some(given), false) = (&report.given, report.others.is_empty()) {
+        let others: Vec<String> = report.others.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "Other addresses for {} (not scanned): {}", printable(given), others.join(" "));
+    }
+    if let (Some(given), Some(name)) = (&report.given, &report.name)
+        && given != name
+    {
+        let _ = writeln!(text, "rDNS record for {}: {}", report.address, printable(name));
+    }
+    let neighbour = report.mac.map(|octets| format!("MAC Address: {} (Unknown)\n", mac(octets))).unwrap_or_default();
     if opts.hosts_only {
+        return text + &neighbour;
+    }
+    if report.timed_out {
+        let _ = writeln!(text, "Skipping host {title} due to host timeout\n");
         return text;
     }
     let (listed, ignored) = report.split(opts);
     if listed.is_empty() && !report.ports.is_empty() {
-        let _ = writeln!(text, "All {} scanned ports on {} are in ignored states.", report.ports.len(), report.title());
+        let _ = writeln!(text, "All {} scanned ports on {title} are in ignored states.", report.ports.len());
     }
-    if !ignored.is_empty() && !opts.open {
+    if !ignored.is_empty() {
         text += "Not shown: ";
         for (at, one) in ignored.iter().enumerate() {
             let separator = if at > 0 { ", " } else { "" };
-            let reasons: Vec<&str> = one.reasons.keys().copied().collect();
             let _ = write!(
                 text,
-                "{separator}{} {} {} ports ({})",
+                "{separator}{} {} {} port{}",
                 one.ports.len(),
                 one.state.name(),
                 protocol(one.protocol),
-                reasons.join(", ")
+                if one.ports.len() == 1 { "" } else { "s" }
             );
+            let mut reasons: Vec<(&&str, usize)> = one.reasons.iter().map(|(why, ports)| (why, ports.len())).collect();
+            reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let reasons: Vec<&str> = reasons.iter().map(|(why, _)| **why).collect();
+            let _ = write!(text, " ({})", reasons.join(", "));
         }
         text.push('\n');
-    } else if !ignored.is_empty() {
-        let counts: Vec<String> = ignored
-            .iter()
-            .map(|one| format!("{} {} {} ports", one.ports.len(), one.state.name(), protocol(one.protocol)))
-            .collect();
-        let _ = writeln!(text, "Not shown: {}", counts.join(", "));
+        let hidden = |one: &Ignored| one.state == State::Filtered && one.protocol == 0;
+        if opts.open && !listed.is_empty() && ignored.iter().any(hidden) {
+            text += "Some closed ports may be reported as filtered due to --defeat-rst-ratelimit\n";
+        }
+    } else if !listed.is_empty() {
+        text.push('\n');
     }
     if !listed.is_empty() {
         let mut rows = vec![vec!["PORT".to_owned(), "STATE".to_owned(), "SERVICE".to_owned()]];
-        if opts.reason {
-            rows.iter_mut().for_each(|row| row.push("REASON".to_owned()));
+        let heads = [(opts.reason, "REASON"), (opts.versions, "VERSION"), (opts.repeat.is_some(), "OPEN")];
+        for (_, head) in heads.iter().filter(|(wanted, _)| *wanted) {
+            rows.iter_mut().for_each(|row| row.push((*head).to_owned()));
         }
         for (number, port, verdict) in &listed {
             let kind = protocol(*number);
-            let mut row =
-                vec![format!("{port}/{kind}"), verdict.state.name().to_owned(), ports::name(services, *port, kind)];
+            let version = report.versions.get(&(*number, *port));
+            let name = version.and_then(Version::name).unwrap_or_else(|| ports::name(services, *port, kind));
+            let mut row = vec![format!("{port}/{kind}"), verdict.state.name().to_owned(), name];
             if opts.reason {
                 row.push(reason(report, verdict));
+            }
+            if opts.versions {
+                row.push(version.map(Version::text).unwrap_or_default());
+            }
+            if let Some(repeats) = report.repeats.get(&(*number, *port)) {
+                row.push(repeats.text());
             }
             rows.push(row);
         }
         text += &table(&rows);
     }
-    text.push('\n');
-    text
+    text + &neighbour + "\n"
 }
 
 /// Columns as wide as their widest cell; the last one is not padded.
@@ -303,6 +369,8 @@ fn table(rows: &[Vec<String>]) -> String {
                 text += &" ".repeat(width + 1 - cell.len());
             }
         }
+        // A last column that is empty leaves no trail of blanks.
+        text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
     }
     text
@@ -310,112 +378,42 @@ fn table(rows: &[Vec<String>]) -> String {
 
 fn grepable(report: &Report, opts: &Opts, services: &Services) -> String {
     let head = format!("Host: {} ({})", report.address, report.host_name());
+    if opts.list_only {
+        return format!("{head}\tStatus: Unknown\n");
+    }
     if !report.up {
-        return if opts.verbose { format!("{head}\tStatus: Down\n") } else { String::new() };
+        return if opts.verbose > 0 { format!("{head}\tStatus: Down\n") } else { String::new() };
+    }
+    if report.timed_out {
+        return format!("{head}\tStatus: Timeout\n");
     }
     let mut text = format!("{head}\tStatus: Up\n");
     let (listed, ignored) = report.split(opts);
-    if opts.hosts_only || (listed.is_empty() && ignored.is_empty()) {
+    if opts.hosts_only {
         return text;
+    }
+    if report.ports.is_empty() {
+        return text + "\n";
     }
     let cells: Vec<String> = listed
         .iter()
         .map(|(number, port, verdict)| {
             let kind = protocol(*number);
-            let name = ports::name(services, *port, kind);
+            let version = report.versions.get(&(*number, *port));
+            let name = version.and_then(Version::name).unwrap_or_else(|| ports::name(services, *port, kind));
             let name = if name == "unknown" { String::new() } else { name };
-            format!("{port}/{}/{kind}//{name}///", verdict.state.name())
+            // A slash would end the field.
+            let said = version.map(Version::text).unwrap_or_default().replace('/', "|");
+            let said = if said.is_empty() { said } else { format!("{said}/") };
+            format!("{port}/{}/{kind}//{name}//{said}{}", verdict.state.name(), if said.is_empty() { "/" } else { "" })
         })
         .collect();
-    let _ = write!(text, "{head}\t");
-    if !cells.is_empty() {
-        let _ = write!(text, "Ports: {}", cells.join(", "));
-    }
+    let _ = write!(text, "{head}\tPorts: {}", cells.join(", "));
     if let Some(one) = ignored.first() {
         let _ = write!(text, "\tIgnored State: {} ({})", one.state.name(), one.ports.len());
     }
     text.push('\n');
     text
-}
-
-fn xml(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&apos;",
-            c if c.is_control() => out.push('.'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn xml_host(report: &Report, opts: &Opts, services: &Services) -> String {
-    let status = if report.up { "up" } else { "down" };
-    let kind = if report.address.is_ipv4() { "ipv4" } else { "ipv6" };
-    if !report.up && !opts.verbose {
-        return String::new();
-    }
-    let mut text = if report.up && !opts.hosts_only {
-        format!("<host starttime=\"{}\" endtime=\"{}\">", report.began, report.ended)
-    } else {
-        "<host>".to_owned()
-    };
-    let _ = write!(
-        text,
-        "<status state=\"{status}\" reason=\"{}\" reason_ttl=\"0\"/>\n<address addr=\"{}\" addrtype=\"{kind}\"/>\n<hostnames>\n",
-        report.reason, report.address
-    );
-    for (name, kind) in [(&report.given, "user"), (&report.name, "PTR")] {
-        if let Some(name) = name {
-            let _ = writeln!(text, "<hostname name=\"{}\" type=\"{kind}\"/>", xml(name));
-        }
-    }
-    text += "</hostnames>\n";
-    let (listed, ignored) = report.split(opts);
-    if report.up && !opts.hosts_only {
-        text += "<ports>";
-        for one in &ignored {
-            let _ = writeln!(text, "<extraports state=\"{}\" count=\"{}\">", one.state.name(), one.ports.len());
-            for (reason, ports) in &one.reasons {
-                let _ = writeln!(
-                    text,
-                    "<extrareasons reason=\"{reason}\" count=\"{}\" proto=\"{}\" ports=\"{}\"/>",
-                    ports.len(),
-                    protocol(one.protocol),
-                    ports::ranges(ports.iter().copied())
-                );
-            }
-            text += "</extraports>\n";
-        }
-        for (number, port, verdict) in &listed {
-            let kind = protocol(*number);
-            let from = verdict.error.and_then(|error| error.offender).filter(|from| *from != report.address);
-            let from = from.map(|from| format!(" reason_ip=\"{from}\"")).unwrap_or_default();
-            let name = ports::name(services, *port, kind);
-            let service = if name == "unknown" {
-                String::new()
-            } else {
-                format!("<service name=\"{}\" method=\"table\" conf=\"3\"/>", xml(&name))
-            };
-            let _ = writeln!(
-                text,
-                "<port protocol=\"{kind}\" portid=\"{port}\"><state state=\"{}\" reason=\"{}\" reason_ttl=\"0\"{from}/>{service}</port>",
-                verdict.state.name(),
-                verdict.reason
-            );
-        }
-        text += "</ports>\n";
-    }
-    if let Some(rtt) = report.latency.filter(|_| report.up) {
-        let micros = rtt.as_micros();
-        let _ = writeln!(text, "<times srtt=\"{micros}\" rttvar=\"{}\" to=\"100000\"/>", micros / 2);
-    }
-    text + "</host>\n"
 }
 
 fn open_only(format: Format, report: &Report, first: bool) -> String {
@@ -430,8 +428,9 @@ fn open_only(format: Format, report: &Report, first: bool) -> String {
         let _ = writeln!(
             text,
             "{comma}{{\"ip\":\"{ip}\",\"timestamp\":\"{time}\",\"ports\":[{{\"port\":{port},\"proto\":\"{kind}\",\
-             \"status\":\"open\",\"reason\":\"{}\",\"ttl\":0}}]}}",
-            verdict.reason
+             \"status\":\"open\",\"reason\":\"{}\",\"ttl\":{}}}]}}",
+            verdict.reason,
+            verdict.ttl.unwrap_or(0)
         );
         comma = ",";
     }
@@ -453,6 +452,15 @@ pub(crate) fn json(report: &Report, services: &Services) -> Value {
         if let Some(from) = rejected {
             value.set("rejected_by", from.to_string());
         }
+        if let Some(ttl) = verdict.ttl {
+            value.set("ttl", u32::from(ttl));
+        }
+        if let Some(repeats) = report.repeats.get(&(*number, *port)) {
+            value.set("repeat", repeats.json());
+        }
+        if let Some(version) = report.versions.get(&(*number, *port)) {
+            value.set("version", version.json());
+        }
         if let Some(error) = &verdict.error {
             value.set("icmp_type", u32::from(error.kind));
             value.set("icmp_code", u32::from(error.code));
@@ -465,6 +473,9 @@ pub(crate) fn json(report: &Report, services: &Services) -> Value {
         .with("name", report.given.clone().or_else(|| report.name.clone()))
         .with("up", report.up)
         .with("reason", report.reason)
+        .with("ttl", report.reason_ttl.map(u32::from))
+        .with("mac", report.mac.map(mac))
+        .with("timed_out", report.timed_out)
         .with("latency_us", report.latency.map(|rtt| rtt.as_micros()))
         .with("ports", Value::Array(list.collect()))
 }
@@ -475,15 +486,19 @@ mod tests {
 
     #[test]
     fn latencies_and_tables() {
-        for (micros, text) in
-            [(93, "0.000093"), (125, "0.00013"), (1, "0.000001"), (1_234_567, "1.2"), (50_400, "0.05")]
-        {
+        for (micros, text) in [
+            (93, "0.000093"),
+            (125, "0.00013"),
+            (1, "0.0000010"),
+            (1_234_567, "1.2"),
+            (50_400, "0.050"),
+            (200, "0.00020"),
+        ] {
             assert_eq!(latency(Duration::from_micros(micros)), text);
         }
         let rows =
             [["PORT", "STATE", "SERVICE"], ["8080/tcp", "open", "http"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "PORT     STATE SERVICE\n8080/tcp open  http\n");
-        assert_eq!(xml("a<\"&'\u{7}"), "a&lt;&quot;&amp;&apos;.");
         assert_eq!(long_date(1_795_279_348), "Sat Nov 21 16:42:28 2026");
     }
 }

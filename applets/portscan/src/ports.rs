@@ -85,72 +85,159 @@ pub(crate) fn top(count: usize, protocol: Protocol) -> BTreeSet<u16> {
 /// # Errors
 /// In nmap's words, without its last line.
 pub(crate) fn parse(text: &str, services: &Services) -> Result<[BTreeSet<u16>; 2], String> {
-    let mut ports = [BTreeSet::new(), BTreeSet::new()];
-    // Without a letter, a port is of every protocol that is scanned.
-    let mut which = [true, true];
-    for part in text.split(',') {
-        let mut part = part.trim();
-        if let Some((letter, rest)) = part.split_once(':') {
-            which = match letter {
-                "T" | "t" => [true, false],
-                "U" | "u" => [false, true],
-                "S" | "s" | "P" | "p" => return Err("SCTP and IP protocols are not offered: use T: and U:".to_owned()),
-                _ => return Err(format!("Your port specifications are illegal: {}", printable(text))),
-            };
-            part = rest;
-        }
-        let bounds = "Ports specified must be between 0 and 65535 inclusive";
-        let number = |text: &str| -> Result<u16, String> { text.parse().map_err(|_| bounds.to_owned()) };
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let (low, high) = match part.split_once('-') {
-            Some((low, high)) if digits(low) && digits(high) => {
-                (if low.is_empty() { 1 } else { number(low)? }, if high.is_empty() { 65_535 } else { number(high)? })
+    let mut reader = Reader { rest: text, which: [true, true], ports: [BTreeSet::new(), BTreeSet::new()], services };
+    reader.list(false)?;
+    Ok(reader.ports)
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    /// Without a letter, a port is of every protocol that is scanned.
+    which: [bool; 2],
+    ports: [BTreeSet<u16>; 2],
+    services: &'a Services,
+}
+
+fn illegal(number: u16) -> String {
+    format!(
+        "Error #{number}: Your port specifications are illegal.  Example of proper form: \
+         \"-100,200-1024,T:3000-4000,U:60000-\""
+    )
+}
+
+impl Reader<'_> {
+    fn blanks(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    fn number(&mut self) -> Result<u16, String> {
+        let end = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        digits.parse().map_err(|_| "Ports specified must be between 0 and 65535 inclusive".to_owned())
+    }
+
+    /// Up to the end, or to the bracket that closes a list of ports with names.
+    fn list(&mut self, nested: bool) -> Result<(), String> {
+        loop {
+            self.blanks();
+            if let Some((letter, rest)) = self.rest.split_once(':').filter(|(letter, _)| letter.len() == 1 && !nested) {
+                self.which = match letter {
+                    "T" => [true, false],
+                    "U" => [false, true],
+                    "S" | "P" => return Err("SCTP and IP protocols are not offered: use T: and U:".to_owned()),
+                    _ => return Err(illegal(485)),
+                };
+                self.rest = rest;
+                self.blanks();
             }
-            None if !part.is_empty() && digits(part) => {
-                let port = number(part)?;
-                (port, port)
-            }
-            _ if part.is_empty() => return Err("Your port specifications are illegal: empty".to_owned()),
-            _ => {
-                let mut found = false;
-                for (protocol, set, wanted) in named(&mut ports, which) {
-                    if let Some(port) = services.port(part, protocol).filter(|_| wanted) {
-                        set.insert(port);
-                        found = true;
-                    }
-                    for (port, tcp, _) in CLUSTER.iter().filter(|(.., name)| *name == part) {
-                        if wanted && *tcp == (protocol == Protocol::Tcp) {
-                            set.insert(*port);
-                            found = true;
-                        }
-                    }
+            match self.rest.chars().next() {
+                Some('[') if nested => return Err("Can't nest [] brackets in -p switch".to_owned()),
+                Some('[') => {
+                    self.rest = self.rest.get(1..).unwrap_or("");
+                    self.list(true)?;
+                    self.rest = self.rest.strip_prefix(']').ok_or("Unmatched [ in port/protocol list")?;
+                    self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
                 }
-                if !found {
-                    let part = printable(part);
-                    return Err(format!("Found no matches for the service mask '{part}' and your specified protocols"));
-                }
-                continue;
+                Some(']') if nested => return Ok(()),
+                Some(']') => return Err("Unexpected ] character in port/protocol list".to_owned()),
+                Some('-' | '0'..='9') => self.range(nested)?,
+                Some('a'..='z' | '*' | '?') => self.mask()?,
+                _ => return Err(illegal(485)),
             }
-        };
-        if low > high {
-            return Err(format!("Your port range {low}-{high} is backwards. Did you mean {high}-{low}?"));
-        }
-        for (set, wanted) in ports.iter_mut().zip(which) {
-            if wanted {
-                set.extend(low..=high);
+            if self.rest.is_empty() {
+                return Ok(());
             }
         }
     }
-    Ok(ports)
+
+    fn range(&mut self, nested: bool) -> Result<(), String> {
+        let low = if self.rest.starts_with('-') { 1 } else { self.number()? };
+        self.blanks();
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with([',', ']']);
+        let mut high = low;
+        if let Some(rest) = self.rest.strip_prefix('-') {
+            self.rest = rest;
+            self.blanks();
+            high = match self.rest.chars().next() {
+                Some('0'..='9') => self.number()?,
+                _ if ends(self.rest) => 65_535,
+                _ => return Err(illegal(486)),
+            };
+            if high < low {
+                return Err(format!("Your port range {low}-{high} is backwards. Did you mean {high}-{low}?"));
+            }
+        }
+        self.blanks();
+        if !ends(self.rest) {
+            return Err(illegal(488));
+        }
+        self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
+        for (at, protocol) in [Protocol::Tcp, Protocol::Udp].into_iter().enumerate() {
+            let wanted = self.which.get(at).is_some_and(|wanted| *wanted);
+            if let Some(set) = self.ports.get_mut(at).filter(|_| wanted) {
+                set.extend((low..=high).filter(|port| !nested || name(self.services, *port, protocol) != "unknown"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names, with the wildcards of a shell.
+    fn mask(&mut self) -> Result<(), String> {
+        let end = self.rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']')).unwrap_or(self.rest.len());
+        let (mask, rest) = self.rest.split_at(end);
+        self.rest = rest.strip_prefix(',').unwrap_or(rest);
+        let mut found = false;
+        for (at, protocol) in [Protocol::Tcp, Protocol::Udp].into_iter().enumerate() {
+            let wanted = self.which.get(at).is_some_and(|wanted| *wanted);
+            let Some(set) = self.ports.get_mut(at).filter(|_| wanted) else { continue };
+            let cluster = CLUSTER.iter().filter(|(_, tcp, _)| *tcp == (protocol == Protocol::Tcp));
+            let cluster = cluster.map(|(port, _, name)| (*name, *port));
+            for (_, port) in self.services.all(protocol).chain(cluster).filter(|(name, _)| matches(mask, name)) {
+                set.insert(port);
+                found = true;
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        Err(format!("Found no matches for the service mask '{}' and your specified protocols", printable(mask)))
+    }
 }
 
-fn named(ports: &mut [BTreeSet<u16>; 2], which: [bool; 2]) -> Vec<(Protocol, &mut BTreeSet<u16>, bool)> {
-    [Protocol::Tcp, Protocol::Udp]
-        .into_iter()
-        .zip(ports.iter_mut())
-        .zip(which)
-        .map(|((protocol, set), wanted)| (protocol, set, wanted))
-        .collect()
+/// Whether a name fits a mask in which `*` stands for any text and `?` for any character.
+fn matches(mask: &str, name: &str) -> bool {
+    let (mask, name) = (mask.as_bytes(), name.as_bytes());
+    let (mut at, mut to) = (0, 0);
+    // Where to go on when the text behind the last star does not fit.
+    let mut star: Option<(usize, usize)> = None;
+    while to < name.len() {
+        match (mask.get(at), name.get(to)) {
+            (Some(b'*'), _) => {
+                star = Some((at + 1, to));
+                at += 1;
+            }
+            (Some(b'?'), Some(_)) => (at, to) = (at + 1, to + 1),
+            (Some(a), Some(b)) if a == b => (at, to) = (at + 1, to + 1),
+            _ => match star {
+                Some((after, from)) => {
+                    star = Some((after, from + 1));
+                    (at, to) = (after, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    mask.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+}
+
+/// Numbers and ranges, with nothing in front of them.
+///
+/// # Errors
+/// In nmap's words, without its last line.
+pub(crate) fn numbers(text: &str) -> Result<Vec<u16>, String> {
+    let [tcp, _] = parse(text, &Services::embedded())?;
+    Ok(tcp.into_iter().collect())
 }
 
 /// Numbers in ranges, as nmap lists them.
@@ -196,17 +283,27 @@ mod tests {
             ("65530-", "65530-65535 65530-65535"),
             ("-3", "1-3 1-3"),
             ("0", "0 0"),
+            ("80,443,", "80,443 80,443"),
+            ("[1-9],12", "1,7,9,12 7,9,12"),
+            ("kube*", "6443,10249-10250,10256-10257,10259 "),
+            ("http?", "443 443"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
         }
         for (text, expected) in [
             ("x", "Found no matches for the service mask 'x' and your specified protocols"),
             ("70000", "Ports specified must be between 0 and 65535 inclusive"),
+            ("1-2-3", &illegal(488)),
+            (",", &illegal(485)),
+            ("X", &illegal(485)),
+            ("--", &illegal(486)),
+            ("[1", "Unmatched [ in port/protocol list"),
+            ("1]", "Unexpected ] character in port/protocol list"),
             ("5-3", "Your port range 5-3 is backwards. Did you mean 3-5?"),
         ] {
             assert_eq!(read(text).unwrap_err(), expected);
         }
-        assert!(read("").is_err() && read("1,,2").is_err() && read("Z:1").is_err());
+        assert!(read("").is_err() && read("1,,2").is_err() && read("1 2").is_err() && read("Z:1").is_err());
     }
 
     #[test]
@@ -221,7 +318,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text(text in "[-0-9,:TUa-z*]{0,24}|.{0,24}") {
+        fn any_text(text in "[-0-9,:TUa-z*?\\[\\] ]{0,24}|.{0,24}") {
             if let Ok([tcp, udp]) = parse(&text, &Services::embedded()) {
                 let again = parse(&format!("T:{},U:{}", ranges(tcp.clone()), ranges(udp.clone())), &Services::embedded());
                 if !tcp.is_empty() && !udp.is_empty() {

@@ -8,8 +8,8 @@ use netkit_probe::{Family, Lookup, resolve};
 /// One specification, not yet drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Targets {
-    /// An address, with the name it was given by.
-    One(IpAddr, Option<String>),
+    /// An address, or those of a name, with the name.
+    One(Vec<IpAddr>, Option<String>),
     /// First and last address of a block.
     Block(IpAddr, IpAddr),
     /// For each octet the values it takes.
@@ -21,58 +21,77 @@ pub(crate) enum Targets {
 pub(crate) struct Host {
     pub(crate) address: IpAddr,
     pub(crate) name: Option<String>,
+    /// Further addresses of that name.
+    pub(crate) others: Vec<IpAddr>,
 }
 
 impl Targets {
-    /// Reads one word of the command line.
+    /// Reads one word of the command line; a second text is a warning.
     ///
     /// # Errors
     /// One sentence of why it is none.
-    pub(crate) fn parse(word: &str, family: Family, lookup: &Lookup) -> Result<Targets, String> {
+    pub(crate) fn parse(word: &str, family: Family, lookup: &Lookup) -> Result<(Targets, Option<String>), String> {
         let fits = |ip: IpAddr| match family {
             Family::Inet6 => ip.is_ipv6(),
             _ => ip.is_ipv4(),
         };
         let shown = printable(word);
         if let Some((head, bits)) = word.split_once('/') {
-            let illegal = || format!("Illegal netmask in \"{shown}\". Assuming /32 (one host) is not offered.");
-            let base = one(head, family, lookup)?;
-            let bits: u32 = bits.parse().map_err(|_| illegal())?;
-            return block(base, bits).ok_or_else(illegal);
+            let width = if family == Family::Inet6 { 128 } else { 32 };
+            let good = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+            let bits = bits.parse::<u32>().ok().filter(|bits| *bits <= width);
+            if !good {
+                return Err(match word.ends_with('/') {
+                    true => format!("Unable to split netmask from target expression: \"{shown}\""),
+                    false => format!("Illegal netmask in \"{shown}\"."),
+                });
+            }
+            let warning =
+                bits.is_none().then(|| format!("Illegal netmask in \"{shown}\". Assuming /{width} (one host)"));
+            let base = *named(head, family, lookup)?.first().ok_or_else(|| failed(head))?;
+            let block = block(base, bits.unwrap_or(width));
+            return block
+                .map(|block| (block, warning))
+                .ok_or_else(|| format!("{shown}: too many hosts: /8 is the widest of IPv4, /112 of IPv6"));
         }
         if let Ok(ip) = word.parse::<IpAddr>() {
             return if fits(ip) {
-                Ok(Targets::One(ip, None))
+                Ok((Targets::One(vec![ip], None), None))
             } else if ip.is_ipv6() {
                 Err(format!("{shown} looks like an IPv6 target specification -- you have to use the -6 option."))
             } else {
-                Err(format!("{shown} is an IPv4 address, and -6 asks for IPv6"))
+                Err(format!(
+                    "Warning: Hostname {shown} resolves, but not to any IPv6 address. Try scanning without -6\n{}",
+                    failed(word)
+                ))
             };
         }
         if let Some(octets) = octets(word) {
             return if family == Family::Inet6 {
                 Err(format!("{shown} is for IPv4"))
             } else {
-                Ok(Targets::Octets(octets))
+                Ok((Targets::Octets(octets), None))
             };
         }
-        one(word, family, lookup).map(|ip| Targets::One(ip, Some(shown)))
+        named(word, family, lookup).map(|all| (Targets::One(all, Some(shown)), None))
     }
 
     /// How many hosts there are.
     pub(crate) fn count(&self) -> u128 {
         match self {
-            Targets::One(..) => 1,
+            Targets::One(all, _) => all.len() as u128,
             Targets::Block(first, last) => value(*last) - value(*first) + 1,
             Targets::Octets(octets) => octets.iter().map(|values| values.len() as u128).product(),
         }
     }
 
-    /// The host of this number.
-    pub(crate) fn nth(&self, index: u128) -> Option<Host> {
+    /// The host of this number; of a name only its first address, unless `all` are wanted.
+    pub(crate) fn nth(&self, index: u128, all: bool) -> Option<Host> {
         let address = match self {
-            Targets::One(ip, name) => {
-                return (index == 0).then(|| Host { address: *ip, name: name.clone() });
+            Targets::One(ips, name) => {
+                let at = usize::try_from(index).ok().filter(|at| all || *at == 0)?;
+                let others = if all { Vec::new() } else { ips.iter().skip(1).copied().collect() };
+                return ips.get(at).map(|ip| Host { address: *ip, name: name.clone(), others });
             }
             Targets::Block(first, _) if index < self.count() => {
                 let value = value(*first) + index;
@@ -93,13 +112,13 @@ impl Targets {
             }
             _ => return None,
         };
-        Some(Host { address, name: None })
+        Some(Host { address, name: None, others: Vec::new() })
     }
 
     /// Whether the address is among them.
     pub(crate) fn holds(&self, ip: IpAddr) -> bool {
         match self {
-            Targets::One(own, _) => *own == ip,
+            Targets::One(all, _) => all.contains(&ip),
             Targets::Block(first, last) => first.is_ipv4() == ip.is_ipv4() && (*first..=*last).contains(&ip),
             Targets::Octets(octets) => match ip {
                 IpAddr::V4(v4) => v4.octets().iter().zip(octets).all(|(byte, values)| values.contains(byte)),
@@ -116,11 +135,21 @@ fn value(ip: IpAddr) -> u128 {
     }
 }
 
-fn one(word: &str, family: Family, lookup: &Lookup) -> Result<IpAddr, String> {
+fn failed(word: &str) -> String {
+    format!("Failed to resolve \"{}\".", printable(word))
+}
+
+/// The addresses of a name, each once.
+fn named(word: &str, family: Family, lookup: &Lookup) -> Result<Vec<IpAddr>, String> {
     let family = if family == Family::Inet6 { Family::Inet6 } else { Family::Inet };
-    let found = resolve(word, 0, family, lookup);
-    let failed = || format!("Failed to resolve \"{}\".", printable(word));
-    found.map_err(|_| failed())?.first().map(|address| address.ip()).ok_or_else(failed)
+    let found = resolve(word, 0, family, lookup).map_err(|_| failed(word))?;
+    let mut all: Vec<IpAddr> = Vec::new();
+    for address in found {
+        if !all.contains(&address.ip()) {
+            all.push(address.ip());
+        }
+    }
+    if all.is_empty() { Err(failed(word)) } else { Ok(all) }
 }
 
 /// A block of at most 2^24 addresses of IPv4 or 2^16 of IPv6.
@@ -177,20 +206,22 @@ mod tests {
     use super::*;
 
     fn read(word: &str) -> Result<Targets, String> {
-        Targets::parse(word, Family::Inet, &Lookup { numeric: true, ..Lookup::default() })
+        Targets::parse(word, Family::Inet, &Lookup { numeric: true, ..Lookup::default() }).map(|(targets, _)| targets)
     }
 
     #[test]
     fn blocks_and_ranges() {
         let block = read("10.0.0.5/30").unwrap();
-        let all: Vec<String> = (0..).map_while(|at| block.nth(at)).map(|host| host.address.to_string()).collect();
+        let all: Vec<String> =
+            (0..).map_while(|at| block.nth(at, false)).map(|host| host.address.to_string()).collect();
         assert_eq!(all, ["10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7"]);
         let octets = read("10.0.0-1.1,3-4").unwrap();
-        let all: Vec<String> = (0..).map_while(|at| octets.nth(at)).map(|host| host.address.to_string()).collect();
+        let all: Vec<String> =
+            (0..).map_while(|at| octets.nth(at, false)).map(|host| host.address.to_string()).collect();
         assert_eq!(all, ["10.0.0.1", "10.0.0.3", "10.0.0.4", "10.0.1.1", "10.0.1.3", "10.0.1.4"]);
         assert!(octets.holds("10.0.1.3".parse().unwrap()) && !octets.holds("10.0.1.2".parse().unwrap()));
         assert_eq!(read("10.0.0.0/8").unwrap().count(), 1 << 24);
-        for bad in ["10.0.0.0/33", "10.0.0.0/7", "10.0.0.0/x", "10.0.300.1-2", "x", "::1", "1.2.3.4-1.5"] {
+        for bad in ["10.0.0.0/", "10.0.0.0/7", "10.0.0.0/x", "10.0.300.1-2", "x", "::1", "1.2.3.4-1.5"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }
@@ -199,7 +230,7 @@ mod tests {
         #[test]
         fn any_text(text in "[-0-9.,*/:]{0,24}|.{0,24}", index in 0u128..70_000) {
             if let Ok(targets) = read(&text) {
-                let host = targets.nth(index);
+                let host = targets.nth(index, true);
                 proptest::prop_assert_eq!(host.is_some(), index < targets.count());
                 proptest::prop_assert!(host.is_none_or(|host| targets.holds(host.address)));
             }

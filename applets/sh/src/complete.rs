@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use netkit_core::{Group, find};
+use netkit_core::{Flags, Group, find};
 
 use crate::builtins;
 use crate::shell::Shell;
@@ -51,7 +51,7 @@ pub(crate) fn candidates(shell: &Shell, line: &str) -> Candidates {
         }
         Some(name) if word.starts_with(['-', '+']) => {
             let name = if name == "netkit" { words.next().unwrap_or(name) } else { name };
-            for flag in find(shell.table, name).map_or(&[] as &[_], |applet| applet.flags) {
+            for flag in find(shell.table, name).map_or(Flags::NONE, |applet| applet.flags).iter() {
                 flag.spelling.split([',', ' ']).filter(|text| !text.is_empty()).for_each(&mut offer);
             }
         }

@@ -65,11 +65,14 @@ impl Lines {
         if !self.plain {
             let _ = process::write_all(2, b"exit\n");
         }
-        if let Some(file) = &self.file {
-            // Only where HOME can be written; a debug container's often cannot.
+        true
+    }
+
+    /// Keeps the history for the next shell, where HOME can be written; a debug container's often cannot.
+    pub(crate) fn keep(&self, shell: &Shell) {
+        if let Some(file) = self.file.as_ref().filter(|_| !shell.history.is_empty()) {
             let _ = std::fs::write(file, shell.history.join("\n") + "\n");
         }
-        true
     }
 }
 
@@ -78,7 +81,8 @@ impl Source for LineSource<'_> {
         if self.lines.ended {
             return Ok(None);
         }
-        let prompt = self.shell.prompt(if continued { b"PS2" } else { b"PS1" }).unwrap_or_default();
+        let name: &[u8] = if continued { b"PS2" } else { b"PS1" };
+        let prompt = self.shell.prompt(name).unwrap_or_default();
         let prompt = shown_prompt(&prompt, self.shell);
         let line =
             if self.lines.plain { plain_line(&prompt, self.shell) } else { Editor::new(&prompt, self.shell).line() };
@@ -168,7 +172,7 @@ fn plain_line(prompt: &str, shell: &mut Shell) -> Line {
     let mut line = Bytes::new();
     loop {
         let mut byte = [0];
-        match process::read(0, &mut byte) {
+        match process::read_unless_signal(0, &mut byte) {
             Ok(0) if line.is_empty() => return Line::Ended,
             Ok(0) => break,
             Ok(_) if byte == [b'\n'] => break,
@@ -247,29 +251,35 @@ impl<'a> Editor<'a> {
         let line = self.keys();
         self.at = self.text.len();
         self.draw();
-        let _ = process::write_all(2, if matches!(line, Line::Ended) { b"" } else { b"\r\n" });
+        let last: &[u8] = match line {
+            Line::Text(_) => b"\r\n",
+            Line::Cancelled => b"^C\r\n",
+            Line::Ended => b"",
+        };
+        // In this order: who sees the line end and types on, types to the terminal as commands have it.
         terminal::restore(&before);
+        let _ = process::write_all(2, last);
         line
     }
 
     fn keys(&mut self) -> Line {
+        let mut next = None;
         loop {
-            let key = self.key();
+            let key = next.take().unwrap_or_else(|| self.key());
             self.tabs = if key == Key::Control(9) { self.tabs + 1 } else { 0 };
             match key {
                 Key::Char(letter) => {
                     if self.text.len() < LONGEST {
                         self.text.insert(self.at.min(self.text.len()), letter);
                         self.at += 1;
+                        if self.append(letter) {
+                            continue;
+                        }
                     }
                 }
                 Key::Control(b'\r' | b'\n') => return Line::Text(self.text.iter().collect()),
                 // Ctrl-C
-                Key::Control(3) => {
-                    let _ = process::write_all(2, b"^C");
-                    self.text.truncate(self.text.len());
-                    return Line::Cancelled;
-                }
+                Key::Control(3) => return Line::Cancelled,
                 // Ctrl-D
                 Key::Control(4) if self.text.is_empty() => return Line::Ended,
                 Key::Control(4) | Key::Delete => {
@@ -321,7 +331,7 @@ impl<'a> Editor<'a> {
                     self.row = 0;
                 }
                 // Ctrl-R
-                Key::Control(18) => self.search(),
+                Key::Control(18) => next = self.search(),
                 Key::Control(9) => self.complete(),
                 Key::Control(16) | Key::Up => self.history(-1),
                 Key::Control(14) | Key::Down => self.history(1),
@@ -336,7 +346,7 @@ impl<'a> Editor<'a> {
     /// A byte from the terminal; 0 at its end, `None` when a signal came first.
     fn byte(&mut self) -> Option<u8> {
         let mut byte = [0];
-        match process::read(0, &mut byte) {
+        match process::read_unless_signal(0, &mut byte) {
             Ok(1) => Some(byte[0]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
             _ => Some(0),
@@ -470,12 +480,12 @@ impl<'a> Editor<'a> {
         self.at = self.text.len();
     }
 
-    /// Ctrl-R: the latest line that holds what is typed.
-    fn search(&mut self) {
+    /// Ctrl-R: the latest line that holds what is typed. Returns the key that ended the search, which then acts on it.
+    fn search(&mut self) -> Option<Key> {
         let mut wanted = String::new();
         let mut skip = 0;
         let prompt = std::mem::take(&mut self.prompt);
-        loop {
+        let last = loop {
             let found = self
                 .shell
                 .history
@@ -503,12 +513,14 @@ impl<'a> Editor<'a> {
                 Key::Control(3 | 7) => {
                     self.text.clear();
                     self.at = 0;
-                    break;
+                    break None;
                 }
-                _ => break,
+                Key::Resized => {}
+                key => break Some(key),
             }
-        }
+        };
         self.prompt = prompt;
+        last
     }
 
     fn complete(&mut self) {
@@ -547,6 +559,16 @@ impl<'a> Editor<'a> {
             let _ = process::write_all(2, out.as_bytes());
             self.row = 0;
         }
+    }
+
+    /// A character at the end of the line needs no more than itself, unless it fills the row: a pasted text would else
+    /// be drawn as often as it has characters.
+    fn append(&self, letter: char) -> bool {
+        let end = visible(&self.prompt) + self.text.len();
+        if self.at != self.text.len() || letter.is_control() || end.is_multiple_of(terminal::columns()) {
+            return false;
+        }
+        process::write_all(2, letter.encode_utf8(&mut [0; 4]).as_bytes()).is_ok()
     }
 
     /// Draws prompt and line again, over the rows they took before.

@@ -233,29 +233,41 @@ impl Shell {
     ) -> Result<i32, Unwind> {
         let control = self.options.monitor;
         let terminal = self.terminal;
+        // The first process of a job gets the terminal from the shell and waits for it. Were it to take the terminal by
+        // itself, it might do so when the job has been stopped already, and the shell would be without one.
+        let handed = terminal.filter(|_| control && !asynchronous && group.is_none());
+        let gate = handed.and_then(|_| process::pipe().ok());
+        let held = process::hold_signals();
         let forked = process::fork(|| {
+            // What the parent had noted is the parent's.
+            while process::take_signal().is_some() {}
             if control {
                 let _ = process::join_group(0, group.unwrap_or(0));
-                if let Some(terminal) = terminal.filter(|_| !asynchronous) {
-                    // SIGTTOU is still ignored here, as tcsetpgrp(3) wants it of a background process.
-                    let _ = process::set_foreground(terminal, group.unwrap_or_else(process::group));
-                }
+            }
+            if let Some((from, to)) = gate {
+                process::close(to);
+                let _ = process::read(from, &mut [0]);
+                process::close(from);
             }
             self.child_signals(asynchronous);
+            process::release_signals(&held);
             self.enter_subshell();
             // How far it got is in the status.
             let _ = inner(self);
             self.finish()
         });
-        match forked {
-            Ok(pid) => {
-                if control {
-                    let _ = process::join_group(pid, group.unwrap_or(pid));
-                }
-                Ok(pid)
+        if let (true, Ok(pid)) = (control, &forked) {
+            let _ = process::join_group(*pid, group.unwrap_or(*pid));
+            if let Some(terminal) = handed {
+                let _ = process::set_foreground(terminal, *pid);
             }
-            Err(error) => Err(self.fatal(&format!("Cannot fork: {}", reason(&error)))),
         }
+        if let Some((from, to)) = gate {
+            process::close(from);
+            process::close(to);
+        }
+        process::release_signals(&held);
+        forked.map_err(|error| self.fatal(&format!("Cannot fork: {}", reason(&error))))
     }
 
     fn enter_subshell(&mut self) {

@@ -179,6 +179,7 @@ impl Shell {
             if job.is_done() || job.stopped {
                 break;
             }
+            self.pass_interrupt(number);
             match process::wait(-1, true, self.options.monitor) {
                 Ok(Some((pid, change))) => self.jobs.note(pid, change),
                 Ok(None) => {}
@@ -203,12 +204,27 @@ impl Shell {
             match signal {
                 Some((libc::SIGINT, _)) if self.options.interactive && !self.subshell => {
                     let _ = process::write_all(2, b"\n");
+                    // Ctrl-C ends what the user typed, not only the part of it that ran (dash and bash do so).
+                    self.arrived.push(libc::SIGINT);
                 }
                 Some((signal, core)) => tell_killed(Change::Killed { signal, core }),
                 None => {}
             }
         }
         status
+    }
+
+    /// Ctrl-C that came while the terminal was still the shell's own is meant for the job that it is about to wait for.
+    fn pass_interrupt(&mut self, number: usize) {
+        if !self.options.interactive || self.subshell || self.traps.contains_key(&libc::SIGINT) {
+            return;
+        }
+        self.pending_trap();
+        let Some(at) = self.arrived.iter().position(|signal| *signal == libc::SIGINT) else { return };
+        let Some(job) = self.jobs.list.iter().find(|job| job.number == number && job.controlled) else { return };
+        if process::kill(-job.group, libc::SIGINT).is_ok() {
+            self.arrived.remove(at);
+        }
     }
 
     /// Runs a job in the foreground of the terminal until it ends or stops.

@@ -33,7 +33,7 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::rc::Rc;
 
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flags};
 use netkit_sys::process::{self, Disposition};
 use nix::libc;
 
@@ -52,7 +52,7 @@ pub static APPLETS: &[Applet] = &[Applet {
     purpose: "a shell that finds the tools of this binary first",
     usage: "[-abCefimnsuvx] [-o OPTION] [FILE [ARGUMENT...]]\n-c [OPTIONS] COMMANDS [NAME [ARGUMENT...]]",
     group: Group::Shell,
-    flags: &[
+    flags: flags![
         flag("-c", "COMMANDS", "run these commands"),
         flag("-s", "", "read commands from stdin"),
         flag("-i", "", "be interactive"),
@@ -248,6 +248,10 @@ fn interactive(shell: &mut Shell, script: Script) -> u8 {
         return shell.finish();
     }
     let mut lines = edit::Lines::new(shell);
+    // A prompt that says where one is, unless the environment brings one.
+    if shell.variable(b"PS1").as_deref() == Some(b"$ ") {
+        shell.preset("PS1", b"\\h:\\w\\$ ");
+    }
     loop {
         shell.tell_jobs();
         let list = {
@@ -273,9 +277,15 @@ fn interactive(shell: &mut Shell, script: Script) -> u8 {
             Err(Unwind::Interrupt) => {
                 shell.status = 130;
             }
-            _ => {}
+            // Ctrl-C in the last of the commands has nothing left to end.
+            _ => {
+                if shell.run_traps() == Err(Unwind::Exit) {
+                    break;
+                }
+            }
         }
     }
+    lines.keep(shell);
     shell.finish()
 }
 

@@ -390,7 +390,7 @@ fn count(format: &[u8], at: &mut usize) -> usize {
 fn float(value: f64, letter: u8, precision: usize, alternate: bool) -> String {
     if !value.is_finite() {
         let text = if value.is_nan() { "nan" } else { "inf" };
-        return if letter.is_ascii_uppercase() { text.to_uppercase() } else { text.to_owned() };
+        return if letter.is_ascii_uppercase() { text.to_ascii_uppercase() } else { text.to_owned() };
     }
     let exponential = |precision: usize| {
         let text = format!("{value:.precision$e}");
@@ -428,7 +428,7 @@ fn float(value: f64, letter: u8, precision: usize, alternate: bool) -> String {
             }
         }
     };
-    if letter.is_ascii_uppercase() { text.to_uppercase() } else { text }
+    if letter.is_ascii_uppercase() { text.to_ascii_uppercase() } else { text }
 }
 
 #[cfg(test)]

@@ -138,7 +138,9 @@ impl Shell {
         }
         self.tracing = true;
         let (xtrace, status) = (std::mem::take(&mut self.options.xtrace), self.status);
-        let mut source = Text::new([b"\"".as_slice(), &text, b"\""].concat());
+        // `\$` is the editor's, as `\w` is: it stays what it is.
+        let kept: Bytes = if name == b"PS4" { text.clone() } else { replace(&text, b"\\$", &[1]) };
+        let mut source = Text::new([b"\"".as_slice(), &kept, b"\""].concat());
         let word = Parser::new(&mut source, Rc::clone(&self.aliases)).next();
         let expanded = match word {
             Ok(Some(list)) => {
@@ -154,8 +156,26 @@ impl Shell {
         };
         self.tracing = false;
         (self.options.xtrace, self.status) = (xtrace, status);
-        expanded
+        expanded.map(|text| replace(&text, &[1], b"\\$"))
     }
+}
+
+fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Bytes {
+    let mut out = Bytes::new();
+    let mut rest = text;
+    while let Some(first) = rest.first() {
+        match rest.strip_prefix(from) {
+            Some(after) => {
+                out.extend_from_slice(to);
+                rest = after;
+            }
+            None => {
+                out.push(*first);
+                rest = rest.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out
 }
 
 /// A word as the shell would read it again.

@@ -128,7 +128,11 @@ fn line(shell: &mut Shell, options: &Options) -> (Line, Result<u8, String>) {
             }
         }
         let mut byte = [0];
-        match process::read(0, &mut byte) {
+        let got = match shell.options.interactive {
+            true => process::read_unless_signal(0, &mut byte),
+            false => process::read(0, &mut byte),
+        };
+        match got {
             Ok(0) => return (line, Ok(1)),
             Ok(_) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINTR) => {

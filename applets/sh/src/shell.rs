@@ -339,8 +339,9 @@ impl Shell {
         Unwind::Fatal
     }
 
+    /// Whether this binary answers to a name; `netkit` itself is one, under whatever name the file lies here.
     pub(crate) fn is_applet(&self, name: &[u8]) -> bool {
-        std::str::from_utf8(name).is_ok_and(|name| netkit_core::find(self.table, name).is_some())
+        std::str::from_utf8(name).is_ok_and(|name| name == "netkit" || netkit_core::find(self.table, name).is_some())
     }
 }
 

@@ -73,6 +73,12 @@ pub(crate) fn description(signal: i32) -> String {
         .map_or_else(|| format!("Signal {signal}"), |(.., text)| (*text).to_owned())
 }
 
+/// Whether a container's runtime started this shell, from outside the pid namespace, or our own process 1 did: SIGTERM
+/// then means that the container shall end, and waiting for SIGKILL would take its whole grace period.
+fn leads_the_container() -> bool {
+    std::process::id() == 1 || std::os::unix::process::parent_id() <= 1
+}
+
 impl Shell {
     /// Signals of a shell at a terminal: Ctrl-C ends the command, not the shell (2.11).
     pub(crate) fn interactive_signals(&mut self) {
@@ -80,6 +86,9 @@ impl Shell {
         let _ = process::set_signal(libc::SIGWINCH, Disposition::Note);
         for signal in [libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP, libc::SIGTTOU, libc::SIGTTIN] {
             let _ = process::set_signal(signal, Disposition::Ignore);
+        }
+        if leads_the_container() {
+            let _ = process::set_signal(libc::SIGTERM, Disposition::Default);
         }
     }
 
@@ -128,6 +137,7 @@ impl Shell {
                 Some(Trap::Run(_)) => Disposition::Note,
                 Some(Trap::Ignore) => Disposition::Ignore,
                 None if own && signal == libc::SIGINT => Disposition::Note,
+                None if signal == libc::SIGTERM && leads_the_container() => Disposition::Default,
                 None if own && [libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP].contains(&signal) => Disposition::Ignore,
                 None => Disposition::Default,
             };
@@ -149,9 +159,6 @@ impl Shell {
 
     /// A signal that came and has a trap, or Ctrl-C at a terminal; it stays to be handled.
     pub(crate) fn pending_trap(&mut self) -> Option<i32> {
-        if !process::signal_pending() {
-            return None;
-        }
         while let Some(signal) = process::take_signal() {
             if signal == libc::SIGWINCH && !self.traps.contains_key(&signal) {
                 continue;

@@ -1,7 +1,7 @@
 //! The command line (ss(8), "OPTIONS"): getopt_long's rules, so that short options may be bundled, long ones shortened
 //! to an unambiguous beginning, and both may stand behind the words of the filter.
 
-use netkit_core::{Error, Exit, Flag, text};
+use netkit_core::{Error, Exit, Flag, Flags, flags, text};
 
 use crate::filter::USAGE;
 use crate::print::Show;
@@ -80,7 +80,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
 }
 
 /// Every option, for help and completion.
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("-t, --tcp", "", "TCP sockets"),
     flag("-u, --udp", "", "UDP sockets"),
     flag("-w, --raw", "", "raw sockets"),
@@ -625,7 +625,7 @@ mod tests {
 
     #[test]
     fn every_option_of_the_page_is_read() {
-        for flag in FLAGS {
+        for flag in FLAGS.iter() {
             for spelling in flag.spelling.split(", ") {
                 let value = match (spelling, flag.value) {
                     (_, "") => vec![],

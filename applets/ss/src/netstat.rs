@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use netkit_core::privilege::{Capability, missing};
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front, text};
+use netkit_core::{Applet, Ctx, Error, Exit, Flag, Flags, Group, flags, front, text};
 
 use crate::names::{self, Services};
 use crate::owners::Owners;
@@ -40,7 +40,7 @@ const fn flag(spelling: &'static str, help: &'static str) -> Flag {
     Flag { spelling, value: "", help }
 }
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-t, --tcp", "TCP sockets"),
     flag("-u, --udp", "UDP sockets"),
     flag("-w, --raw", "raw sockets"),

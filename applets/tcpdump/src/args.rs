@@ -1,6 +1,6 @@
 //! The command line: tcpdump's flags (tcpdump(1), 4.99) in getopt's manner, long spellings by unique prefix too.
 
-use netkit_core::{Error, Exit, Flag, flag};
+use netkit_core::{Error, Exit, Flags, flag, flags};
 use netkit_print::{Force, Options, TimeStyle};
 
 /// The status of everything that tcpdump refuses (`S_ERR_HOST_PROGRAM`).
@@ -9,7 +9,7 @@ pub(crate) const FAILURE: Exit = Exit(1);
 pub(crate) const MAXIMUM_SNAPLEN: u32 = 262_144;
 
 /// What is offered.
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("-A", "", "payload as ASCII; -AA with the link header"),
     flag("-B, --buffer-size", "KiB", "capture buffer"),
     flag("-b", "", "BGP AS numbers as ASDOT"),

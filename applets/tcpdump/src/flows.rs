@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use netkit_print::walk::{Segment, Walk};
 
+use crate::holders::Holders;
+
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
@@ -24,6 +26,8 @@ pub(crate) struct Flows {
     /// In the order of their first packets.
     order: Vec<Key>,
     beyond: u64,
+    /// Of a live capture: whose sockets these are.
+    holders: Option<Holders>,
 }
 
 #[derive(Debug)]
@@ -48,6 +52,8 @@ struct Flow {
     next: [Option<u32>; 2],
     hello: [bool; 2],
     icmp: Option<String>,
+    /// Program and process at each end that is of this host.
+    holders: [Option<String>; 2],
 }
 
 impl Flow {
@@ -71,6 +77,7 @@ impl Flow {
             next: [None; 2],
             hello: [false; 2],
             icmp: None,
+            holders: [None, None],
         }
     }
 
@@ -174,7 +181,15 @@ fn key(a: SocketAddr, b: SocketAddr, protocol: u8) -> Key {
     if a <= b { (a, b, protocol) } else { (b, a, protocol) }
 }
 
+/// Packets of a flow with which its ends are looked for: later, whoever held the socket is known, or gone.
+const TRIES: u64 = 4;
+
 impl Flows {
+    /// The flows of a live capture, whose ends may be sockets of this host.
+    pub(crate) fn live(&mut self) {
+        self.holders = Some(Holders::default());
+    }
+
     /// Takes a packet.
     pub(crate) fn add(&mut self, now: u64, walk: &Walk<'_>) {
         let source = SocketAddr::new(walk.source, walk.ports.0);
@@ -200,6 +215,15 @@ impl Flows {
         if let (Some(packets), Some(bytes)) = (flow.packets.get_mut(side), flow.bytes.get_mut(side)) {
             *packets += 1;
             *bytes += walk.payload_length as u64;
+        }
+        if let Some(holders) = &mut self.holders
+            && flow.packets.iter().sum::<u64>() <= TRIES
+        {
+            for (at, own, other) in [(0, flow.client, flow.server), (1, flow.server, flow.client)] {
+                if let Some(holder) = flow.holders.get_mut(at).filter(|holder| holder.is_none()) {
+                    *holder = holders.of(own, other, key.2);
+                }
+            }
         }
         if let Some(segment) = &walk.tcp {
             flow.segment(side, now, segment, walk.payload, walk.payload_length);
@@ -248,7 +272,11 @@ impl Flows {
                 (port, IpAddr::V6(address)) => format!("{address}.{port}"),
                 (port, address) => format!("{address}.{port}"),
             };
-            let _ = write!(out, "{protocol} {} > {}", end(flow.client), end(flow.server));
+            let holder = |at: usize| match flow.holders.get(at) {
+                Some(Some(holder)) => format!(" ({holder})"),
+                _ => String::new(),
+            };
+            let _ = write!(out, "{protocol} {}{} > {}{}", end(flow.client), holder(0), end(flow.server), holder(1));
             if !flow.tunnel.is_empty() {
                 let _ = write!(out, " in {}", flow.tunnel);
             }

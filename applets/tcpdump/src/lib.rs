@@ -5,12 +5,13 @@
 //!   nothing); port 8472 is VXLAN where its header is one; a file may hold interfaces of several link types; `-a`, `-E`,
 //!   `-f`, `-H`, `-I`, `-m`, `-M`, `-u`, `-Y` and `-z` are refused by name.
 //! - Beyond the peer: `--json`, `--flows`, `--dns`, `--http`, `--sni`, `--netns`, `--pid`, several `-i`.
-//! - Kernel interfaces: none for files; packet(7) with a ring for interfaces.
+//! - Kernel interfaces: none for files; packet(7) with a ring for interfaces; sock_diag(7) and /proc for `--flows`.
 //! - Privilege: none for files; CAP_NET_RAW for interfaces.
 
 mod args;
 mod filters;
 mod flows;
+mod holders;
 mod interfaces;
 mod lines;
 mod live;

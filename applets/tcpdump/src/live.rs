@@ -78,6 +78,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
         taps.push(tap);
     }
     let mut output = Output::new(ctx, opts);
+    output.live();
     let described: Vec<(u32, u32, &str)> =
         taps.iter().map(|tap| (tap.link, opts.snaplen, tap.interface.name.as_str())).collect();
     output.begin_several(ctx, opts, &described)?;

@@ -90,6 +90,11 @@ impl Output {
         Ok(!self.full)
     }
 
+    /// Packets will come from interfaces of this host.
+    pub(crate) fn live(&mut self) {
+        self.flows.live();
+    }
+
     /// Nothing more is there for now.
     pub(crate) fn idle(&mut self, ctx: &mut Ctx, opts: &Opts) -> Result<(), Error> {
         if self.print && !self.printer.out.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use netkit_core::text::{nearest, printable};
-use netkit_core::{Error, Flag};
+use netkit_core::{Error, Flag, Flags, flags};
 
 use crate::starttls::Protocol;
 
@@ -13,7 +13,7 @@ const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -
     Flag { spelling, value, help }
 }
 
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("--connect", "IP[:PORT]", "connect there instead of to what the name resolves to"),
     flag("--servername", "NAME", "ask for and check this name instead of HOST"),
     flag("--noservername", "", "ask for no name; HOST is still checked"),
@@ -28,6 +28,11 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("--tls12, --tls13", "", "this version only"),
     flag("--showcerts", "", "everything about each certificate, as openssl x509 -text has it"),
     flag("--pem", "", "the chain as sent in PEM, nothing else"),
+    flag("--enumerate", "", "versions, suites with the server's preference, groups, signature algorithms and more"),
+    flag("--hello-test", "", "hellos small, large, split and with other names, to find what stands in between"),
+    flag("--resume", "", "sessions, tickets and early data"),
+    flag("--names", "NAME[,NAME]", "further names that --hello-test asks for"),
+    flag("--rate", "NUMBER", "at most so many connections a second"),
     flag("--timeout", "SECONDS", "limit of connecting and of the handshake (10)"),
     flag("--json", "", "one object with everything"),
     flag("--from-pid", "PID", "names as that process finds them"),
@@ -42,15 +47,20 @@ const NAMES: &[&str] = &[
     "capath",
     "cert",
     "connect",
+    "enumerate",
     "explain",
     "from-pid",
+    "hello-test",
     "help",
     "json",
     "key",
     "min-left",
+    "names",
     "netns",
     "noservername",
     "pem",
+    "rate",
+    "resume",
     "servername",
     "showcerts",
     "starttls",
@@ -59,6 +69,20 @@ const NAMES: &[&str] = &[
     "tls13",
     "trust-of",
 ];
+
+/// What is to be done with the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One handshake, and all that is to be seen in it.
+    #[default]
+    Probe,
+    /// `--enumerate`
+    Enumerate,
+    /// `--hello-test`
+    HelloTest,
+    /// `--resume`
+    Resume,
+}
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -84,6 +108,10 @@ pub(crate) struct Options {
     pub(crate) from_pid: Option<u32>,
     pub(crate) netns: Option<String>,
     pub(crate) explain: bool,
+    pub(crate) mode: Mode,
+    pub(crate) names: Vec<String>,
+    /// Connections a second.
+    pub(crate) rate: Option<f64>,
     pub(crate) family: netkit_probe::Family,
     pub(crate) help: bool,
 }
@@ -192,6 +220,9 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
         from_pid: None,
         netns: None,
         explain: false,
+        mode: Mode::Probe,
+        names: Vec::new(),
+        rate: None,
         family: netkit_probe::Family::Unspecified,
         help: false,
     };
@@ -266,7 +297,33 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
                     "--from-pid" => options.from_pid = Some(pid(name, &value()?)?),
                     "--netns" => options.netns = Some(value()?),
                     "--enumerate" | "--hello-test" | "--resume" => {
-                        return Err(Error::usage(format!("{name} is not offered yet")));
+                        let mode = match name {
+                            "--enumerate" => Mode::Enumerate,
+                            "--hello-test" => Mode::HelloTest,
+                            _ => Mode::Resume,
+                        };
+                        if options.mode != Mode::Probe && options.mode != mode {
+                            return Err(Error::usage(
+                                "one of --enumerate, --hello-test and --resume at a time: they have screens of their own",
+                            ));
+                        }
+                        options.mode = mode;
+                    }
+                    "--names" => {
+                        let given = value()?;
+                        options.names = given.split(',').map(str::to_owned).filter(|one| !one.is_empty()).collect();
+                        if let Some(long) = options.names.iter().find(|name| name.len() > 1000) {
+                            let shown = printable(long.get(..20).unwrap_or_default());
+                            return Err(Error::usage(format!("--names: `{shown}...` is too long for a name")));
+                        }
+                    }
+                    "--rate" => {
+                        let given = value()?;
+                        let rate = given.parse::<f64>().ok().filter(|rate| (0.01..=1e6).contains(rate));
+                        options.rate = Some(rate.ok_or_else(|| {
+                            let given = printable(&given);
+                            Error::usage(format!("--rate: `{given}` is no number of connections a second"))
+                        })?);
                     }
                     _ => {
                         let bare = name.trim_start_matches('-');
@@ -297,6 +354,15 @@ pub(crate) fn parse(words: &[String]) -> Result<Options, Error> {
     }
     if options.key.is_some() && options.cert.is_none() {
         return Err(Error::usage("--key wants --cert"));
+    }
+    if !options.names.is_empty() && options.mode != Mode::HelloTest {
+        return Err(Error::usage("--names wants --hello-test"));
+    }
+    if options.rate.is_some() && options.mode == Mode::Probe {
+        return Err(Error::usage("--rate wants --enumerate, --hello-test or --resume"));
+    }
+    if (options.pem || options.showcerts) && options.mode != Mode::Probe {
+        return Err(Error::usage("--pem and --showcerts belong to the probe of one handshake alone"));
     }
     Ok(Options { host, port: port.unwrap_or(usual), ..options })
 }
@@ -333,6 +399,11 @@ mod tests {
             "--connect x h",
             "--timeout 0 h",
             "--key k h",
+            "--rate 0 h",
+            "--rate 5 h",
+            "--names x h",
+            "--enumerate --resume h",
+            "--enumerate --pem h",
             "--min-left 5 h",
             "--min-left 3/2 h",
             "--trust-of 0 h",

@@ -10,10 +10,16 @@
 
 mod args;
 mod cert;
+mod engine;
+mod enumerate;
+mod extras;
+mod hello_test;
 mod idn;
+mod known;
 mod openssl;
 mod probe;
 mod record;
+mod resume;
 mod show;
 mod starttls;
 mod verdict;
@@ -67,6 +73,12 @@ fn run(ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     if let Some(target) = &options.netns {
         netkit_sys::netns::enter(target)?;
+    }
+    match options.mode {
+        args::Mode::Probe => {}
+        args::Mode::Enumerate => return enumerate::run(ctx, &options),
+        args::Mode::HelloTest => return hello_test::run(ctx, &options),
+        args::Mode::Resume => return resume::run(ctx, &options),
     }
     let found = probe::run(ctx, &options);
     let text = if options.json {

@@ -64,12 +64,14 @@ pub(crate) fn run(ctx: &Ctx, options: &Options) -> Found {
     found
 }
 
-/// The status and the sentence of the first layer that is broken.
-fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, String)> {
-    let trust = match trust(ctx, options, &mut found.trust_remarks) {
-        Ok(trust) => Arc::new(trust),
-        Err(why) => return Some((Exit::USAGE, why)),
-    };
+/// A layer that is broken: the status, and one sentence.
+pub(crate) type Broken = (Exit, String);
+
+/// The name looked up and a connection made; `found` learns what was seen on the way.
+///
+/// # Errors
+/// Name and connection.
+pub(crate) fn reach(ctx: &Ctx, options: &Options, found: &mut Found) -> Result<netkit_tls::Socket, Broken> {
     let began = Instant::now();
     let own = |name: &str| if options.from_pid.is_none() { ctx.var(name).map(str::to_owned) } else { None };
     let lookup = Lookup {
@@ -85,7 +87,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
             Ok(addresses) => addresses,
             Err(error) => {
                 found.hint = error.why().map(|why| format!("{why}; see: netkit dig --as all {}", options.host));
-                return Some((status::NAME, format!("the name {} has no address: {error}", printable(&options.host))));
+                return Err((status::NAME, format!("the name {} has no address: {error}", printable(&options.host))));
             }
         },
     };
@@ -98,15 +100,24 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
         let telling = report.attempts.iter().rfind(|attempt| attempt.outcome != Outcome::Abandoned);
         let why = telling
             .map_or_else(|| "no address".to_owned(), |attempt| format!("{}: {}", attempt.address, attempt.finding()));
-        return Some((status::CONNECTION, why));
+        return Err((status::CONNECTION, why));
     };
     found.tcp = Some(began.elapsed());
+    netkit_tls::Socket::new(socket).map_err(|error| (status::CONNECTION, plain(&error)))
+}
+
+/// The status and the sentence of the first layer that is broken.
+fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<Broken> {
+    let trust = match trust(ctx, options, &mut found.trust_remarks) {
+        Ok(trust) => Arc::new(trust),
+        Err(why) => return Some((Exit::USAGE, why)),
+    };
+    let mut inner = match reach(ctx, options, found) {
+        Ok(inner) => inner,
+        Err(broken) => return Some(broken),
+    };
     let deadline = Instant::now().checked_add(options.timeout);
     let seen = Shared::default();
-    let mut inner = match netkit_tls::Socket::new(socket) {
-        Ok(inner) => inner,
-        Err(error) => return Some((status::CONNECTION, plain(&error))),
-    };
     if let Some(protocol) = options.starttls {
         let began = Instant::now();
         if let Err(why) = protocol.begin(&mut inner, deadline) {
@@ -127,6 +138,7 @@ fn probe(ctx: &Ctx, options: &Options, found: &mut Found) -> Option<(Exit, Strin
         max: options.versions.1,
         key_log: true,
         pinned: None,
+        ciphers: [None, None],
     };
     let began = Instant::now();
     let name = options.name().split('%').next().unwrap_or("");

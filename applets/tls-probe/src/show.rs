@@ -114,30 +114,10 @@ pub(crate) fn order(chain: &[Vec<u8>], verdict: Option<&Verdict>) -> Vec<String>
     out
 }
 
-/// Who this is, when the certificate gives it away.
-pub(crate) fn known(der: &[u8]) -> Option<&'static str> {
-    let read = Certificate::read(der)?;
-    let subject = name_text(read.subject, NameStyle::OneLine);
-    let issuer = name_text(read.issuer, NameStyle::OneLine);
-    let names: Vec<String> = read.alt_names().iter().map(GeneralName::text).collect();
-    let named = |text: &str| names.iter().any(|name| name == text);
-    let proxies =
-        ["Zscaler", "Fortinet", "FortiGate", "Palo Alto", "Blue Coat", "Netskope", "Cisco Umbrella", "Sophos"];
-    Some(if subject.contains("Kubernetes Ingress Controller Fake Certificate") {
-        "the default certificate of ingress-nginx: no Ingress with TLS matches this name, or its Secret is missing"
-    } else if subject.contains("TRAEFIK DEFAULT CERT") {
-        "the default certificate of Traefik: no router with TLS matches this name"
-    } else if names.iter().any(|name| name.starts_with("URI:spiffe://")) {
-        "a SPIFFE identity: a mesh in strict mTLS, which wants a certificate of the mesh from the client"
-    } else if named("DNS:kubernetes.default.svc") {
-        "the API server of Kubernetes"
-    } else if issuer.contains("-ca@") && subject.contains('@') {
-        "the self-signed certificate of a kubelet"
-    } else if proxies.iter().any(|proxy| issuer.contains(proxy)) {
-        "a proxy that opens TLS on the way: the certificate is not the server's own"
-    } else {
-        return None;
-    })
+/// Who this is, when the server's own certificate gives it away.
+fn known(found: &Found) -> Option<String> {
+    let session = found.session.as_ref()?;
+    crate::known::known(session.chain.first()?, session.asked.is_some() || found.wants_certificate)
 }
 
 /// The screen.
@@ -190,8 +170,11 @@ pub(crate) fn screen(found: &Found, options: &Options, now: i64) -> String {
     for remark in order(chain, found.verdict.as_ref()) {
         let _ = writeln!(out, "order        {remark}");
     }
-    if let Some(known) = chain.first().and_then(|der| known(der)) {
+    if let Some(known) = known(found) {
         let _ = writeln!(out, "known        {known}");
+    }
+    if let Some(session) = found.session.as_ref().filter(|session| !session.staple.is_empty()) {
+        let _ = writeln!(out, "staple       {}", crate::extras::staple_text(Some(&session.staple), now));
     }
     if let (Some(session), Some(verdict)) = (&found.session, &found.verdict) {
         if let Some(asked) = &session.asked {
@@ -283,6 +266,23 @@ pub(crate) fn certificate_json(der: &[u8], now: i64) -> Value {
         .with("remarks", crate::cert::lints(&read, now))
 }
 
+/// How every object of ours begins.
+pub(crate) fn heading(found: &Found, options: &Options, ctx: &Ctx, mode: &str) -> Value {
+    Value::object()
+        .with("schema", format!("tls-probe/{}", ctx.build.version))
+        .with("mode", mode)
+        .with("host", options.host.as_str())
+        .with("port", options.port)
+        .with("servername", options.name())
+        .with("address", found.reached.map(|at| at.ip().to_string()))
+}
+
+/// How the objects of `--enumerate`, `--hello-test` and `--resume` end.
+pub(crate) fn ending(object: Value, broken: Option<&crate::probe::Broken>) -> Value {
+    let status = broken.map_or(Exit::OK, |(exit, _)| *exit);
+    object.with("layer", layer(status)).with("failure", broken.map(|(_, why)| why.clone())).with("status", status.0)
+}
+
 /// Everything as one object.
 pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
     let now = ctx.clock.unix_seconds();
@@ -292,12 +292,7 @@ pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
     let verdict = found.verdict.as_ref();
     let anchor = verdict.and_then(|verdict| verdict.anchor.as_ref());
     let asked = session.and_then(|session| session.asked.as_ref());
-    let mut out = Value::object()
-        .with("schema", format!("tls-probe/{}", ctx.build.version))
-        .with("host", options.host.as_str())
-        .with("port", options.port)
-        .with("servername", options.name())
-        .with("address", found.reached.map(|at| at.ip().to_string()))
+    let mut out = heading(found, options, ctx, "probe")
         .with("dns_us", micros(found.dns))
         .with("tcp_us", micros(found.tcp))
         .with("starttls_us", micros(found.plain))
@@ -308,7 +303,11 @@ pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
         .with("alpn", session.and_then(|session| session.alpn.clone()))
         .with("chain", chain.iter().map(|der| certificate_json(der, now)).collect::<Vec<_>>())
         .with("order", order(chain, verdict))
-        .with("known", chain.first().and_then(|der| known(der)))
+        .with("known", known(found))
+        .with(
+            "ocsp_staple",
+            crate::extras::staple_json(session.map(|session| &*session.staple).filter(|staple| !staple.is_empty())),
+        )
         .with("anchor", anchor.map(|(anchor, _)| printable(anchor)))
         .with("anchor_source", anchor.map(|(_, source)| source.clone()))
         .with("sources", session.map(|session| session.sources.clone()).unwrap_or_default())
@@ -318,7 +317,10 @@ pub(crate) fn json(found: &Found, options: &Options, ctx: &Ctx) -> Value {
     if let Some(verdict) = verdict {
         verdict.json(&mut out);
     }
+    let schemes =
+        asked.map(|asked| asked.schemes.iter().map(|one| netkit_wire::tls::scheme_name(*one)).collect::<Vec<_>>());
     out.with("client_certificate_asked", asked.is_some())
+        .with("client_certificate_algorithms", schemes)
         .with(
             "client_certificate_authorities",
             asked.map(|asked| asked.authorities.iter().map(|name| printable(&name_of(name))).collect::<Vec<_>>()),

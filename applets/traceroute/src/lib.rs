@@ -17,8 +17,9 @@ mod tracepath;
 use std::net::{IpAddr, SocketAddr};
 
 use netkit_core::json::Value;
+use netkit_core::privilege::{Capability, missing};
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_probe::{Family, Lookup, resolve, reverse};
 
 use crate::args::{Method, Opts};
@@ -39,7 +40,7 @@ pub static APPLETS: &[Applet] = &[
     tracepath::APPLET,
 ];
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-I", "", "ICMP echoes (--icmp)"),
     flag("-T", "", "TCP connections, port 80 (--tcp)"),
     flag("-U", "", "UDP to one port, 53 (--udp)"),
@@ -175,7 +176,16 @@ fn trace(ctx: &mut Ctx, opts: &Opts, host: &str, to: SocketAddr) -> Result<Exit,
     let mut trace = Trace::new(opts, to, length);
     if let Err(Failure(message)) = trace.prepare() {
         ctx.say(&format!("\n{message}"));
-        return Err(said(FAILED));
+        let denied = opts.method == Method::Icmp && message.ends_with("Operation not permitted");
+        return Err(if denied {
+            said(FAILED).hint(missing(
+                Capability::NetRaw,
+                "sending ICMP echoes where net.ipv4.ping_group_range does not allow this group",
+                "UDP and TCP (-T)",
+            ))
+        } else {
+            said(FAILED)
+        });
     }
     if !opts.json {
         write!(ctx.stdout, "traceroute to {host} ({}), {} hops max, {length} byte packets", to.ip(), opts.most)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use netkit_core::json::Value;
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, flag, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_probe::echo::{Entry, Found, take_entry};
 use netkit_probe::errno::{reason, text};
 use netkit_probe::{Family, Lookup, MtuDiscovery, resolve, reverse, watch_errors};
@@ -28,7 +28,7 @@ pub(crate) const APPLET: Applet = Applet {
     main: run,
 };
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-n", "", "no names"),
     flag("-b", "", "names and addresses"),
     flag("-l", "LENGTH", "begin with packets of this length"),

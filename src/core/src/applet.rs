@@ -17,7 +17,7 @@ pub struct Applet {
     /// Where `--list` shows it.
     pub group: Group,
     /// The flags offered, for help and completion.
-    pub flags: &'static [Flag],
+    pub flags: Flags,
     /// The capability that unlocks its full function, if it has use for one.
     pub capability: Option<Capability>,
     /// Runs the applet.
@@ -38,6 +38,85 @@ pub struct Flag {
 /// One line of a flag table.
 pub const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
     Flag { spelling, value, help }
+}
+
+/// A table of flags, made by [`flags!`](crate::flags): the texts one after the other, each with its length before it. As
+/// a slice of [`Flag`] it would have 48 bytes more a line, 40 KB in all.
+#[derive(Clone, Copy, Debug)]
+pub struct Flags(&'static [u8]);
+
+impl Flags {
+    /// None.
+    pub const NONE: Flags = Flags(&[]);
+
+    #[doc(hidden)]
+    pub const fn packed(bytes: &'static [u8]) -> Flags {
+        Flags(bytes)
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The lines in their order.
+    pub fn iter(self) -> impl Iterator<Item = Flag> {
+        let mut rest = self.0;
+        let mut text = move || {
+            let (length, behind) = rest.split_first()?;
+            let (text, behind) = behind.split_at_checked(usize::from(*length))?;
+            rest = behind;
+            std::str::from_utf8(text).ok()
+        };
+        std::iter::from_fn(move || Some(Flag { spelling: text()?, value: text()?, help: text()? }))
+    }
+}
+
+/// Bytes of a packed table.
+#[doc(hidden)]
+pub const fn packed_length(table: &[Flag]) -> usize {
+    let mut length = 0;
+    let mut rest = table;
+    while let [first, behind @ ..] = rest {
+        length += 3 + first.spelling.len() + first.value.len() + first.help.len();
+        rest = behind;
+    }
+    length
+}
+
+/// The packed table. A text of more than 255 bytes does not compile.
+#[doc(hidden)]
+pub const fn pack<const LENGTH: usize>(table: &[Flag]) -> [u8; LENGTH] {
+    let mut packed = [0; LENGTH];
+    let mut free: &mut [u8] = &mut packed;
+    let mut rest = table;
+    while let [first, behind @ ..] = rest {
+        free = pack_text(free, first.spelling);
+        free = pack_text(free, first.value);
+        free = pack_text(free, first.help);
+        rest = behind;
+    }
+    assert!(free.is_empty());
+    packed
+}
+
+const fn pack_text<'a>(free: &'a mut [u8], text: &str) -> &'a mut [u8] {
+    assert!(text.len() <= 255);
+    let (now, behind) = free.split_at_mut(1 + text.len());
+    let (length, place) = now.split_at_mut(1);
+    length.copy_from_slice(&[text.len() as u8]);
+    place.copy_from_slice(text.as_bytes());
+    behind
+}
+
+/// A table of flags from lines made by [`flag`].
+#[macro_export]
+macro_rules! flags {
+    ($($line:expr),* $(,)?) => {{
+        const TABLE: &[$crate::Flag] = &[$($line),*];
+        const PACKED: [u8; $crate::packed_length(TABLE)] = $crate::pack(TABLE);
+        $crate::Flags::packed(&PACKED)
+    }};
 }
 
 /// Headings of `netkit --list`.
@@ -81,6 +160,16 @@ pub struct Build {
     pub target: &'static str,
     /// The built-in trust roots: crate, version and its date.
     pub trust_roots: &'static str,
+}
+
+/// What the front door needs of the kernel. This room makes no system calls, so it is handed them.
+#[derive(Clone, Copy, Debug)]
+pub struct Powers {
+    /// Makes effective what of a set of capabilities is permitted, a bit for each by its number in linux/capability.h,
+    /// and gives up what else is permitted.
+    pub raise: fn(u64),
+    /// Runs a program and returns its status: as process 1 of a container, in a child that it looks after.
+    pub supervise: fn(&mut dyn FnMut() -> u8) -> u8,
 }
 
 /// The applet of exactly this name or alias.

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
-use crate::{Applet, Ctx, Error, Exit, Group, civil_from_unix, find, install, text};
+use crate::{Applet, Ctx, Error, Exit, Group, Powers, caps, civil_from_unix, find, install, manifest, text};
 
 const USAGE: &str = "\
 netkit: tools for when a pod cannot reach a service, in one static binary
@@ -14,18 +14,24 @@ usage: netkit APPLET [ARGUMENT...]
        netkit --list
        netkit --help [APPLET]
        netkit --version
+       netkit caps [--json]
        netkit install [--hard|--symbolic|--copy] DIR
+       netkit manifest debug|daemonset|initcontainer|imagevolume|custom-profile [--image IMAGE]
        netkit completion bash
 
-A link named after an applet runs that applet.
+A link named after an applet runs that applet. Without arguments, on a terminal, it is a shell.
 ";
 
 /// Status of a shell that does not find a command (POSIX Shell, 2.8.2).
 const NOT_FOUND: Exit = Exit(127);
 
 /// Runs what argv asks for and returns the status to leave with; every error has been said by then.
-pub fn dispatch(ctx: &mut Ctx) -> Exit {
-    let outcome = choose(ctx);
+pub fn dispatch(ctx: &mut Ctx, powers: &Powers) -> Exit {
+    Exit((powers.supervise)(&mut || serve(ctx, powers).0))
+}
+
+fn serve(ctx: &mut Ctx, powers: &Powers) -> Exit {
+    let outcome = choose(ctx, powers);
     let flushed = ctx.stdout.flush().map_err(Error::from);
     let error = match (outcome, flushed) {
         (Ok(exit), Ok(())) => return exit,
@@ -35,18 +41,26 @@ pub fn dispatch(ctx: &mut Ctx) -> Exit {
         let line = format!("{}: {}", ctx.name, error.message);
         ctx.say(&line);
     }
-    if let Some(hint) = &error.hint {
-        ctx.hint(hint);
+    match &error.hint {
+        // Which right is missing, and what grants it, is the error itself in other words: said to scripts too.
+        Some(hint) if hint.contains(" needs CAP_") && ctx.var("NETKIT_HINTS") != Some("0") => ctx.say(hint),
+        Some(hint) => ctx.hint(hint),
+        None => {}
     }
     error.exit
 }
 
-fn choose(ctx: &mut Ctx) -> Result<Exit, Error> {
+fn choose(ctx: &mut Ctx, powers: &Powers) -> Result<Exit, Error> {
     let called_as = Path::new(&ctx.argv0).file_name().and_then(OsStr::to_str).unwrap_or("").to_owned();
     if let Some(applet) = find(ctx.table, &called_as) {
-        return run(ctx, applet, called_as);
+        return run(ctx, applet, called_as, powers);
     }
     let Some(first) = ctx.args.first().map(|arg| arg.to_string_lossy().into_owned()) else {
+        if let Some(shell) = find(ctx.table, "sh").filter(|_| at_a_terminal(ctx)) {
+            let greeting = caps::greeting(ctx);
+            ctx.say(&greeting);
+            return run(ctx, shell, "sh".to_owned(), powers);
+        }
         ctx.stdout.write_all(USAGE.as_bytes())?;
         return Ok(Exit::OK);
     };
@@ -55,17 +69,25 @@ fn choose(ctx: &mut Ctx) -> Result<Exit, Error> {
         "--list" => list(ctx),
         "--help" | "-h" | "help" => help(ctx),
         "--version" | "-V" => version(ctx),
+        "caps" => caps::run(ctx),
         "install" => install::run(ctx),
+        "manifest" => manifest::run(ctx),
         "completion" => completion(ctx),
         name => match find(ctx.table, name) {
-            Some(applet) => run(ctx, applet, first),
+            Some(applet) => run(ctx, applet, first, powers),
             None => Err(unknown_applet(ctx, name)),
         },
     }
 }
 
-fn run(ctx: &mut Ctx, applet: &'static Applet, name: String) -> Result<Exit, Error> {
+/// Somebody is there to type.
+fn at_a_terminal(ctx: &Ctx) -> bool {
+    ctx.stdout_is_terminal && ctx.stderr_is_terminal && std::io::stdin().is_terminal()
+}
+
+fn run(ctx: &mut Ctx, applet: &'static Applet, name: String, powers: &Powers) -> Result<Exit, Error> {
     ctx.name = name;
+    (powers.raise)(caps::wanted(applet));
     (applet.main)(ctx)
 }
 
@@ -129,7 +151,7 @@ pub fn help_page(applet: &Applet) -> String {
     if !applet.flags.is_empty() {
         out.push('\n');
     }
-    for flag in applet.flags {
+    for flag in applet.flags.iter() {
         let left = match (flag.value, flag.spelling.ends_with('=')) {
             ("", _) => flag.spelling.to_owned(),
             (value, true) => format!("{}{value}", flag.spelling),
@@ -199,7 +221,7 @@ fn completion(ctx: &mut Ctx) -> Result<Exit, Error> {
          \x20   local cur=\"${{COMP_WORDS[COMP_CWORD]}}\" name=\"${{COMP_WORDS[0]##*/}}\" words\n\
          \x20   if [ -z \"$(_netkit_flags \"$name\")\" ]; then\n\
          \x20       if [ \"$COMP_CWORD\" -eq 1 ]; then\n\
-         \x20           words='{names} --list --help --version install completion'\n\
+         \x20           words='{names} --list --help --version caps install manifest completion'\n\
          \x20       else\n\
          \x20           words=\"$(_netkit_flags \"${{COMP_WORDS[1]}}\")\"\n\
          \x20       fi\n\
@@ -227,13 +249,10 @@ fn no_more_arguments(ctx: &Ctx, after: &str) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::ctx::testing;
-    use crate::{Build, Flag};
+    use crate::{Build, Flags, flag, flags};
 
     static BUILD: Build = Build { version: "1.2.3", commit: "abc", epoch: "86400", target: "t", trust_roots: "r" };
-    static FLAGS: &[Flag] = &[
-        Flag { spelling: "-x", value: "ADDR", help: "reverse" },
-        Flag { spelling: "+time=", value: "N", help: "seconds" },
-    ];
+    const FLAGS: Flags = flags![flag("-x", "ADDR", "reverse"), flag("+time=", "N", "seconds")];
     static TABLE: &[&[Applet]] = &[&[Applet {
         name: "echo-args",
         aliases: &["ea"],
@@ -249,9 +268,11 @@ mod tests {
         },
     }]];
 
+    static POWERS: Powers = Powers { raise: |_| {}, supervise: |program| program() };
+
     fn call(argv: &[&str]) -> (u8, String, String) {
         let (mut ctx, out, err) = testing::ctx(argv, TABLE, &BUILD);
-        let exit = dispatch(&mut ctx);
+        let exit = dispatch(&mut ctx, &POWERS);
         (exit.0, out.text(), err.text())
     }
 

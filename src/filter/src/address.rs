@@ -71,7 +71,7 @@ impl Gen<'_> {
             P::Ip6 => "'ip6' modifier applied to ip host".to_owned(),
             P::Atalk => "AppleTalk host filtering not implemented".to_owned(),
             P::Aarp | P::Lat | P::Sca | P::Moprc | P::Mopdl | P::Iso | P::Ipx => {
-                format!("{} host filtering not implemented", proto.name().to_uppercase())
+                format!("{} host filtering not implemented", proto.name().to_ascii_uppercase())
             }
             other => format!("'{}' modifier applied to {what}", other.name()),
         };

@@ -44,7 +44,7 @@ impl Names for BuiltIn {
 
 /// The IP protocol that IANA's registry, and protocols(5) after it, calls `name`; upper case too.
 pub(super) fn protocol(name: &str) -> Option<u8> {
-    PROTOCOLS.iter().find(|(lower, _)| *lower == name || lower.to_uppercase() == name).map(|(_, number)| *number)
+    PROTOCOLS.iter().find(|(lower, _)| *lower == name || lower.to_ascii_uppercase() == name).map(|(_, number)| *number)
 }
 
 const PROTOCOLS: &[(&str, u8)] = &[

@@ -48,7 +48,7 @@ impl Gen<'_> {
             }
             P::Arp | P::Rarp => format!("{} does not encapsulate another protocol", proto.name()),
             P::Lat | P::Sca | P::Moprc | P::Mopdl => {
-                format!("{} does not encapsulate another protocol", proto.name().to_uppercase())
+                format!("{} does not encapsulate another protocol", proto.name().to_ascii_uppercase())
             }
             P::Atalk => "AppleTalk encapsulation is not specifiable".to_owned(),
             P::Decnet => "DECNET encapsulation is not specifiable".to_owned(),

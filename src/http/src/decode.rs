@@ -1,11 +1,12 @@
 //! Content codings (RFC 9110, section 8.4.1), undone as the body arrives. Memory is bounded by the windows of the
 //! codings; how much comes out is the caller's to limit.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
+use crate::brotli::Brotli;
 use crate::failure::{Code, Failure};
 
 /// Most codings laid over each other.
@@ -24,11 +25,11 @@ pub struct Decoder {
 
 enum Layer {
     Deflate(Box<Deflate>),
-    Brotli(Box<brotli_decompressor::DecompressorWriter<Vec<u8>>>),
+    Brotli(Box<Brotli>),
     Zstd(Box<Zstd>),
 }
 
-fn broken(why: &str) -> Failure {
+pub(crate) fn broken(why: &str) -> Failure {
     Failure::new(Code::ContentEncoding, format!("Error while processing content unencoding: {why}"))
 }
 
@@ -45,7 +46,7 @@ impl Decoder {
                 "" | "identity" | "none" => continue,
                 "gzip" | "x-gzip" => Layer::Deflate(Box::new(Deflate::new(Wrapping::Gzip))),
                 "deflate" => Layer::Deflate(Box::new(Deflate::new(Wrapping::Unknown))),
-                "br" => Layer::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(Vec::new(), 4096))),
+                "br" => Layer::Brotli(Box::default()),
                 "zstd" => Layer::Zstd(Box::default()),
                 _ => {
                     return Err(Failure::new(
@@ -105,15 +106,7 @@ impl Layer {
     fn feed(&mut self, bytes: &[u8], sink: Sink<'_>) -> Result<(), Failure> {
         match self {
             Layer::Deflate(deflate) => deflate.feed(bytes, sink),
-            Layer::Brotli(brotli) => {
-                // Small pieces, so that what a few bytes unfold into stays small in memory.
-                for piece in bytes.chunks(256) {
-                    brotli.write_all(piece).map_err(|_| broken("brotli data"))?;
-                    let out = std::mem::take(brotli.get_mut());
-                    sink(&out)?;
-                }
-                Ok(())
-            }
+            Layer::Brotli(brotli) => brotli.feed(bytes, sink),
             Layer::Zstd(zstd) => zstd.feed(bytes, sink),
         }
     }
@@ -122,11 +115,8 @@ impl Layer {
         match self {
             Layer::Deflate(deflate) if deflate.complete() => Ok(()),
             Layer::Deflate(_) => Err(broken("incomplete data")),
-            Layer::Brotli(brotli) => {
-                brotli.close().map_err(|_| broken("incomplete brotli data"))?;
-                let out = std::mem::take(brotli.get_mut());
-                sink(&out)
-            }
+            Layer::Brotli(brotli) if brotli.complete() => Ok(()),
+            Layer::Brotli(_) => Err(broken("incomplete brotli data")),
             Layer::Zstd(zstd) => zstd.end(sink),
         }
     }

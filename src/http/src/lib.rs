@@ -2,6 +2,7 @@
 //! and authentication. No input or output of its own.
 
 pub mod auth;
+mod brotli;
 pub mod chunked;
 pub mod cookies;
 pub mod date;

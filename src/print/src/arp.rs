@@ -8,9 +8,9 @@ const HARDWARE: &Names = &[
     (6, "TokenRing"),
     (7, "ArcNet"),
     (15, "FrameRelay"),
-    (17, "Strip"),
     (24, "IEEE 1394"),
     (19, "ATM"),
+    (32, "InfiniBand"),
 ];
 
 const OPERATIONS: &Names = &[
@@ -66,7 +66,7 @@ impl Printer {
             None => put!(self, "Unknown ({operation})"),
         }
         self.text(" ");
-        let ip = protocol == 0x0800 && protocol_size == 4;
+        let ip = ip_sized;
         let zero = |at: usize| p.part(at, hardware_size).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0));
         match operation {
             1 => {
@@ -128,16 +128,8 @@ impl Printer {
         if ip {
             return self.ip4(p, at);
         }
-        if p.u16(2)? == 0x0800 {
-            self.text("<wrong len>");
-            return Ok(());
-        }
-        let bytes = p.part(at, size)?;
-        if bytes.is_empty() {
-            self.text("<No address>");
-        } else {
-            self.text("<wrong proto type>");
-        }
+        p.part(at, size)?;
+        self.text(if matches!(p.u16(2)?, 0x0800 | 0x1000) { "<wrong len>" } else { "<wrong proto type>" });
         Ok(())
     }
 }

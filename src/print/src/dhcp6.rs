@@ -68,7 +68,7 @@ const MESSAGES: &Names = &[
     (7, "reply"),
     (8, "release"),
     (9, "decline"),
-    (10, "reconf"),
+    (10, "reconfigure"),
     (11, "inf-req"),
     (12, "relay-fwd"),
     (13, "relay-reply"),
@@ -106,7 +106,10 @@ impl Printer {
         if !self.enter() {
             return Ok(());
         }
-        p.part(0, 4)?;
+        if !p.holds(4) {
+            self.truncated();
+            return Ok(());
+        }
         let kind = p.u8(0)?;
         self.text(" ");
         self.named(MESSAGES, kind, "msgtype-");
@@ -120,7 +123,8 @@ impl Printer {
                 put!(self, "xid={:x}", p.u24(1)?);
                 4
             };
-            self.dhcp6_options(p.head(length).tail(options))?;
+            let result = self.dhcp6_options(p.head(length).tail(options));
+            self.contained(result)?;
             self.text(")");
         }
         self.leave();

@@ -747,6 +747,9 @@ fn skip_name(p: &[u8], start: usize) -> Option<usize> {
             _ if size == 0 => return Some(at),
             0xc0 => return Some(at + 1),
             0x40 => {
+                if size & 0x3f != 1 {
+                    return None;
+                }
                 let bits = match p.u8(at).ok()? {
                     0 => 256,
                     bits => usize::from(bits),

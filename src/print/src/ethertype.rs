@@ -91,6 +91,11 @@ impl Printer {
                 self.ethernet(p, length)?;
             }
             0x894f => self.nsh(p, length)?,
+            0xfefe => self.osi(p.tail(1), length.saturating_sub(1))?,
+            0x8137 => {
+                self.text("(NOV-ETHII) ");
+                self.ipx(p, length)?;
+            }
             _ => {
                 let _ = ends;
                 return Ok(false);
@@ -116,6 +121,7 @@ impl Printer {
         }
         if skip > rest {
             self.invalid();
+            p.part(0, length)?;
             return Ok(());
         }
         p.part(2, skip)?;
@@ -151,8 +157,9 @@ impl Printer {
                 rest -= 8;
             }
             _ => {
-                put!(self, "unknown (0x{function:x})");
-                rest -= 2;
+                put!(self, " invalid ({function})");
+                p.part(0, length)?;
+                return Ok(());
             }
         }
         if rest > 0 {

@@ -47,13 +47,13 @@ impl Printer {
     /// A frame from its destination address on (IEEE 802.3); returns how long its headers are.
     pub(crate) fn ethernet(&mut self, p: &[u8], length: usize) -> Res<usize> {
         self.proto = "ether";
-        if length < 14 {
-            self.invalid();
-            return Ok(length);
-        }
         if p.len() < 14 {
             self.truncated();
             return Ok(p.len());
+        }
+        if length < 14 {
+            self.invalid();
+            return Ok(length);
         }
         if !self.enter() {
             return Ok(0);
@@ -74,7 +74,7 @@ impl Printer {
         let mut length = length - 14;
         let mut said_length = false;
         // VLAN tags, one after the other (IEEE 802.1Q, 802.1ad).
-        while matches!(kind, 0x8100 | 0x88a8 | 0x9100) {
+        while matches!(kind, 0x8100 | 0x88a8 | 0x9100 | 0x9200) {
             if p.tail(at).len() < 4 {
                 self.proto = "vlan";
                 self.truncated();
@@ -209,13 +209,14 @@ impl Printer {
             self.ethertype(kind, payload, rest, Ends::default())?;
         } else if family == 7 {
             self.osi(payload, rest)?;
+        } else if family == 23 {
+            self.ipx(payload, rest)?;
         } else {
             if !self.options.link_header {
                 self.null_header(family, length);
             }
             self.default_print(payload);
         }
-        // A packet that stops in the middle is dumped with its header.
         self.link_header = 4;
         Ok(())
     }
@@ -276,20 +277,23 @@ impl Printer {
                 match kind {
                     0x0004 => {
                         let (header, known) = self.llc(payload, rest, Ends::default())?;
-                        self.link_header = at + header;
-                        if !known {
-                            self.unknown_cooked(p, length, payload)?;
+                        if known {
+                            self.link_header = at + header;
+                        } else {
+                            self.default_print(payload);
                         }
                     }
                     0x0001 => self.ipx(payload, rest)?,
-                    _ => self.unknown_cooked(p, length, payload)?,
+                    _ => self.default_print(payload),
                 }
                 return Ok(());
             }
             if kind == 0x8100 || kind == 0x88a8 {
                 if payload.len() < 4 {
                     self.proto = "vlan";
-                    payload.part(0, 4)?;
+                    self.truncated();
+                    self.link_header = p.len();
+                    return Ok(());
                 }
                 if self.options.link_header {
                     self.vlan_tag(payload.u16(0)?);
@@ -309,7 +313,7 @@ impl Printer {
                 continue;
             }
             if !self.ethertype(kind, payload, rest, Ends::default())? {
-                self.unknown_cooked(p, length, payload)?;
+                self.unknown_cooked(p, rest + 16, payload)?;
             }
             return Ok(());
         }
@@ -389,18 +393,22 @@ impl Printer {
                 }
                 if kind == 4 {
                     let (header, found) = self.llc(payload, rest, Ends::default())?;
-                    self.link_header = at + header;
+                    if found {
+                        self.link_header = at + header;
+                    }
                     known = found;
                 }
                 if !known {
-                    self.unknown_cooked2(p, length, payload)?;
+                    self.default_print(payload);
                 }
                 return Ok(());
             }
             if kind == 0x8100 || kind == 0x88a8 {
                 if payload.len() < 4 {
                     self.proto = "vlan";
-                    payload.part(0, 4)?;
+                    self.truncated();
+                    self.link_header = p.len();
+                    return Ok(());
                 }
                 if self.options.link_header {
                     self.vlan_tag(payload.u16(0)?);
@@ -420,7 +428,7 @@ impl Printer {
                 continue;
             }
             if !self.ethertype(kind, payload, rest, Ends::default())? {
-                self.unknown_cooked2(p, length, payload)?;
+                self.unknown_cooked2(p, rest + 20, payload)?;
             }
             return Ok(());
         }

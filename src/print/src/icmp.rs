@@ -41,19 +41,20 @@ impl Printer {
     /// One message; `ip` is the header around it.
     pub(crate) fn icmp(&mut self, p: &[u8], length: usize, _ip: &[u8], fragmented: bool) -> Res {
         self.proto = "icmp";
-        if p.u8(0)? == 11 && p.len() < 28 {
-            self.truncated();
-            return Ok(());
-        }
+        let (kind, code) = (p.u8(0)?, p.u8(1)?);
         // The text comes after the title, so a message cut off before it ends leaves the title out, too.
         let start = self.out.len();
         self.text("ICMP ");
         if let Err(short) = self.icmp_text(p) {
             self.out.truncate(start);
-            return Err(short);
+            // In these the mark is the message's own, in the others the packet's.
+            return if matches!(kind, 9 | 11 | 14) || (kind, code) == (3, 3) && p.len() < 18 {
+                self.contained(Err(short))
+            } else {
+                Err(short)
+            };
         }
         put!(self, ", length {length}");
-        let kind = p.u8(0)?;
         if self.v() > 0 && !fragmented && p.holds(length) {
             let sum = checksum(&[p.head(length)]);
             if sum != 0 {

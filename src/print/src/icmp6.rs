@@ -76,49 +76,31 @@ impl Printer {
         if verbose && matches!(kind, 133..=137 | 145 | 147) {
             put!(self, ", length {length}");
         }
+        let code = p.u8(1)?;
         match kind {
             1 => {
-                if !self.icmp6_unreachable(p, p.u8(1)?, length)? {
+                if !self.icmp6_unreachable(p, code, length)? {
                     return Ok(());
                 }
             }
-            2 => {
-                put!(self, ", mtu {}", p.u32(4)?);
-                if self.v() > 1 {
-                    self.unknown_data("\n\t", p, length);
+            2 => put!(self, ", mtu {}", p.u32(4)?),
+            3 => match code {
+                0 => {
+                    p.part(32, 16)?;
+                    self.ip6_after(" for ", p, 32)?;
                 }
-            }
-            3 => {
-                if p.u8(1)? == 0 && p.len() < 48 {
-                    self.truncated();
-                    return Ok(());
-                }
-                match p.u8(1)? {
-                    0 => {
-                        self.ip6_after(" for ", p, 32)?;
-                    }
-                    1 => self.text(" (reassembly)"),
-                    code => put!(self, ", unknown code ({code})"),
-                }
-                if self.v() > 1 {
-                    self.unknown_data("\n\t", p, length);
-                }
-            }
+                1 => self.text(" (reassembly)"),
+                code => put!(self, ", unknown code ({code})"),
+            },
             4 => {
-                if p.len() < 48 {
+                if !p.holds(48) {
                     self.truncated();
                     return Ok(());
                 }
-                let pointer = p.u32(4)?;
-                match p.u8(1)? {
-                    0 => put!(self, ", erroneous - octet {pointer}"),
-                    1 => put!(self, ", next header - octet {pointer}"),
-                    2 => put!(self, ", option - octet {pointer}"),
-                    3 => put!(self, ", incomplete header chain - octet {pointer}"),
-                    code => put!(self, ", code-#{code}"),
-                }
-                if self.v() > 1 {
-                    self.unknown_data("\n\t", p, length);
+                const PROBLEMS: [&str; 4] = ["erroneous", "next header", "option", "incomplete header chain"];
+                match PROBLEMS.get(usize::from(code)) {
+                    Some(text) => put!(self, ", {text} - octet {}", p.u32(4)?),
+                    None => put!(self, ", code-#{code}"),
                 }
             }
             128 | 129 => put!(self, ", id {}, seq {}", p.u16(4)?, p.u16(6)?),
@@ -132,6 +114,7 @@ impl Printer {
             143 => self.mld2_report(p, length)?,
             133 if verbose => self.nd_options(p, 8, length)?,
             134 if verbose => {
+                p.part(4, 12)?;
                 put!(self, "\n\thop limit {}, Flags [", p.u8(4)?);
                 let flags = p.u8(5)?;
                 let table: &Names = &[(0x80, "managed"), (0x40, "other stateful"), (0x20, "home agent")];
@@ -237,7 +220,10 @@ impl Printer {
                     self.truncated();
                     return Ok(false);
                 };
-                let port = p.u16(8 + at + 2)?;
+                let Ok(port) = p.u16(8 + at + 2) else {
+                    self.truncated();
+                    return Ok(false);
+                };
                 self.ip6_after(", ", p, 32)?;
                 match protocol {
                     6 => {
@@ -258,9 +244,6 @@ impl Printer {
                 }
             }
         }
-        if self.v() > 1 {
-            self.unknown_data("\n\t", p, length);
-        }
         Ok(true)
     }
 
@@ -274,7 +257,7 @@ impl Printer {
 
     fn mld2_report(&mut self, p: &[u8], length: usize) -> Res {
         if length < 8 {
-            self.invalid();
+            put!(self, " [invalid len {length}]");
             return Ok(());
         }
         let groups = usize::from(p.u16(6)?);
@@ -319,12 +302,7 @@ impl Printer {
         let code = u32::from(p.u16(4)?);
         let delay = if code < 32768 { code } else { (code & 0xfff | 0x1000) << ((code >> 12 & 7) + 3) };
         if self.v() > 0 {
-            self.text(" [max resp delay=");
-            if delay < 1000 {
-                put!(self, "{delay}ms]");
-            } else {
-                put!(self, "{delay}]");
-            }
+            put!(self, " [max resp delay={delay}]");
         }
         self.ip6_after(" [gaddr ", p, 8)?;
         if self.v() > 0 {
@@ -364,7 +342,7 @@ impl Printer {
         let mut at = start;
         while at < p.len() {
             let kind = p.u8(at)?;
-            let units = p.u8(at + 1)?;
+            let units = p.u8(at + 1).unwrap_or(0);
             let size = usize::from(units) * 8;
             if units == 0 || at + size > p.len() {
                 self.truncated();
@@ -380,7 +358,7 @@ impl Printer {
                     self.ip6(p, at + 16)?;
                     put!(self, "/{}", p.u8(at + 2)?);
                     if units != 4 {
-                        put!(self, ", bad option length {units}");
+                        self.text("badlen");
                     }
                     self.text(", Flags [");
                     let table: &Names = &[(0x80, "onlink"), (0x40, "auto"), (0x20, "router")];
@@ -394,7 +372,7 @@ impl Printer {
                 5 => {
                     put!(self, " {}", p.u32(at + 4)?);
                     if units != 1 {
-                        put!(self, ", bad option length {units}");
+                        self.text("bad option length");
                     }
                 }
                 7 => put!(self, " {}ms", p.u32(at + 4)?),
@@ -457,85 +435,143 @@ impl Printer {
 
     /// Node information queries and replies (RFC 4620).
     fn node_information(&mut self, p: &[u8], length: usize) -> Res {
-        let (kind, code, question) = (p.u8(0)?, p.u8(1)?, p.u16(4)?);
-        let flags = p.u16(6)?;
-        let end = p.len().min(length);
+        const QUESTIONS: &Names =
+            &[(0, "noop"), (1, "supported qtypes"), (2, "DNS name"), (3, "node addresses"), (4, "ipv4 addresses")];
+        let (query, verbose) = (p.u8(0)? == 139, self.v() > 0);
+        let size = p.len();
+        if query && size == 12 {
+            self.text(" who-are-you request");
+            return Ok(());
+        }
+        if !query && length > size {
+            return Err(Short);
+        }
+        p.part(0, 16)?;
+        let (code, question, flags) = (p.u8(1)?, p.u16(4)?, p.u16(6)?);
         self.text(" (");
-        if kind == 140 {
+        if !query {
             match code {
-                0 => self.text("success"),
+                0 if !verbose => {}
+                0 => self.text("success, "),
                 1 => self.text("refused"),
                 2 => self.text("unknown"),
-                _ => put!(self, "unknown code {code}"),
+                _ => {}
             }
             if code != 0 {
+                if size != 16 && verbose && code < 3 {
+                    self.text(", invalid length");
+                }
                 self.text(")");
                 return Ok(());
             }
-            self.text(", ");
         }
-        match question {
-            0 => self.text("noop"),
-            1 => self.text("supported qtypes"),
-            2 => self.text("DNS name"),
-            3 | 4 => self.text(if question == 3 { "node addresses" } else { "ipv4 addresses" }),
-            _ => self.text("unknown"),
-        }
-        if matches!(question, 3 | 4) && flags & 0x3f != 0 {
+        self.text(name(QUESTIONS, question).unwrap_or("unknown"));
+        if flags != 0 && matches!(question, 1 | 3 | 4) {
             self.text(" [");
-            for (bit, letter) in [(0x20, "G"), (0x10, "S"), (8, "L"), (4, "C"), (2, "A"), (1, "T")] {
-                if flags & bit != 0 {
+            let letters: &[(u16, &str)] = match question {
+                1 => &[(1, "C")],
+                _ => &[(0x40, "a"), (0x20, "G"), (0x10, "S"), (8, "L"), (4, "C"), (2, "A"), (1, "T")],
+            };
+            for (bit, letter) in letters {
+                // An answer that was cut says so; a question cannot be.
+                if flags & bit != 0 && !(query && *letter == "T") {
                     self.text(letter);
                 }
             }
             self.text("]");
         }
-        if kind == 139 {
-            if end > 16 {
-                match code {
-                    0 => {
-                        self.ip6_after(", subject=", p, 16)?;
+        if matches!(question, 0 | 1) {
+            if size != 16 && verbose && (query || question == 0) {
+                self.text(if query { ", invalid len" } else { ", invalid length" });
+            }
+        } else if query && size == 16 {
+            self.text(", 03 draft");
+        } else if query {
+            match code {
+                0 | 2 => {
+                    let wanted = if code == 0 { 32 } else { 20 };
+                    if size == wanted {
+                        self.text(", subject=");
+                        if code == 0 { self.ip6(p, 16)? } else { self.ip4(p, 16)? }
+                    } else if size > wanted && verbose {
+                        self.text(", invalid subject len");
                     }
-                    1 => {
-                        self.text(", subject=DNS name ");
-                        self.domain_name(p, 0, 16)?;
-                    }
-                    2 => {
-                        self.ip4_after(", subject=", p, 16)?;
-                    }
-                    _ => self.text(", unknown subject"),
                 }
+                1 => {
+                    self.text(", subject=DNS name");
+                    self.node_name(p.tail(16))?;
+                }
+                _ => self.text(", unknown subject"),
             }
         } else {
+            let step = match question {
+                2 => {
+                    self.node_name(p.tail(20))?;
+                    0
+                }
+                3 => 20,
+                4 => 8,
+                _ => 0,
+            };
             let mut at = 16;
-            match question {
-                2 if end > 20 => {
-                    self.text(" ");
-                    self.domain_name(p, 0, 20)?;
+            while step > 0 && at + step <= size {
+                self.text(" ");
+                if step == 20 {
+                    self.ip6(p, at + 4)?
+                } else {
+                    self.ip4(p, at + 4)?
                 }
-                3 => {
-                    while at + 20 <= end {
-                        self.ip6_after(" ", p, at + 4)?;
-                        put!(self, "({})", p.u32(at)?);
-                        at += 20;
-                    }
-                }
-                4 => {
-                    while at + 8 <= end {
-                        self.ip4_after(" ", p, at + 4)?;
-                        put!(self, "({})", p.u32(at)?);
-                        at += 8;
-                    }
-                }
-                _ => {}
+                put!(self, "({})", p.u32(at)?);
+                at += step;
             }
         }
         self.text(")");
         Ok(())
     }
 
+    /// A name as labels, or, as an old draft had it, as one counted string.
+    fn node_name(&mut self, p: &[u8]) -> Res {
+        let draft = usize::from(p.u8(0)?) == p.len() - 1;
+        if draft && self.v() > 0 {
+            self.text(", 03 draft");
+        }
+        self.text(", \"");
+        if draft {
+            self.printable(p.tail(1));
+        }
+        let mut at = 0;
+        while !draft && at < p.len() {
+            let count = usize::from(p.u8(at)?);
+            at += 1;
+            let rest = p.tail(at);
+            if count == 0 {
+                match rest {
+                    [] => self.text("."),
+                    [0] => {}
+                    _ => self.text("???"),
+                }
+                break;
+            }
+            if count > rest.len() {
+                self.text("???");
+                break;
+            }
+            self.printable(rest.head(count));
+            at += count;
+            if at + 1 < p.len() && p.u8(at)? != 0 {
+                self.text(".");
+            }
+        }
+        self.text("\"");
+        Ok(())
+    }
+
     /// Router renumbering (RFC 2894): command, sequence and segment.
     fn renumbering(&mut self, p: &[u8], _length: usize) -> Res {
+        if !p.holds(16) {
+            self.truncated();
+            return Ok(());
+        }
         let code = p.u8(1)?;
         match code {
             0 => self.text(", command"),
@@ -547,12 +583,8 @@ impl Printer {
         if self.v() > 0 {
             let flags = p.u8(9)?;
             self.text("[");
-            for (bit, letter) in [(0x80, "T"), (0x40, "R"), (0x20, "A"), (0x10, "S"), (8, "P")] {
-                if flags & bit != 0 {
-                    self.text(letter);
-                }
-            }
-            if flags & 0xf8 != 0 {
+            self.letters_of(&[(0x80, "T"), (0x40, "R"), (0x20, "A"), (0x10, "S"), (8, "P")], u32::from(flags));
+            if flags != 0 {
                 self.text(",");
             }
             put!(self, "seg={},maxdelay={}", p.u8(8)?, p.u16(10)?);
@@ -562,36 +594,164 @@ impl Printer {
             }
             self.text("]");
         }
+        if code == 0 {
+            let result = self.renumbering_prefixes(p);
+            return self.contained(result);
+        }
         Ok(())
+    }
+
+    /// The prefixes a command matches and those it puts in their place.
+    fn renumbering_prefixes(&mut self, p: &[u8]) -> Res {
+        const OPERATIONS: &Names = &[(1, "add"), (2, "change"), (3, "setglobal")];
+        p.part(16, 24)?;
+        let separator = if self.v() > 1 { "\n\t" } else { " " };
+        put!(self, "{separator}match(");
+        self.named(OPERATIONS, p.u8(16)?, "#");
+        if self.v() > 0 {
+            put!(self, ",ord={},min={},max={}", p.u8(18)?, p.u8(20)?, p.u8(21)?);
+        }
+        self.text(",");
+        self.colons(&p.bytes(24)?);
+        put!(self, "/{})", p.u8(19)?);
+        let Some(rest) = p.u8(17)?.checked_sub(3).filter(|rest| rest % 4 == 0) else { return Err(Short) };
+        for index in 0..usize::from(rest) / 4 {
+            let part = p.part(40 + index * 32, 32)?;
+            put!(self, "{separator}use(");
+            let flags = part.u32(12)?;
+            if flags != 0 {
+                self.letters_of(&[(0x8000_0000, "V"), (0x4000_0000, "P")], flags);
+                self.text(",");
+            }
+            if self.v() > 0 {
+                put!(self, "mask=0x{:x},raflags=0x{:x},", part.u8(2)?, part.u8(3)?);
+                for (at, title) in [(4, "vltime"), (8, "pltime")] {
+                    match part.u32(at)? {
+                        u32::MAX => put!(self, "{title}=infty,"),
+                        time => put!(self, "{title}={time},"),
+                    }
+                }
+            }
+            self.colons(&part.bytes(16)?);
+            put!(self, "/{}/{})", part.u8(0)?, part.u8(1)?);
+        }
+        Ok(())
+    }
+
+    fn letters_of(&mut self, table: &Names, value: u32) {
+        for (_, letter) in table.iter().filter(|(bit, _)| value & bit != 0) {
+            self.text(letter);
+        }
     }
 
     /// RPL control messages (RFC 6550 section 6): kind and the fields that name the graph.
     fn rpl(&mut self, p: &[u8], length: usize) -> Res {
         let code = p.u8(1)?;
-        const CODES: &Names = &[
-            (0, "DODAG Information Solicitation"),
-            (1, "DODAG Information Object"),
-            (2, "Destination Advertisement Object"),
-            (3, "Destination Advertisement Object Ack"),
-            (10, "Consistency Check"),
+        if code & 0x80 != 0 {
+            self.text(", (SEC) [worktodo]");
+            return Ok(());
+        }
+        const CODES: [&str; 4] = [
+            "DODAG Information Solicitation",
+            "DODAG Information Object",
+            "Destination Advertisement Object",
+            "Destination Advertisement Object Ack",
         ];
-        let secured = if code & 0x80 != 0 { "SEC" } else { "CLR" };
-        put!(self, ", ({secured})");
-        self.named(CODES, code & 0x7f, "unknown-#");
-        if self.v() > 0 && code == 1 {
-            let mode = p.u8(8)?;
-            put!(self, " [dagid:");
+        match CODES.get(usize::from(code)) {
+            Some(text) => put!(self, ", (CLR){text}"),
+            None => put!(self, ", (CLR)RPL message, unknown code {code}"),
+        }
+        if self.v() == 0 || !matches!(code, 1..=3) {
+            return Ok(());
+        }
+        // Fixed part after the four bytes that all messages of the protocol share.
+        let fixed = if code == 1 { 28 } else { 8 };
+        if code == 1 && length < fixed {
+            self.invalid();
+            return Ok(());
+        }
+        if code != 1 && !p.holds(8) {
+            self.truncated();
+            return Ok(());
+        }
+        let mut at = fixed;
+        if code == 1 {
+            let mode = p.part(0, 28)?.u8(8)?;
+            self.text(" [dagid:");
             let id: [u8; 16] = p.bytes(12)?;
             self.colons(&id);
             put!(self, ",seq:{},instance:{},rank:{},", p.u8(9)?, p.u8(4)?, p.u16(6)?);
             let grounded = if mode & 0x80 != 0 { "grounded," } else { "" };
             const MODES: &Names =
-                &[(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "multicast-storing")];
+                &[(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "storing-multicast")];
             put!(self, "{grounded}mop:");
             self.named(MODES, mode >> 3 & 7, "mop");
             put!(self, ",prf:{}]", mode & 7);
+        } else {
+            if length < fixed {
+                self.text(if code == 2 { " [|length too short]" } else { " [|dao-length too short]" });
+                return Ok(());
+            }
+            let flags = p.u8(5)?;
+            let named = flags & if code == 2 { 0x40 } else { 0x80 } != 0;
+            self.text(" [dagid:");
+            if named {
+                self.colons(&p.bytes(8)?);
+                at += 16;
+            } else {
+                self.text("<elided>");
+            }
+            // What an acknowledgement has for a status, the other has for a reserved byte.
+            if code == 2 {
+                put!(self, ",seq:{},instance:{}", p.u8(7)?, p.u8(4)?);
+                self.text(if flags & 0x80 != 0 { ",acK" } else { "" });
+                self.text(if named { ",Dagid" } else { "" });
+                put!(self, ",flags:{flags:02x}]");
+            } else {
+                put!(self, ",seq:{},instance:{},status:{}]", p.u8(6)?, p.u8(4)?, p.u8(7)?);
+            }
         }
-        let _ = length;
+        if self.v() > 1 {
+            self.rpl_options(p, at, length)?;
+        }
+        Ok(())
+    }
+
+    fn rpl_options(&mut self, p: &[u8], start: usize, length: usize) -> Res {
+        const OPTIONS: &Names = &[
+            (1, "padN"),
+            (2, "metrics"),
+            (3, "routinginfo"),
+            (4, "config"),
+            (5, "rpltarget"),
+            (6, "transitinfo"),
+            (8, "destprefix"),
+            (9, "rpltargetdesc"),
+        ];
+        let mut at = start;
+        while at < length {
+            let kind = p.u8(at)?;
+            if kind == 0 {
+                self.text(" opt:pad1");
+                at += 1;
+                continue;
+            }
+            if length - at < 2 {
+                return Err(Short);
+            }
+            let size = usize::from(p.u8(at + 1)?) + 2;
+            self.text(" opt:");
+            self.named(OPTIONS, kind, "subopt:");
+            put!(self, " len:{size} ");
+            let value = p.part(at, size)?.tail(2);
+            if length - at < size {
+                return Err(Short);
+            }
+            if self.v() > 2 {
+                self.hex_lines(" ", value);
+            }
+            at += size;
+        }
         Ok(())
     }
 }
@@ -601,7 +761,7 @@ fn router_preference(flags: u8) -> &'static str {
         0 => "medium",
         1 => "high",
         3 => "low",
-        _ => "unknown",
+        _ => "rsv",
     }
 }
 

@@ -25,12 +25,7 @@ impl Printer {
                     if time != 0 {
                         self.text(" v2");
                         if time != 100 {
-                            put!(self, " [max resp time {}.{}]", time / 10, time % 10);
-                            let tail = format!(".{}]", time % 10);
-                            if time % 10 == 0 {
-                                self.out.truncate(self.out.len() - tail.len());
-                                self.text("]");
-                            }
+                            put!(self, " [max resp time {time}]");
                         }
                     } else {
                         self.text(" v1");
@@ -44,10 +39,36 @@ impl Printer {
                     }
                 }
             }
-            0x12 | 0x16 => {
-                self.ip4_after(if kind == 0x12 { "igmp v1 report " } else { "igmp v2 report " }, p, 4)?;
+            0x12 => {
+                self.ip4_after("igmp v1 report ", p, 4)?;
                 if length != 8 {
                     put!(self, " [len {length}]");
+                }
+            }
+            0x16 => self.ip4_after("igmp v2 report ", p, 4)?,
+            0x13 => {
+                self.text("igmp dvmrp");
+                self.proto = "dvmrp";
+                if length < 8 {
+                    put!(self, " [len {length}]");
+                } else {
+                    put!(self, " [type {}]", p.u8(1)?);
+                }
+            }
+            0x14 => {
+                self.text("igmp pimv1");
+                self.proto = "pimv1";
+                match p.u8(1)? {
+                    0 => {
+                        self.text(" Query");
+                        if p.holds(9) {
+                            put!(self, " mode-{}", p.u8(8)? >> 4);
+                        }
+                    }
+                    other => put!(self, " [type {other}]"),
+                }
+                if p.u8(4)? >> 4 != 1 {
+                    put!(self, " [v{}]", p.u8(4)? >> 4);
                 }
             }
             0x22 => {
@@ -56,8 +77,17 @@ impl Printer {
             }
             0x17 => {
                 self.ip4_after("igmp leave ", p, 4)?;
-                if length != 8 {
-                    put!(self, " [len {length}]");
+            }
+            // Traces of multicast routes, asked for and answered.
+            0x1e | 0x1f => {
+                if length < 24 {
+                    put!(self, " [invalid len {length}]");
+                } else {
+                    let title = if kind == 0x1e { "mresp" } else { "mtrace" };
+                    put!(self, "{title} {}: ", p.u24(21)?);
+                    self.ip4(p, 8)?;
+                    self.ip4_after(" to ", p, 12)?;
+                    self.ip4_after(" reply-to ", p, 16)?;
                 }
             }
             _ => put!(self, "igmp-{kind}"),
@@ -78,25 +108,15 @@ impl Printer {
                 put!(self, "{}.{}s", time / 10, time % 10);
             } else {
                 self.relative_time(time / 10);
-                if time % 10 != 0 {
-                    put!(self, ".{}s", time % 10);
-                }
             }
             self.text("]");
-        }
-        if p.u8(8)? & 8 != 0 {
-            self.text(" sflag");
-        }
-        if p.u8(8)? & 7 != 0 {
-            put!(self, " robustness={}", p.u8(8)? & 7);
-            self.out.truncate(self.out.len() - " robustness=0".len());
         }
         if p.u32(4)? != 0 {
             self.ip4_after(" [gaddr ", p, 4)?;
             let sources = usize::from(p.u16(10)?);
             if sources > 0 {
                 if 12 + sources * 4 > length {
-                    put!(self, " [invalid number of sources {sources}]");
+                    self.text(" [invalid number of sources]");
                 } else if self.v() > 1 {
                     self.text(" {");
                     for index in 0..sources {
@@ -114,7 +134,7 @@ impl Printer {
 
     fn igmp3_report(&mut self, p: &[u8], length: usize) -> Res {
         if length < 16 {
-            put!(self, " [len {length}]");
+            put!(self, " [invalid len {length}]");
             return Ok(());
         }
         let groups = usize::from(p.u16(6)?);
@@ -132,7 +152,7 @@ impl Printer {
             let kind = p.u8(at)?;
             match name(RECORDS, kind) {
                 Some(text) => put!(self, " {text}"),
-                None => put!(self, " [v3-report-#{kind}]"),
+                None => put!(self, "  [v3-report-#{kind}]"),
             }
             let sources = usize::from(p.u16(at + 2)?);
             if length < at + 8 + sources * 4 {
@@ -172,8 +192,9 @@ impl Printer {
             (11, "ECMP Redirect"),
         ];
         let first = p.u8(0)?;
+        self.proto = "pimv2";
         if first >> 4 != 2 {
-            put!(self, "[pim-version-{}], length {length}", first >> 4);
+            put!(self, "PIMv{}, length {length}", first >> 4);
             return Ok(());
         }
         let kind = first & 15;

@@ -15,7 +15,6 @@ const OPTIONS: &Names = &[
     (148, "RA"),
     (152, "upstream"),
     (142, "flow"),
-    (205, "FE"),
 ];
 
 impl Printer {
@@ -181,7 +180,7 @@ impl Printer {
         while at < header {
             self.text(separator);
             separator = ",";
-            let Ok(kind) = p.u8(at) else { return Ok(false) };
+            let kind = p.u8(at)?;
             match name(OPTIONS, kind) {
                 Some(text) => self.text(text),
                 None => put!(self, "unknown {kind}"),
@@ -193,111 +192,104 @@ impl Printer {
                 at += 1;
                 continue;
             }
-            let Ok(length) = p.u8(at + 1) else { return Ok(false) };
-            let length = usize::from(length);
-            if length < 2 {
+            let length = usize::from(p.u8(at + 1)?);
+            if length < 2 || at + length > header {
                 put!(self, " [bad length {length}]");
                 return Ok(true);
             }
-            if at + length > header {
-                put!(self, " [bad length {length}]");
-                return Ok(true);
+            if p.part(at, length).is_err() {
+                return Ok(false);
             }
-            let Ok(option) = p.part(at, length) else { return Ok(false) };
-            match kind {
-                68 => self.ip_timestamps(option)?,
-                7 | 131 | 137 => self.ip_route(option)?,
-                148 => {
-                    if length != 4 {
-                        put!(self, " [bad length {length} != 4]");
-                        self.invalid();
-                    } else if option.u16(2)? != 0 {
-                        put!(self, " value {}", option.u16(2)?);
-                    }
+            // A last address may be cut off by the option's own length: then it is read from what follows.
+            let option = p.tail(at);
+            let whole = match kind {
+                68 => self.ip_timestamps(option, length)?,
+                7 | 131 | 137 => self.ip_route(option, length)?,
+                148 if length < 4 => {
+                    put!(self, " [bad length {length}]");
+                    true
                 }
-                _ => {}
+                148 => {
+                    let value = option.u16(2)?;
+                    if value != 0 {
+                        put!(self, " value {value}");
+                    }
+                    true
+                }
+                _ => true,
+            };
+            if !whole {
+                return Ok(false);
             }
             at += length;
         }
         Ok(true)
     }
 
-    /// Record route and source route.
-    fn ip_route(&mut self, option: &[u8]) -> Res {
-        let length = option.len();
+    /// Record route and source route; false when it is cut off.
+    fn ip_route(&mut self, option: &[u8], length: usize) -> Res<bool> {
         if length < 3 {
-            put!(self, " [bad length {length} < 3]");
-            self.invalid();
-            return Ok(());
+            put!(self, " [bad length {length}]");
+            return Ok(true);
         }
         if (length + 1) & 3 != 0 {
             put!(self, " [bad length {length}]");
-            self.invalid();
         }
-        let pointer = usize::from(option.u8(2)?).wrapping_sub(1);
-        if pointer < 3 || (pointer + 1) & 3 != 0 || pointer == usize::MAX {
-            put!(self, " [bad ptr {}]", option.u8(2)?);
+        let stored = option.u8(2)?;
+        let pointer = usize::from(stored).wrapping_sub(1);
+        if pointer < 3 || pointer.wrapping_add(1) & 3 != 0 || pointer > length + 1 {
+            put!(self, " [bad ptr {stored}]");
         }
-        let mut at = 3;
-        while at < length {
-            self.text(if at == 3 { " " } else { ", " });
-            self.ip4(option, at).or_else(|_| self.short_tail(option, at))?;
-            if at > pointer {
-                self.text("*");
+        for at in (3..length).step_by(4) {
+            if self.ip4_after(" ", option, at).is_err() {
+                self.out.pop();
+                return Ok(false);
             }
-            at += 4;
+            if pointer > at {
+                self.out.push(b',');
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn short_tail(&mut self, _option: &[u8], _at: usize) -> Res {
-        Err(crate::fetch::Short)
-    }
-
-    fn ip_timestamps(&mut self, option: &[u8]) -> Res {
-        let length = option.len();
+    /// Time stamps; false when they are cut off.
+    fn ip_timestamps(&mut self, option: &[u8], length: usize) -> Res<bool> {
         if length < 4 {
-            put!(self, " [bad length {length} < 4]");
-            self.invalid();
-            return Ok(());
+            put!(self, "[bad length {length}]");
+            return Ok(true);
         }
         self.text(" TS{");
-        let flags = option.u8(3)?;
-        let with_address = flags & 15 != 0;
-        let step = if with_address { 8 } else { 4 };
+        let (stored, flags) = (option.u8(2)?, option.u8(3)?);
+        let step = if flags & 15 != 0 { 8 } else { 4 };
         if !(length - 4).is_multiple_of(step) {
             put!(self, "[bad length {length}]");
-            self.invalid();
         }
-        let pointer = usize::from(option.u8(2)?).wrapping_sub(1);
-        let mut pointing = false;
-        if pointer != usize::MAX && (pointer < 4 || (pointer - 4) % step != 0 || pointer > length) {
-            put!(self, "[bad ptr {}]", option.u8(2)?);
+        let pointer = usize::from(stored).wrapping_sub(1);
+        if pointer < 4 || !pointer.wrapping_sub(4).is_multiple_of(step) || pointer > length + 1 {
+            put!(self, "[bad ptr {stored}]");
         }
+        let mut at = 0;
         match flags & 15 {
             0 => self.text("TSONLY"),
             1 => self.text("TS+ADDR"),
             3 => self.text("PRESPEC"),
             other => put!(self, "[bad ts type {other}]"),
         }
-        let known = matches!(flags & 15, 0 | 1 | 3);
-        let mut kind = " ";
-        let mut at = if known { 4 } else { length };
-        pointing |= !known;
-        while at < length {
-            if pointer == at {
-                kind = " ^ ";
-                pointing = true;
+        if matches!(flags & 15, 0 | 1 | 3) {
+            at = 4;
+            while at < length {
+                if !option.holds(at + step) {
+                    return Ok(false);
+                }
+                self.text(if pointer == at { " ^ " } else { " " });
+                put!(self, "{}@", option.u32(at + step - 4)?);
+                if step == 8 {
+                    self.ip4(option, at)?;
+                }
+                at += step;
             }
-            let stamp = if with_address { at + 4 } else { at };
-            put!(self, "{kind}{}@", option.u32(stamp)?);
-            if with_address {
-                self.ip4(option, at)?;
-            }
-            kind = " ";
-            at += step;
         }
-        if !pointing && pointer == length {
+        if pointer == at {
             self.text(" ^ ");
         }
         if flags >> 4 > 0 {
@@ -305,6 +297,45 @@ impl Printer {
         } else {
             self.out.push(b'}');
         }
-        Ok(())
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Options, Packet, Printer};
+
+    /// What a packet of raw IP prints with `-n -v -v`.
+    fn printed(data: &[u8]) -> String {
+        let mut printer = Printer::new(Options { verbose: 2, numeric: 1, ..Options::default() });
+        let length = data.len() as u32;
+        printer.packet(&Packet { link: 101, seconds: 0, nanos: 0, data, length });
+        String::from_utf8_lossy(&printer.out).into_owned()
+    }
+
+    #[test]
+    fn a_record_of_a_route_that_points_nowhere() {
+        // Pointers of 0 and beyond the option, addresses that the option's length cuts in two.
+        for (option, shown) in [
+            ([7, 5, 0, 1, 2, 3, 4, 0], "RR [bad length 5] [bad ptr 0] 1.2.3.4,,unknown 3 [bad length 4]"),
+            ([7, 7, 255, 1, 2, 3, 4, 0], "RR [bad ptr 255] 1.2.3.4,,EOL"),
+            ([68, 8, 0, 0, 0, 0, 0, 9], "timestamp TS{[bad ptr 0]TSONLY 9@}"),
+        ] {
+            let mut packet = vec![0x47, 0, 0, 28, 0, 1, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            packet.extend(option);
+            let text = printed(&packet);
+            assert!(text.contains(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_before_1970_are_times() {
+        // NTP over UDP: a transmit time in the sixty-eighth year of the era that began in 1900.
+        let mut packet = vec![0x45, 0, 0, 76, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        packet.extend([0, 123, 0, 123, 0, 56, 0, 0]);
+        packet.extend([0x1b; 40]);
+        packet.extend([0x80, 0, 0, 0, 0, 0, 0, 0]);
+        let text = printed(&packet);
+        assert!(text.contains("2147483648.000000000 (1968-01-20T03:14:08Z)"), "{text}");
     }
 }

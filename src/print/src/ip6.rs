@@ -94,6 +94,8 @@ impl Printer {
                         return Ok(());
                     }
                     seen_options = true;
+                    self.proto = "hbhopt";
+                    rest.part(0, 2)?;
                     let Ok((size, jumbo)) = self.options6(rest, "HBH", "hbhopt") else {
                         self.truncated();
                         return Ok(());
@@ -110,13 +112,24 @@ impl Printer {
                     }
                     advance = size;
                 }
-                60 => advance = self.options6(rest, "DSTOPT", "dstopt")?.0,
+                60 => {
+                    self.proto = "dstopt";
+                    rest.part(0, 2)?;
+                    let Ok((size, _)) = self.options6(rest, "DSTOPT", "dstopt") else {
+                        self.truncated();
+                        return Ok(());
+                    };
+                    advance = size;
+                }
                 44 => {
                     let first = self.fragment6(rest, &outer)?;
                     if !first {
                         return Ok(());
                     }
                     advance = 8;
+                    if p.len() <= at + advance {
+                        return Ok(());
+                    }
                     outer.fragmented = true;
                 }
                 43 => {
@@ -124,8 +137,7 @@ impl Printer {
                     advance = size;
                 }
                 135 | 62 => {
-                    self.mobility(rest, &outer)?;
-                    return Ok(());
+                    return self.mobility(rest, &outer);
                 }
                 _ => return self.ip_payload(rest, left, next, &outer),
             }
@@ -166,29 +178,25 @@ impl Printer {
                 continue;
             }
             if rest < 2 {
-                put!(self, "[remaining length {rest} < 2]");
-                self.invalid();
-                return Err(Short).or(Ok(jumbo));
+                return Err(Short);
             }
             let length = usize::from(p.u8(at + 1)?);
             let whole = length + 2;
             if rest < whole {
-                put!(self, "[remaining length {rest} < {whole}]");
-                self.invalid();
-                return Ok(jumbo);
+                return Err(Short);
             }
             match kind {
                 1 => say!("(padn)"),
                 5 => {
                     if length != 2 {
-                        say!("(rtalert: invalid len {length})");
+                        return self.bad_option6("rtalert", length, rest < 4);
                     } else {
                         say!("(rtalert: 0x{:04x}) ", p.u16(at + 2)?);
                     }
                 }
                 0xc2 => {
                     if length != 4 {
-                        say!("(jumbo: invalid len {length})");
+                        return self.bad_option6("jumbo", length, rest < 6);
                     } else {
                         let bytes = p.u32(at + 2)?;
                         if jumbo.is_none() {
@@ -205,7 +213,7 @@ impl Printer {
                 }
                 0xc9 => {
                     if length < 16 {
-                        say!("(homeaddr: invalid len {length})");
+                        return self.bad_option6("homeaddr", length, rest < 18);
                     } else if show {
                         self.ip6_after("(homeaddr: ", p, at + 2)?;
                         if length > 16 {
@@ -220,6 +228,16 @@ impl Printer {
             rest -= whole;
         }
         Ok(jumbo)
+    }
+
+    /// An option too short for what it is; the rest of the header is not looked at.
+    fn bad_option6(&mut self, title: &str, length: usize, cut: bool) -> Res<Option<u32>> {
+        if cut {
+            put!(self, "({title}: trunc)");
+        } else {
+            put!(self, "({title}: invalid len {length})");
+        }
+        Err(Short)
     }
 
     fn suboptions6(&mut self, p: &[u8]) -> Res {
@@ -268,8 +286,9 @@ impl Printer {
         self.proto = "rt6";
         self.text("RT6");
         let units = p.u8(1)?;
+        put!(self, " (len={units}");
         let kind = p.u8(2)?;
-        put!(self, " (len={units}, type={kind}");
+        put!(self, ", type={kind}");
         if kind == 0 {
             self.text(" [Deprecated]");
         }
@@ -281,7 +300,7 @@ impl Printer {
                 if reserved != 0 || self.v() > 0 {
                     put!(self, ", rsv=0x{reserved:x}");
                 }
-                if units == 0 || units % 2 != 0 || kind == 2 && units != 2 {
+                if units % 2 != 0 {
                     put!(self, " (invalid length {units})");
                     self.invalid();
                     return Ok(None);
@@ -295,6 +314,11 @@ impl Printer {
                     put!(self, ", flags=0x{flags:x}");
                 }
                 put!(self, ", tag={:x}", p.u16(6)?);
+                if units % 2 != 0 {
+                    put!(self, " (invalid length {units})");
+                    self.invalid();
+                    return Ok(None);
+                }
                 // The list may be shorter than the header, which then goes on with options.
                 (usize::from(last) + 1).min(units / 2)
             }
@@ -341,7 +365,7 @@ impl Printer {
                 p.u32(12)?
             ),
             3 | 4 => {
-                put!(self, " {} Nonce Index={}", if kind == 3 { "Home" } else { "Care-of" }, p.u16(6)?);
+                put!(self, " nonce id=0x{:x}", p.u16(6)?);
                 if self.v() > 0 {
                     let which = if kind == 3 { "Home" } else { "Care-of" };
                     put!(self, " {which} Init Cookie={:08x}:{:08x}", p.u32(8)?, p.u32(12)?);
@@ -350,7 +374,10 @@ impl Printer {
             }
             5 => {
                 put!(self, " seq#={}", p.u16(6)?);
-                let flags = p.u16(8)?;
+                let Ok(flags) = p.u16(8) else {
+                    self.truncated();
+                    return Ok(());
+                };
                 if flags & 0xf000 != 0 {
                     self.text(" ");
                 }
@@ -369,8 +396,8 @@ impl Printer {
                 put!(self, " seq#={} lifetime={}", p.u16(8)?, u32::from(p.u16(10)?) << 2);
             }
             7 => {
-                put!(self, " status={} homeaddr ", p.u8(6)?);
-                self.ip6(p, 8)?;
+                put!(self, " status={}", p.u8(6)?);
+                self.ip6_after(" homeaddr ", p.part(0, 24)?, 8)?;
             }
             _ => {}
         }

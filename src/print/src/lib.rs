@@ -74,6 +74,8 @@ pub struct Printer {
     proto: &'static str,
     /// Bytes of link header, which the hexadecimal dump leaves out.
     link_header: usize,
+    /// Whether the segment that is being printed was captured in part.
+    cut: bool,
     /// Nesting of headers, against packets that are tunnels all the way down.
     depth: u8,
     number: u64,
@@ -113,6 +115,7 @@ impl Printer {
             out: Vec::with_capacity(1 << 17),
             proto: "",
             link_header: 0,
+            cut: false,
             depth: 0,
             number: 0,
             first: None,
@@ -166,6 +169,8 @@ impl Printer {
         };
         if result.is_err() {
             self.truncated();
+            // What stops in the middle is dumped with its header.
+            self.link_header = 0;
         }
         self.dumps(packet.data);
         self.out.push(b'\n');
@@ -272,16 +277,13 @@ impl Printer {
         }
     }
 
-    /// The names of the bits that are set, between separators; `none` for no bit, `unknown 0x..` for unknown ones.
+    /// The names of the bits that are set, between separators; `none` when none of them has a name.
     pub(crate) fn bits(&mut self, table: &fetch::Names, value: u32, separator: &str) {
         self.bits_or(table, value, separator, "none");
     }
 
     /// The same with another word for no bit.
     pub(crate) fn bits_or(&mut self, table: &fetch::Names, value: u32, separator: &str, none: &str) {
-        if value == 0 {
-            return self.text(none);
-        }
         let mut some = false;
         for (_, text) in table.iter().filter(|(bit, _)| *bit != 0 && value & bit == *bit) {
             if some {
@@ -291,7 +293,7 @@ impl Printer {
             some = true;
         }
         if !some {
-            put!(self, "unknown (0x{value:x})");
+            self.text(none);
         }
     }
 

@@ -7,31 +7,31 @@ use crate::{Printer, ethertype, put};
 
 const POINTS: &Names = &[
     (0x00, "Null"),
+    (0x02, "802.1B I"),
     (0xff, "Global"),
-    (0xfe, "ISONS"),
+    (0xfe, "OSI"),
     (0xaa, "SNAP"),
     (0xf0, "NetBeui"),
     (0x42, "STP"),
     (0xe0, "IPX"),
     (0x06, "IP"),
     (0x0e, "ProWay NM"),
-    (0x4e, "EIA-RS511"),
+    (0x4e, "RS511"),
     (0x7e, "X.25"),
     (0x8e, "ProWay ASL"),
     (0xaa, "SNAP"),
     (0x04, "SNA"),
-    (0xf4, "IBM Net Mgmt"),
 ];
 
 const COMMANDS: &Names = &[
-    (0x00, "ui"),
-    (0xe0, "test"),
-    (0xac, "xid"),
-    (0x6c, "sabme"),
-    (0x40, "disc"),
-    (0x60, "ua"),
-    (0x84, "frmr"),
-    (0x0c, "dm"),
+    (0x03, "ui"),
+    (0xe3, "test"),
+    (0xaf, "xid"),
+    (0x6f, "sabme"),
+    (0x43, "disc"),
+    (0x63, "ua"),
+    (0x87, "frmr"),
+    (0x0f, "dm"),
 ];
 
 const CISCO: &Names =
@@ -43,13 +43,13 @@ impl Printer {
         self.proto = "llc";
         if p.len() < 3 {
             self.truncated();
-            self.default_print(p);
+            self.hex_and_ascii("\n\t", p);
             return Ok((p.len(), true));
         }
         if length < 3 {
             self.truncated();
-            self.default_print(p);
-            return Ok((length, true));
+            self.hex_and_ascii("\n\t", p);
+            return Ok((p.len(), true));
         }
         let (to, from) = (p.u8(0)?, p.u8(1)?);
         let mut control = u16::from(p.u8(2)?);
@@ -58,8 +58,8 @@ impl Printer {
         if !unnumbered {
             if p.len() < 4 || length < 4 {
                 self.truncated();
-                self.default_print(p);
-                return Ok((p.len().min(length), true));
+                self.hex_and_ascii("\n\t", p);
+                return Ok((p.len(), true));
             }
             control = p.le16(2)?;
             header = 4;
@@ -123,14 +123,14 @@ impl Printer {
         };
         let whole = rest + header;
         if unnumbered {
-            let command = control & 0xec;
+            let command = control & 0xef;
             self.text("Unnumbered, ");
             match name(COMMANDS, command) {
                 Some(text) => self.text(text),
                 None => put!(self, "{command:02x}"),
             }
             put!(self, ", Flags [{}], length {whole}", flag(control & 0x10 != 0));
-            if control & 0xef == 0xaf {
+            if command == 0xaf {
                 if rest == 0 {
                     return Ok((header, true));
                 }
@@ -141,7 +141,7 @@ impl Printer {
                 if data.u8(0)? == 0x81 {
                     if data.len() < 3 || rest < 3 {
                         self.truncated();
-                        self.default_print(data);
+                        self.hex_and_ascii("\n\t", data);
                     } else {
                         put!(self, ": {:02x} {:02x}", data.u8(1)?, data.u8(2)?);
                     }
@@ -281,18 +281,19 @@ impl Printer {
         if self.options.link_header {
             put!(self, "OSI NLPID {} (0x{kind:02x}): ", name(KINDS, kind).unwrap_or("Unknown"));
         }
-        if kind == 0x83 {
+        if kind == 0x83 && !p.holds(8) {
             self.proto = "isis";
-            p.part(0, 8)?;
+            self.truncated();
+            return Ok(());
         }
         match name(KINDS, kind) {
             Some(text) => put!(self, "{text}, length {length}"),
             None => {
                 if !self.options.link_header {
                     self.text("OSI NLPID ");
-                    put!(self, "Unknown (0x{kind:02x}): ");
+                    put!(self, "0x{kind:02x} unknown, ");
                 }
-                put!(self, "length {length}");
+                put!(self, "length: {length}");
                 self.unknown_data("\n\t", p, length);
             }
         }
@@ -307,7 +308,7 @@ impl Printer {
             return Ok(());
         }
         if p.u16(0)? != 0 {
-            put!(self, "STP unknown version, length {length}");
+            put!(self, "unknown STP version, length {length}");
             return Ok(());
         }
         let version = p.u8(2)?;
@@ -371,6 +372,7 @@ impl Printer {
         if self.v() == 0 {
             return Ok(());
         }
+        p.part(27, 8)?;
         self.text("\n\tmessage-age ");
         self.stp_time(p.u16(27)?);
         for (at, title) in [(29, "max-age"), (31, "hello-time"), (33, "forwarding-delay")] {
@@ -440,6 +442,7 @@ impl Printer {
             if at + size > length {
                 put!(self, " (TLV length {size} > {})", length - at);
                 self.invalid();
+                p.part(0, length)?;
                 return Ok(());
             }
             let value = p.part(at + 4, size - 4)?;

@@ -17,7 +17,7 @@ impl Printer {
         p.part(0, 4)?;
         let kind = p.u8(1)?;
         let size = usize::from(p.u16(2)?);
-        put!(self, "{} ({kind}) v{}, len {size}", name(KINDS, kind).unwrap_or("Unknown EAPOL Type"), p.u8(0)?);
+        put!(self, "{} ({kind}) v{}, len {size}", name(KINDS, kind).unwrap_or("unknown"), p.u8(0)?);
         if kind == 0 && self.v() > 0 {
             self.text(", ");
             return self.eap(p.tail(4), size.min(length.saturating_sub(4)));
@@ -47,17 +47,13 @@ impl Printer {
             (254, "Expanded type"),
             (255, "Experimental"),
         ];
-        if length < 4 {
-            self.invalid();
-            return Ok(());
-        }
         let code = p.u8(0)?;
         let size = usize::from(p.u16(2)?);
-        put!(self, "{} ({code}), id {}, len {size}", name(CODES, code).unwrap_or("Unknown EAP Type"), p.u8(1)?);
-        if size > length {
-            self.invalid();
+        if size != length {
+            self.text("EAP fragment?");
             return Ok(());
         }
+        put!(self, "{} ({code}), id {}, len {size}", name(CODES, code).unwrap_or("Unknown EAP Type"), p.u8(1)?);
         if matches!(code, 1 | 2) && size > 4 {
             let kind = p.u8(4)?;
             put!(self, "\n\t\t Type {} ({kind})", name(TYPES, kind).unwrap_or("unknown"));
@@ -348,7 +344,7 @@ impl Printer {
             put!(self, "v{}", p.u8(1)?);
         }
         put!(self, ", length {length}");
-        if self.v() == 0 {
+        if self.v() == 0 && name(KINDS, kind).is_some() {
             return Ok(());
         }
         if kind != 1 {
@@ -430,7 +426,7 @@ impl Printer {
         let mut rest = p.head(length).tail(2);
         match code {
             1 | 2 => {
-                if rest.is_empty() {
+                if length == 2 {
                     self.truncated();
                     return Ok(());
                 }
@@ -442,6 +438,9 @@ impl Printer {
                     return Ok(());
                 }
                 if rest.is_empty() {
+                    if p.len() < length {
+                        self.text(" ");
+                    }
                     self.truncated();
                     return Ok(());
                 }
@@ -592,7 +591,8 @@ impl Printer {
         }
         if p.u32(0)? == 0 {
             self.text("NONESP-encap: ");
-            return self.isakmp(p.tail(4), length - 4);
+            let result = self.isakmp(p.tail(4), length - 4);
+            return self.contained(result);
         }
         self.text("UDP-encap: ");
         self.esp(p, length)
@@ -615,8 +615,9 @@ impl Printer {
             Some(text) => put!(self, "{text} "),
             None => put!(self, "unknown ({operation}) "),
         }
-        put!(self, "{length}: state=");
+        put!(self, "{length}: ");
         let state = p.u8(2)?;
+        self.text("state=");
         match name(STATES, state) {
             Some(text) => put!(self, "{text} "),
             None => put!(self, "Unknown ({state}) "),
@@ -708,7 +709,7 @@ impl Printer {
     /// BFD's echo packets say nothing to others.
     pub(crate) fn bfd_echo(&mut self, _p: &[u8], length: usize) -> Res {
         self.proto = "bfd";
-        put!(self, "BFD, Echo, length {length}");
+        put!(self, "BFD, Echo, length: {length}");
         Ok(())
     }
 

@@ -52,8 +52,8 @@ impl Printer {
         self.text(" capable");
         let acknowledged = flags & (SYN | ACK) == ACK;
         let fits = match (version, length) {
-            (0, 12) | (1.., 4 | 12) => flags & SYN != 0,
-            (0, 20) | (1.., 20 | 22 | 24) => acknowledged,
+            (_, 4 | 12) => flags & SYN != 0,
+            (_, 20 | 22) | (1.., 24) => acknowledged,
             _ => false,
         };
         if !fits {
@@ -172,7 +172,7 @@ impl Printer {
             1 => self.text(" v1-echo"),
             4 => self.text(" v0-ip4"),
             6 => self.text(" v0-ip6"),
-            _ => return Ok(false),
+            _ => self.text(" [bad version/echo]"),
         }
         put!(self, " id {} ", data.u8(1)?);
         let mut at = 2;
@@ -188,8 +188,7 @@ impl Printer {
             at += 2;
         }
         if hmac && data.len() >= at + 8 {
-            put!(self, " hmac 0x");
-            self.hex(data.part(at, 8)?);
+            put!(self, " hmac 0x{:x}", data.u64(at)?);
         }
         Ok(true)
     }

@@ -19,7 +19,7 @@ const MODES: &Names = &[
 const LEAPS: &Names = &[(0, ""), (0x40, "+1s"), (0x80, "-1s"), (0xc0, "clock unsynchronized")];
 
 /// Seconds from 1900 to 1970.
-const TO_UNIX: u64 = 2_208_988_800;
+const TO_UNIX: i64 = 2_208_988_800;
 
 impl Printer {
     /// One packet.
@@ -33,11 +33,17 @@ impl Printer {
         }
         let leap = first & 0xc0;
         put!(self, "\n\tLeap indicator: {} ({leap})", name(LEAPS, leap).unwrap_or("Unknown"));
-        match mode {
+        let result = match mode {
             0..=5 => self.ntp_time_message(p, length),
             6 => self.ntp_control(p, length),
             _ => Ok(()),
+        };
+        // Of these fields the packet's mark is the end, of later ones the message's own.
+        let (fields, least) = if mode == 6 { (12, 12) } else { (4, 48) };
+        if length >= least && p.len() < fields {
+            return result;
         }
+        self.contained(result)
     }
 
     fn ntp_time_message(&mut self, p: &[u8], length: usize) -> Res {
@@ -53,14 +59,15 @@ impl Printer {
             2..=15 => "secondary reference",
             _ => "reserved",
         };
-        let (poll, precision) = (p.u8(2)? as i8, p.u8(3)? as i8);
-        put!(self, ", Stratum {stratum} ({text}), poll {poll}");
+        put!(self, ", Stratum {stratum} ({text})");
+        let poll = p.u8(2)? as i8;
+        put!(self, ", poll {poll}");
         match poll {
             0..32 => put!(self, " ({}s)", 1u32 << poll),
             -31..0 => put!(self, " (1/{}s)", 1u32 << -poll),
             _ => {}
         }
-        put!(self, ", precision {precision}");
+        put!(self, ", precision {}", p.u8(3)? as i8);
         p.part(4, 4)?;
         self.text("\n\tRoot Delay: ");
         self.ntp_short(p, 4)?;
@@ -118,9 +125,8 @@ impl Printer {
         put!(self, "{seconds}.{:09}", billionths(fraction));
         if seconds != 0 {
             // A clear high bit means the era that begins in 2036 (RFC 4330 section 3).
-            let era = if seconds & 0x8000_0000 == 0 { 1u64 << 32 } else { 0 };
-            let unix = u64::from(seconds) + era - TO_UNIX;
-            let civil = civil_from_unix(i64::try_from(unix).unwrap_or(0));
+            let era = if seconds & 0x8000_0000 == 0 { 1i64 << 32 } else { 0 };
+            let civil = civil_from_unix(i64::from(seconds) + era - TO_UNIX);
             put!(self, " ({:04}-{:02}-{:02}", civil.year, civil.month, civil.day);
             put!(self, "T{:02}:{:02}:{:02}Z)", civil.hour, civil.minute, civil.second);
         }
@@ -148,15 +154,15 @@ impl Printer {
         let pick = |bit: u8, yes: &'static str, no: &'static str| if control & bit != 0 { yes } else { no };
         put!(self, ", {}, {}, ", pick(0x80, "Response", "Request"), pick(0x40, "Error", "OK"));
         put!(self, "{}, OpCode={}\n", pick(0x20, "More", "Last"), control & 31);
-        let status = p.u16(4)?;
-        put!(self, "\tSequence={}, Status=", p.u16(2)?);
-        if status == 0 {
-            self.text("0");
-        } else {
-            put!(self, "0x{status:x}");
+        put!(self, "\tSequence={}", p.u16(2)?);
+        match p.u16(4)? {
+            0 => self.text(", Status=0"),
+            status => put!(self, ", Status=0x{status:x}"),
         }
+        put!(self, ", Assoc.={}", p.u16(6)?);
+        put!(self, ", Offset={}", p.u16(8)?);
         let count = usize::from(p.u16(10)?);
-        put!(self, ", Assoc.={}, Offset={}, Count={count}", p.u16(6)?, p.u16(8)?);
+        put!(self, ", Count={count}");
         if 12 + count > length {
             self.invalid();
             p.part(0, length)?;

@@ -44,11 +44,14 @@ impl Printer {
     /// Version 2.
     pub(crate) fn ospf(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "ospf2";
+        // The digest that follows a packet is not part of it (RFC 2328 appendix D.4.3).
+        let digest = if p.u16(14)? == 2 { 16 } else { 0 };
+        let (p, length) = (p.head(p.len().saturating_sub(digest)), length.saturating_sub(digest));
         let (version, kind) = (p.u8(0)?, p.u8(1)?);
         put!(self, "OSPFv{version}, ");
         match name(KINDS, kind) {
             Some(text) => self.text(text),
-            None => put!(self, "unknown packet type ({kind})"),
+            None => put!(self, "unknown LS-type {kind}"),
         }
         put!(self, ", length {length}");
         if name(KINDS, kind).is_none() {
@@ -90,9 +93,11 @@ impl Printer {
         let body = p.tail(24);
         match kind {
             1 => {
+                let options = body.u8(6)?;
                 self.text("\n\tOptions [");
-                self.bits(OPTIONS, u32::from(body.u8(6)?), ", ");
-                put!(self, "]\n\t  Hello Timer {}s, Dead Timer {}s, Mask ", body.u16(4)?, body.u32(8)?);
+                self.bits(OPTIONS, u32::from(options), ", ");
+                self.text("]");
+                put!(self, "\n\t  Hello Timer {}s, Dead Timer {}s, Mask ", body.u16(4)?, body.u32(8)?);
                 self.ip4(body, 0)?;
                 put!(self, ", Priority {}", body.u8(7)?);
                 self.ospf_neighbours(body, 12)?;
@@ -189,11 +194,11 @@ impl Printer {
     /// Version 3.
     pub(crate) fn ospf3(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "ospf3";
-        let kind = p.u8(1)?;
+        let (version, kind) = (p.u8(0)?, p.u8(1)?);
         match name(KINDS, kind) {
-            Some(text) => put!(self, "OSPFv3, {text}, length {length}"),
+            Some(text) => put!(self, "OSPFv{version}, {text}, length {length}"),
             None => {
-                put!(self, "OSPFv3, unknown packet type ({kind}), length {length}");
+                put!(self, "OSPFv{version}, unknown packet type ({kind}), length {length}");
                 return Ok(());
             }
         }
@@ -214,9 +219,11 @@ impl Printer {
         let body = p.tail(16);
         match kind {
             1 => {
+                let options = body.u24(5)?;
                 self.text("\n\tOptions [");
-                self.bits(OPTIONS3, body.u24(5)?, ", ");
-                put!(self, "]\n\t  Hello Timer {}s, Dead Timer {}s, Interface-ID ", body.u16(8)?, body.u16(10)?);
+                self.bits(OPTIONS3, options, ", ");
+                self.text("]");
+                put!(self, "\n\t  Hello Timer {}s, Dead Timer {}s, Interface-ID ", body.u16(8)?, body.u16(10)?);
                 self.ip4(body, 0)?;
                 put!(self, ", Priority {}", body.u8(4)?);
                 if self.v() > 1 && body.len() <= 20 {

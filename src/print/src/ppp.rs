@@ -173,7 +173,7 @@ impl Printer {
         self.text("PPPoE ");
         match name(CODES, code) {
             Some(text) => self.text(text),
-            None => put!(self, "PAD-{code:X}"),
+            None => put!(self, "PAD-{code:x}"),
         }
         if code == 9 && claimed > 1484 {
             put!(self, " [len {claimed}!]");
@@ -352,6 +352,14 @@ impl Printer {
                 let mut at = 0;
                 let mut left = size - 4;
                 while left != 0 {
+                    const TITLES: &Names =
+                        &[(0xc021, "lcp"), (0x8021, "ipcp"), (0x8057, "ip6cp"), (0x80fd, "ccp"), (0xc02d, "bacp")];
+                    if !data.tail(at).holds(2)
+                        && let Some(title) = name(TITLES, protocol)
+                    {
+                        put!(self, "[|{title}]");
+                        break;
+                    }
                     let advance = match protocol {
                         0xc021 => self.lcp_option(data.tail(at), size)?,
                         0x8021 => self.ipcp_option(data.tail(at), size)?,
@@ -392,7 +400,10 @@ impl Printer {
                     13 => put!(self, ", Seconds-Remaining {}s", data.u32(4)?),
                     9..=11 if size > 8 => {
                         self.text("\n\t  -----trailing data-----");
-                        self.unknown_data("\n\t  ", data.part(4, size - 8)?, size - 8);
+                        match data.part(4, size - 8) {
+                            Ok(rest) => self.unknown_data("\n\t  ", rest, size - 8),
+                            Err(Short) => put!(self, "[|{title}]"),
+                        }
                     }
                     _ => {}
                 }
@@ -414,10 +425,10 @@ impl Printer {
         Ok(())
     }
 
-    /// Kind and length of an option; nothing when it is impossible.
+    /// Kind and length of an option; nothing when it is impossible, or cut off.
     fn ppp_option_head(&mut self, p: &[u8], limit: usize, title: Option<&str>, prefix: &str) -> Res<Option<usize>> {
-        if limit < 2 || p.len() < 2 {
-            return if limit < 2 { Ok(None) } else { Err(Short) };
+        if limit < 2 {
+            return Ok(None);
         }
         let (kind, size) = (p.u8(0)?, usize::from(p.u8(1)?));
         if limit < size {
@@ -563,6 +574,10 @@ impl Printer {
                 self.text(" (length bogus, should be = 10)");
                 return Ok(size);
             }
+            if !p.holds(10) {
+                self.text("[|ip6cp]");
+                return Ok(0);
+            }
             put!(self, ": {:04x}:{:04x}:{:04x}:{:04x}", p.u16(2)?, p.u16(4)?, p.u16(6)?, p.u16(8)?);
         } else if self.v() < 2 {
             self.unknown_data("\n\t    ", p.tail(2), size - 2);
@@ -640,7 +655,8 @@ impl Printer {
                     return Ok(());
                 }
                 self.text(", Value ");
-                self.hex(p.part(5, count)?);
+                self.hex(p.tail(5).head(count));
+                p.part(5, count)?;
                 self.text(", Name ");
                 let rest = size.wrapping_sub(5 + count);
                 self.counted_text(p, 5 + count, rest)?;
@@ -731,10 +747,7 @@ impl Printer {
                 self.invalid();
                 return Ok(());
             }
-            let Ok(entry) = p.u32(at) else {
-                self.truncated();
-                return Ok(());
-            };
+            let entry = p.u32(at)?;
             label = entry >> 12;
             self.text(if at > 0 && self.v() > 0 { "\n\t" } else { " " });
             put!(self, "(label {label}");
@@ -772,7 +785,6 @@ impl Printer {
                     0x81..=0x83 => 8,
                     _ => {
                         self.default_print(data.head(rest));
-                        data.part(0, rest)?;
                         return Ok(());
                     }
                 }
@@ -782,7 +794,7 @@ impl Printer {
         match version {
             4 => self.ipv4(data, rest),
             6 => self.ipv6(data, rest),
-            _ => self.ethertype(0xfefe, data, rest, Ends::default()).map(|_| ()),
+            _ => self.osi(data, rest),
         }
     }
 }

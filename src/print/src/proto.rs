@@ -159,11 +159,9 @@ impl Printer {
         let (mut p, mut length, mut protocol) = (p, length, protocol);
         while protocol == 51 {
             // An authentication header leaves what follows readable.
-            let Ok(next) = p.u8(0) else { return Ok(()) };
+            self.proto = "ah";
+            let next = p.u8(0)?;
             let size = self.ah(p)?;
-            if size == 0 {
-                return Ok(());
-            }
             protocol = next;
             p = p.tail(size);
             length = length.saturating_sub(size);
@@ -190,10 +188,7 @@ impl Printer {
             89 => self.ospf(p, length),
             4 => self.ipv4(p, length),
             41 => self.ipv6(p, length),
-            47 => {
-                let result = self.gre(p, length);
-                self.contained(result)
-            }
+            47 => self.gre(p, length),
             103 => self.pim(p, length, outer),
             112 if self.options.force == Some(Force::Carp) => self.carp(p, length, outer.ttl),
             112 => self.vrrp(p, length, outer),
@@ -221,45 +216,31 @@ impl Printer {
         Ok(())
     }
 
-    /// Authentication header (RFC 4302); returns its length, 0 when it cannot be read on.
+    /// Authentication header (RFC 4302); returns its length.
     fn ah(&mut self, p: &[u8]) -> Res<usize> {
-        self.proto = "ah";
         self.text("AH");
-        p.part(0, 12)?;
-        let units = p.u8(1)?;
+        let units = usize::from(p.u8(1)?);
+        let size = (units + 2) * 4;
         self.text("(");
         if self.v() > 0 {
-            put!(self, "length={units}(");
-        }
-        let size = (usize::from(units) + 2) * 4;
-        if self.v() > 0 {
-            put!(self, "{size}-bytes),");
+            put!(self, "length={units}({size}-bytes),");
         }
         let reserved = p.u16(2)?;
-        put!(self, "spi=0x{:08x}", p.u32(4)?);
-        if self.v() > 0 {
-            put!(self, ",");
-        }
         if reserved != 0 {
-            put!(self, "reserved[not MBZ],");
+            put!(self, "reserved=0x{reserved:x}[MustBeZero],");
         }
-        put!(self, "{}seq=0x{:x},icv=0x", if self.v() > 0 { "" } else { "," }, p.u32(8)?);
-        let icv = size.saturating_sub(12);
-        let there = p.tail(12).head(icv);
-        self.hex(there);
-        p.part(12, icv)?;
+        put!(self, "spi=0x{:08x},", p.u32(4)?);
+        put!(self, "seq=0x{:x},icv=0x", p.u32(8)?);
+        self.hex(p.tail(12).head(size.saturating_sub(12)));
+        p.part(0, size)?;
         self.text("): ");
-        if size < 12 || p.len() < size {
-            self.truncated();
-            return Ok(0);
-        }
         Ok(size)
     }
 
     /// Encapsulating security payload (RFC 4303): what is readable without keys.
     pub(crate) fn esp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "esp";
-        p.part(0, 8)?;
+        p.part(0, 9)?;
         put!(self, "ESP(spi=0x{:08x},seq=0x{:x}), length {length}", p.u32(0)?, p.u32(4)?);
         Ok(())
     }

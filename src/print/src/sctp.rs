@@ -82,12 +82,12 @@ impl Printer {
                 put!(self, "{separator}{number}) [Bad chunk length {size}, < size of chunk descriptor]");
                 break;
             }
+            let chunk = p.part(at, size)?;
             if size > left {
                 put!(self, "{separator}{number}) [Bad chunk length {size}, > remaining data in packet]");
                 break;
             }
             let padding = size.next_multiple_of(4) - size;
-            let chunk = p.part(at, size)?;
             let kind = chunk.u8(0)?;
             put!(self, "{separator}{number}) [");
             match name(CHUNKS, kind) {

@@ -79,7 +79,7 @@ const OPTIONS: &Names = &[
     (8, "TS"),
     (11, "cc"),
     (12, "ccnew"),
-    (13, "ccecho"),
+    (13, ""),
     (19, "md5"),
     (20, "scps"),
     (28, "uto"),
@@ -192,6 +192,7 @@ impl Printer {
         } else if self.v() > 1 && urgent != 0 {
             put!(self, ", [urg {urgent} != 0 while URG flag not set]");
         }
+        self.cut = !p.holds(length);
         if header > 20 && !self.tcp_options(p, header, flags, &flow)? {
             return Ok(());
         }
@@ -199,6 +200,10 @@ impl Printer {
         self.dec(payload as u32);
         if payload == 0 {
             return Ok(());
+        }
+        if !p.holds(header) {
+            put!(self, " [remaining caplen({}) < header length({header})]", p.len());
+            return Err(crate::fetch::Short);
         }
         let data = p.tail(header);
         if flags & RST != 0 {
@@ -321,8 +326,7 @@ impl Printer {
                 put!(self, " {} ", size / 8);
                 for block in (0..size).step_by(8) {
                     let (Ok(left_edge), Ok(right_edge)) = (p.u32(data + block), p.u32(data + block + 4)) else {
-                        self.truncated();
-                        return Ok(false);
+                        return Ok(self.cut_option(at));
                     };
                     let (left_edge, right_edge) = (left_edge.wrapping_sub(flow.far), right_edge.wrapping_sub(flow.far));
                     put!(self, "{{{left_edge}:{right_edge}}}");
@@ -332,14 +336,12 @@ impl Printer {
             } else if kind == 29 || !KNOWN.contains(&kind) {
                 // Of what has any length, as much is shown as there is.
                 let there = p.tail(data).head(fixed);
-                self.tcp_option(kind, there, fixed, flags)?;
-                if there.len() < fixed {
-                    self.truncated();
-                    return Ok(false);
+                let result = self.tcp_option(kind, there, fixed, flags);
+                if result.is_err() || there.len() < fixed {
+                    return Ok(self.cut_option(at));
                 }
             } else if !p.tail(data).holds(fixed) {
-                self.truncated();
-                return Ok(false);
+                return Ok(self.cut_option(at));
             } else if !self.tcp_option(kind, p.part(data, fixed)?, fixed, flags)? {
                 return Ok(self.bad_option(at > 20));
             }
@@ -354,6 +356,15 @@ impl Printer {
         }
         self.out.push(b']');
         Ok(true)
+    }
+
+    /// An option whose bytes were not captured.
+    fn cut_option(&mut self, at: usize) -> bool {
+        self.truncated();
+        if at > 20 {
+            self.out.push(b'>');
+        }
+        false
     }
 
     fn bad_option(&mut self, close: bool) -> bool {
@@ -383,8 +394,9 @@ impl Printer {
                 self.dec(data.u32(4)?);
             }
             19 => {
-                // Without the secret there is nothing to check it against.
-                self.text(" shared secret not supplied with -M, can't check - ");
+                // Without all of the segment, or without the secret, there is nothing to check it against.
+                let why = if self.cut { "snaplen too short" } else { "shared secret not supplied with -M" };
+                put!(self, " {why}, can't check - ");
                 self.hex(data);
             }
             20 => put!(self, " cap {:02x} id {}", data.u8(0)?, data.u8(1)?),
@@ -398,7 +410,8 @@ impl Printer {
                     self.invalid();
                     return Ok(true);
                 }
-                put!(self, " keyid {} rnextkeyid {}", data.u8(0)?, data.u8(1)?);
+                put!(self, " keyid {}", data.u8(0)?);
+                put!(self, " rnextkeyid {}", data.u8(1)?);
                 if fixed > 2 {
                     self.text(" mac 0x");
                     self.hex(data.tail(2));

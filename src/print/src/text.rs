@@ -1,6 +1,6 @@
 //! Protocols in plain text: HTTP, RTSP, SIP, FTP, SMTP, SSH banners, syslog, RESP.
 
-use crate::fetch::{Fetch, Res};
+use crate::fetch::{Fetch, Res, Short};
 use crate::{Printer, put};
 
 const HTTP: &[&str] = &[
@@ -373,8 +373,7 @@ impl Printer {
         let mut waiting = 0u64;
         while at < data.len() {
             let Some(end) = data.tail(at).windows(2).position(|pair| pair == b"\r\n") else {
-                self.truncated();
-                return Ok(());
+                return Err(Short);
             };
             let line = data.part(at, end)?;
             let (kind, rest) = (line.first().copied().unwrap_or(0), line.tail(1));
@@ -412,6 +411,9 @@ impl Printer {
                 }
             }
             waiting = waiting.saturating_sub(1);
+        }
+        if p.len() < length {
+            self.truncated();
         }
         Ok(())
     }

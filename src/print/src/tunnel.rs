@@ -57,8 +57,9 @@ impl Printer {
             self.invalid();
             return Ok(());
         }
+        let flags = p.u8(0)?;
         self.text("flags [");
-        self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(p.u8(0)?));
+        self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(flags));
         self.text("], ");
         p.part(0, 8)?;
         put!(self, "vni {}", p.u24(4)?);
@@ -70,7 +71,6 @@ impl Printer {
             2 => self.ipv6(data, rest),
             3 => self.ethernet(data, rest).map(|_| ()),
             4 => self.nsh(data, rest),
-            5 => self.mpls(data, rest),
             _ => {
                 self.text("ERROR: unknown-next-protocol");
                 self.invalid();
@@ -89,6 +89,10 @@ impl Printer {
         self.text("Geneve");
         if length < 8 {
             self.too_short("len", length, 8);
+            return Ok(());
+        }
+        if !p.holds(8) {
+            self.truncated();
             return Ok(());
         }
         let first = p.u8(0)?;
@@ -116,14 +120,14 @@ impl Printer {
             return Ok(());
         }
         if size > 0 {
+            if !p.holds(8 + size) {
+                self.truncated();
+                return Ok(());
+            }
             self.text(", options [");
             if self.v() > 0 {
-                if !self.geneve_options(p.tail(8), size)? {
-                    self.invalid();
-                    return Ok(());
-                }
+                self.geneve_options(p.tail(8), size)?;
             } else {
-                p.part(8, size)?;
                 put!(self, "{size} bytes");
             }
             self.text("]");
@@ -132,19 +136,17 @@ impl Printer {
         self.text(if self.v() > 0 { "\n\t" } else { ": " });
         if !self.ethertype(kind, data, rest, Ends::default())? {
             put!(self, "geneve-proto-0x{kind:x}");
-            data.part(0, rest)?;
         }
         Ok(())
     }
 
-    fn geneve_options(&mut self, p: &[u8], size: usize) -> Res<bool> {
+    fn geneve_options(&mut self, p: &[u8], size: usize) -> Res {
         let mut at = 0;
         while at < size {
             let left = size - at;
             if left < 4 {
                 put!(self, " [remaining options length {left} < 4]");
-                p.part(at, left)?;
-                return Ok(false);
+                return Ok(());
             }
             if at > 0 {
                 self.text(", ");
@@ -173,8 +175,7 @@ impl Printer {
             put!(self, "class {text} (0x{class:x}) type 0x{kind:x}{critical} len {count}");
             if count > left {
                 self.text(" [bad length]");
-                p.part(at, left)?;
-                return Ok(false);
+                return Ok(());
             }
             if self.v() > 1 && count > 4 {
                 self.text(" data");
@@ -186,112 +187,16 @@ impl Printer {
             }
             at += count;
         }
-        Ok(true)
+        Ok(())
     }
 
+    /// A header and what it carries; a header that is cut off is marked by itself.
     pub(crate) fn gre(&mut self, p: &[u8], length: usize) -> Res {
-        self.proto = "gre";
-        if length >= 2 {
-            p.part(0, 2)?;
-        }
-        self.text("GRE");
-        if length < 2 {
-            self.too_short("length", length, 2);
-            return Ok(());
-        }
-        let flags = p.u16(0)?;
-        let version = flags & 7;
-        put!(self, "v{version}");
-        if version > 1 {
-            self.text(" ERROR: unknown-version");
-            return Ok(());
-        }
-        if self.v() > 0 {
-            self.text(", Flags [");
-            let table: &Names = &[
-                (0x8000, "checksum present"),
-                (0x4000, "routing present"),
-                (0x2000, "key present"),
-                (0x1000, "sequence# present"),
-                (0x0800, "source routing present"),
-                (0x0080, "ack present"),
-            ];
-            // Of the version, and of recursion control, nothing is said.
-            let known = u32::from(flags & 0xf880);
-            if known == 0 && flags != 0 {
-                put!(self, "unknown (0x{flags:x})");
-            } else {
-                self.bits(table, known, ", ");
-            }
-            self.text("]");
-        }
-        let mut at = 4;
-        if !self.gre_room(length, 2, 2) {
-            return Ok(());
-        }
-        let kind = p.u16(2)?;
-        if version == 0 {
-            if flags & 0xc000 != 0 {
-                if !self.gre_room(length, at, 2) {
-                    return Ok(());
-                }
-                let sum = p.u16(at)?;
-                if self.v() > 0 {
-                    put!(self, ", sum 0x{sum:x}");
-                }
-                if !self.gre_room(length, at + 2, 2) {
-                    return Ok(());
-                }
-                put!(self, ", off 0x{:x}", p.u16(at + 2)?);
-                at += 4;
-            }
-            if flags & 0x2000 != 0 {
-                if !self.gre_room(length, at, 4) {
-                    return Ok(());
-                }
-                put!(self, ", key=0x{:x}", p.u32(at)?);
-                at += 4;
-            }
-            if flags & 0x1000 != 0 {
-                if !self.gre_room(length, at, 4) {
-                    return Ok(());
-                }
-                put!(self, ", seq {}", p.u32(at)?);
-                at += 4;
-            }
-            if flags & 0x4000 != 0 {
-                match self.gre_routes(p, at, length)? {
-                    Some(next) => at = next,
-                    None => {
-                        self.invalid();
-                        return Ok(());
-                    }
-                }
-            }
-        } else {
-            for (bit, title) in [(0x2000, "call"), (0x1000, "seq"), (0x80, "ack")] {
-                if flags & bit != 0 {
-                    if !self.gre_room(length, at, 4) {
-                        return Ok(());
-                    }
-                    let number = p.u32(at)?;
-                    put!(self, ", {title} {}", if bit == 0x2000 { number & 0xffff } else { number });
-                    at += 4;
-                }
-            }
-            if flags & 0x1000 == 0 {
-                self.text(", no-payload");
-            }
-        }
-        if self.options.link_header {
-            let text = name(ethertype::NAMES, kind).unwrap_or("unknown");
-            put!(self, ", proto {text} (0x{kind:04x})");
-        }
-        put!(self, ", length {length}");
-        if version == 1 && flags & 0x1000 == 0 {
-            return Ok(());
-        }
-        self.text(if self.v() > 0 { "\n\t" } else { ": " });
+        let (version, kind, at) = match self.gre_header(p, length) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(short) => return self.contained(Err(short)),
+        };
         let (data, rest) = (p.tail(at), length - at);
         match (version, kind) {
             (0, 0) => self.text("keep-alive"),
@@ -318,12 +223,114 @@ impl Printer {
         Ok(())
     }
 
-    fn gre_room(&mut self, length: usize, at: usize, want: usize) -> bool {
+    /// Version, protocol, and where the payload begins; nothing when there is none to print.
+    fn gre_header(&mut self, p: &[u8], length: usize) -> Res<Option<(u16, u16, usize)>> {
+        self.proto = "gre";
+        if length >= 2 {
+            p.part(0, 2)?;
+        }
+        self.text("GRE");
+        if length < 2 {
+            self.too_short("length", length, 2);
+            return Ok(None);
+        }
+        let flags = p.u16(0)?;
+        let version = flags & 7;
+        put!(self, "v{version}");
+        if version > 1 {
+            self.text(" ERROR: unknown-version");
+            return Ok(None);
+        }
+        if self.v() > 0 {
+            self.text(", Flags [");
+            let table: &Names = &[
+                (0x8000, "checksum present"),
+                (0x4000, "routing present"),
+                (0x2000, "key present"),
+                (0x1000, "sequence# present"),
+                (0x0800, "source routing present"),
+                (0x0080, "ack present"),
+            ];
+            self.bits(table, u32::from(flags), ", ");
+            self.text("]");
+        }
+        let mut at = 4;
+        if !self.gre_room(p, length, 2, 2)? {
+            return Ok(None);
+        }
+        let kind = p.u16(2)?;
+        if version == 0 {
+            if flags & 0xc000 != 0 {
+                if !self.gre_room(p, length, at, 2)? {
+                    return Ok(None);
+                }
+                let sum = p.u16(at)?;
+                if self.v() > 0 {
+                    put!(self, ", sum 0x{sum:x}");
+                }
+                if !self.gre_room(p, length, at + 2, 2)? {
+                    return Ok(None);
+                }
+                put!(self, ", off 0x{:x}", p.u16(at + 2)?);
+                at += 4;
+            }
+            if flags & 0x2000 != 0 {
+                if !self.gre_room(p, length, at, 4)? {
+                    return Ok(None);
+                }
+                put!(self, ", key=0x{:x}", p.u32(at)?);
+                at += 4;
+            }
+            if flags & 0x1000 != 0 {
+                if !self.gre_room(p, length, at, 4)? {
+                    return Ok(None);
+                }
+                put!(self, ", seq {}", p.u32(at)?);
+                at += 4;
+            }
+            if flags & 0x4000 != 0 {
+                match self.gre_routes(p, at, length)? {
+                    Some(next) => at = next,
+                    None => {
+                        self.truncated();
+                        return Ok(None);
+                    }
+                }
+            }
+        } else {
+            for (bit, title) in [(0x2000, "call"), (0x1000, "seq"), (0x80, "ack")] {
+                if flags & bit != 0 {
+                    if !self.gre_room(p, length, at, 4)? {
+                        return Ok(None);
+                    }
+                    let number = p.u32(at)?;
+                    put!(self, ", {title} {}", if bit == 0x2000 { number & 0xffff } else { number });
+                    at += 4;
+                }
+            }
+            if flags & 0x1000 == 0 {
+                self.text(", no-payload");
+            }
+        }
+        if self.options.link_header {
+            let text = name(ethertype::NAMES, kind).unwrap_or("unknown");
+            put!(self, ", proto {text} (0x{kind:04x})");
+        }
+        put!(self, ", length {length}");
+        if version == 1 && flags & 0x1000 == 0 {
+            return Ok(None);
+        }
+        self.text(if self.v() > 0 { "\n\t" } else { ": " });
+        Ok(Some((version, kind, at)))
+    }
+
+    fn gre_room(&mut self, p: &[u8], length: usize, at: usize, want: usize) -> Res<bool> {
+        p.part(at, want)?;
         let left = length.saturating_sub(at);
         if left < want {
             self.too_short("len", left, want);
         }
-        left >= want
+        Ok(left >= want)
     }
 
     /// Source routes (RFC 1701); where they end.
@@ -480,7 +487,8 @@ impl Printer {
         put!(self, "{})", p.u16(at + 2)?);
         at += 4;
         if first & 0x0800 != 0 {
-            put!(self, "Ns={},Nr={}", p.u16(at)?, p.u16(at + 2)?);
+            put!(self, "Ns={},", p.u16(at)?);
+            put!(self, "Nr={}", p.u16(at + 2)?);
             at += 4;
         }
         if first & 0x0200 != 0 {
@@ -512,7 +520,8 @@ impl Printer {
                 self.text(" ZLB");
                 return Ok(());
             }
-            return self.l2tp_attributes(p, at, claimed);
+            let result = self.l2tp_attributes(p, at, claimed);
+            return self.contained(result);
         }
         self.text(" {");
         self.ppp(p.tail(at), length - at)?;

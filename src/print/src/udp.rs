@@ -31,7 +31,6 @@ const PORTS: &[(u16, Print)] = &[
     (1985, Printer::hsrp),
     (3784, Printer::bfd),
     (4784, Printer::bfd),
-    (7784, Printer::bfd),
     (3785, Printer::bfd_echo),
     (4500, Printer::isakmp_natt),
     (4789, Printer::vxlan),
@@ -44,7 +43,7 @@ const PORTS: &[(u16, Print)] = &[
 ];
 
 /// Those whose printers mark their own end.
-const CONTAINED: [u16; 3] = [500, 546, 547];
+const CONTAINED: [u16; 1] = [500];
 
 impl Printer {
     /// One datagram.
@@ -119,7 +118,8 @@ impl Printer {
             return Ok(());
         }
         let stored = p.u16(6)?;
-        if stored == 0 {
+        // Over IPv6 there is no doing without (RFC 8200 section 8.1).
+        if stored == 0 && outer.version == 4 {
             self.text("[no cksum] ");
         } else if p.holds(8 + length) {
             let sum = outer.checksum(p.head(8 + length), 17);

@@ -162,6 +162,11 @@ impl Services {
         self.entries.iter().find(|(own, _, used)| own == name && *used == protocol).map(|(_, port, _)| *port)
     }
 
+    /// Every name of a protocol, with its port.
+    pub fn all(&self, protocol: Protocol) -> impl Iterator<Item = (&str, u16)> {
+        self.entries.iter().filter(move |(.., used)| *used == protocol).map(|(name, port, _)| (name.as_str(), *port))
+    }
+
     /// The name of a port, as getservbyport(3).
     pub fn name(&self, port: u16, protocol: Protocol) -> Option<&str> {
         let found = self.entries.iter().find(|(_, own, used)| *own == port && *used == protocol);

@@ -2,8 +2,7 @@
 //!
 //! In Oniguruma with UTF-8 these are Unicode sets: `\d` is Nd, `\s` is White_Space, `\w` is Alphabetic, marks, Nd and Pc.
 
-use unicode_general_category::{GeneralCategory as Gc, get_general_category};
-use unicode_script::{Script, UnicodeScript as _};
+use crate::unicode::{category, category_named, category_names, lower, script, script_named, upper};
 
 /// One named set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,44 +22,11 @@ pub(super) enum Class {
     Upper,
     Word,
     XDigit,
-    /// General categories, one bit each in the order of [`CATEGORIES`].
+    /// General categories, one bit each by their numbers.
     Category(u32),
-    Script(Script),
+    /// The number of a script.
+    Script(u8),
 }
-
-/// Short name and value of each general category; the groups (`L`, `M` ...) are the first letters.
-const CATEGORIES: [(&str, Gc); 30] = [
-    ("lu", Gc::UppercaseLetter),
-    ("ll", Gc::LowercaseLetter),
-    ("lt", Gc::TitlecaseLetter),
-    ("lm", Gc::ModifierLetter),
-    ("lo", Gc::OtherLetter),
-    ("mn", Gc::NonspacingMark),
-    ("mc", Gc::SpacingMark),
-    ("me", Gc::EnclosingMark),
-    ("nd", Gc::DecimalNumber),
-    ("nl", Gc::LetterNumber),
-    ("no", Gc::OtherNumber),
-    ("pc", Gc::ConnectorPunctuation),
-    ("pd", Gc::DashPunctuation),
-    ("ps", Gc::OpenPunctuation),
-    ("pe", Gc::ClosePunctuation),
-    ("pi", Gc::InitialPunctuation),
-    ("pf", Gc::FinalPunctuation),
-    ("po", Gc::OtherPunctuation),
-    ("sm", Gc::MathSymbol),
-    ("sc", Gc::CurrencySymbol),
-    ("sk", Gc::ModifierSymbol),
-    ("so", Gc::OtherSymbol),
-    ("zs", Gc::SpaceSeparator),
-    ("zl", Gc::LineSeparator),
-    ("zp", Gc::ParagraphSeparator),
-    ("cc", Gc::Control),
-    ("cf", Gc::Format),
-    ("cs", Gc::Surrogate),
-    ("co", Gc::PrivateUse),
-    ("cn", Gc::Unassigned),
-];
 
 /// Long names of categories and groups (Unicode, PropertyValueAliases), squeezed as [`Class::property`] squeezes.
 const LONG_NAMES: [(&str, &str); 37] = [
@@ -121,14 +87,21 @@ const POSIX: [(&str, Class); 14] = [
     ("ascii", Class::Ascii),
 ];
 
-/// The bit of a category in [`Class::Category`].
-fn bit(category: Gc) -> u32 {
-    CATEGORIES.iter().position(|(_, known)| *known == category).map_or(0, |index| 1 << index)
+/// The bit of a category in [`Class::Category`], by its two letters.
+fn bit(name: &str) -> u32 {
+    category_named(name).map_or(0, |number| 1 << number)
 }
 
+/// The bits of all categories whose two letters begin so.
 fn group(prefix: &str) -> u32 {
-    let member = |(index, (name, _)): (usize, &(&str, Gc))| if name.starts_with(prefix) { 1 << index } else { 0 };
-    CATEGORIES.iter().enumerate().map(member).sum()
+    let member = |(number, name): (usize, &&str)| if name.starts_with(prefix) { 1 << number } else { 0 };
+    category_names().iter().enumerate().map(member).sum()
+}
+
+/// Whether a character has one of these categories.
+fn is(c: char, names: &[&str]) -> bool {
+    let number = category(c);
+    category_names().get(usize::from(number)).is_some_and(|name| names.contains(name))
 }
 
 impl Class {
@@ -145,7 +118,7 @@ impl Class {
             return Some(Class::Any);
         }
         if squeezed == "assigned" {
-            return Some(Class::Category(!bit(Gc::Unassigned)));
+            return Some(Class::Category(!bit("cn")));
         }
         if let Some(class) = Class::posix(&squeezed) {
             return Some(class);
@@ -158,24 +131,11 @@ impl Class {
             _ => {}
         }
         let short = LONG_NAMES.iter().find(|(long, _)| *long == squeezed).map_or(squeezed.as_str(), |(_, short)| short);
-        let mask = match short.len() {
-            1 => group(short),
-            2 => CATEGORIES.iter().find(|(known, _)| *known == short).map_or(0, |(_, category)| bit(*category)),
-            _ => 0,
-        };
+        let mask = if matches!(short.len(), 1 | 2) { group(short) } else { 0 };
         if mask != 0 {
             return Some(Class::Category(mask));
         }
-        // Script names are written with capitals and underscores in the table: try the words as they stand.
-        let words: Vec<String> = name
-            .split(['_', ' ', '-'])
-            .map(|word| {
-                let mut letters = word.chars();
-                let head = letters.next().map(|c| c.to_ascii_uppercase());
-                head.into_iter().chain(letters.map(|c| c.to_ascii_lowercase())).collect()
-            })
-            .collect();
-        Script::from_full_name(&words.join("_")).or_else(|| Script::from_short_name(&words.concat())).map(Class::Script)
+        script_named(&name.replace([' ', '-'], "_")).map(Class::Script)
     }
 
     /// Whether `c` belongs to the set.
@@ -185,19 +145,18 @@ impl Class {
             Class::Ascii => c.is_ascii(),
             Class::Alnum => Class::Alpha.has(c) || Class::Digit.has(c),
             Class::Alpha => c.is_alphabetic(),
-            Class::Blank => c == '\t' || (c == ' ' || !c.is_ascii() && get_general_category(c) == Gc::SpaceSeparator),
+            Class::Blank => c == '\t' || (c == ' ' || !c.is_ascii() && is(c, &["zs"])),
             Class::Cntrl => c.is_control(),
-            Class::Digit => c.is_ascii_digit() || !c.is_ascii() && get_general_category(c) == Gc::DecimalNumber,
+            Class::Digit => c.is_ascii_digit() || !c.is_ascii() && is(c, &["nd"]),
             Class::Graph => {
                 if c.is_ascii() {
                     c.is_ascii_graphic()
                 } else {
-                    !c.is_whitespace()
-                        && !matches!(get_general_category(c), Gc::Control | Gc::Unassigned | Gc::Surrogate)
+                    !c.is_whitespace() && !is(c, &["cc", "cn", "cs"])
                 }
             }
             Class::Lower => c.is_lowercase(),
-            Class::Print => Class::Graph.has(c) || get_general_category(c) == Gc::SpaceSeparator,
+            Class::Print => Class::Graph.has(c) || is(c, &["zs"]),
             // Symbols such as `+` and `$` are not punctuation, unlike in the C locale.
             Class::Punct => Class::Category(group("p")).has(c),
             Class::Space => c.is_whitespace(),
@@ -206,20 +165,12 @@ impl Class {
                 if c.is_ascii() {
                     c.is_ascii_alphanumeric() || c == '_'
                 } else {
-                    c.is_alphabetic()
-                        || matches!(
-                            get_general_category(c),
-                            Gc::NonspacingMark
-                                | Gc::SpacingMark
-                                | Gc::EnclosingMark
-                                | Gc::DecimalNumber
-                                | Gc::ConnectorPunctuation
-                        )
+                    c.is_alphabetic() || is(c, &["mn", "mc", "me", "nd", "pc"])
                 }
             }
             Class::XDigit => c.is_ascii_hexdigit(),
-            Class::Category(mask) => mask & bit(get_general_category(c)) != 0,
-            Class::Script(script) => c.script() == script,
+            Class::Category(mask) => mask >> category(c) & 1 != 0,
+            Class::Script(wanted) => script(c) == wanted,
         }
     }
 }
@@ -249,38 +200,20 @@ impl Set {
             self.ranges.iter().any(|&(low, high)| low <= c && c <= high)
                 || self.classes.iter().any(|&(class, complement)| class.has(c) != complement)
         };
-        let found = listed(c) || self.fold && variants(c).any(listed);
+        let found = listed(c) || self.fold && variants(c).into_iter().any(listed);
         found != self.negated
     }
 }
 
 /// The other cases of a character, where they are one character each.
-fn variants(c: char) -> impl Iterator<Item = char> {
-    let single = |mut cases: Box<dyn Iterator<Item = char>>| match (cases.next(), cases.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    };
-    let lower = single(Box::new(c.to_lowercase()));
-    let upper = single(Box::new(c.to_uppercase()));
-    let lower_of_upper = upper.and_then(|u| single(Box::new(u.to_lowercase())));
-    [lower, upper, lower_of_upper].into_iter().flatten()
+fn variants(c: char) -> [char; 3] {
+    let capital = upper(c);
+    [lower(c), capital, lower(capital)]
 }
 
 /// One character that is the same for all cases of `c`.
 pub(super) fn fold(c: char) -> char {
-    if c.is_ascii() {
-        return c.to_ascii_lowercase();
-    }
-    let one = |mut cases: std::char::ToUppercase| match (cases.next(), cases.next()) {
-        (Some(only), None) => only,
-        _ => c,
-    };
-    let upper = one(c.to_uppercase());
-    let mut lower = upper.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(only), None) => only,
-        _ => upper,
-    }
+    if c.is_ascii() { c.to_ascii_lowercase() } else { lower(upper(c)) }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod class;
 mod exec;
 mod parse;
 mod program;
+mod unicode;
 
 use std::fmt;
 

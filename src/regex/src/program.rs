@@ -323,9 +323,7 @@ impl Compiler {
 /// The node as a single character, if it is one.
 fn one(node: &Node) -> Option<One> {
     match node {
-        Node::Char(c, true) if fold(*c) != *c || c.to_uppercase().ne([*c]) || c.to_lowercase().ne([*c]) => {
-            Some(One::Fold(fold(*c)))
-        }
+        Node::Char(c, true) if !c.is_ascii() || c.is_ascii_alphabetic() => Some(One::Fold(fold(*c))),
         Node::Char(c, _) => Some(One::Char(*c)),
         Node::Any(newline) => Some(One::Any(*newline)),
         Node::Set(set) => Some(One::Set(Box::new(set.clone()))),

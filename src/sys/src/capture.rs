@@ -351,7 +351,7 @@ fn option(socket: &impl AsFd, level: i32, name: i32, value: &[u8]) -> Result<(),
 }
 
 #[allow(unsafe_code)]
-fn attach(socket: &impl AsFd, filter: &[Instruction]) -> Result<(), Errno> {
+pub(crate) fn attach(socket: &impl AsFd, filter: &[Instruction]) -> Result<(), Errno> {
     if filter.is_empty() {
         return Ok(());
     }
@@ -382,7 +382,7 @@ fn map(socket: &impl AsFd, length: usize) -> Result<NonNull<u8>, Errno> {
 
 /// Listens to one interface, or to all.
 #[allow(unsafe_code)]
-fn bind(socket: &impl AsFd, ifindex: u32) -> Result<(), Errno> {
+pub(crate) fn bind(socket: &impl AsFd, ifindex: u32) -> Result<(), Errno> {
     let address = libc::sockaddr_ll {
         sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
         sll_protocol: ETH_P_ALL.to_be(),

@@ -5,10 +5,14 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
 /// The lowest descriptor a shell takes for itself; POSIX Shell 2.7 leaves 0 to 9 to scripts.
 pub const FIRST_PRIVATE: i32 = 10;
@@ -337,6 +341,43 @@ fn default_action() -> libc::sigaction {
     unsafe {
         std::mem::zeroed()
     }
+}
+
+/// The signals that were held back before [`hold_signals`].
+#[derive(Clone, Copy, Debug)]
+pub struct Held(SigSet);
+
+/// Holds every signal back until [`release_signals`]: across a fork, so that what arrives in the child before it has set
+/// its own dispositions is not lost in the handlers it has from its parent (sigprocmask(2)).
+pub fn hold_signals() -> Held {
+    let mut before = SigSet::empty();
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before));
+    Held(before)
+}
+
+/// Lets come what [`hold_signals`] held back.
+pub fn release_signals(held: &Held) {
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&held.0), None);
+}
+
+/// As [`read`], but ends with `EINTR` also for a noted signal that came before the call: nothing is missed between
+/// looking at [`signal_pending`] and waiting (ppoll(2)).
+///
+/// # Errors
+/// The errno of read and ppoll.
+pub fn read_unless_signal(fd: Fd, buffer: &mut [u8]) -> io::Result<usize> {
+    let held = hold_signals();
+    let ready = if signal_pending() {
+        Err(Errno::EINTR)
+    } else {
+        // SAFETY: the number is borrowed for the call only; the kernel answers POLLNVAL for one that is not open.
+        #[allow(unsafe_code)]
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        ppoll(&mut [PollFd::new(borrowed, PollFlags::POLLIN)], None, Some(held.0))
+    };
+    release_signals(&held);
+    ready?;
+    read(fd, buffer)
 }
 
 /// Takes the lowest signal that was noted and not taken yet.

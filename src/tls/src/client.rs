@@ -41,6 +41,8 @@ pub struct Settings {
     pub key_log: bool,
     /// `--pinnedpubkey`: `sha256//BASE64;sha256//...` or a file.
     pub pinned: Option<String>,
+    /// Suites offered for TLS 1.2 and for TLS 1.3, by OpenSSL's or IANA's names between colons; nothing for all.
+    pub ciphers: [Option<String>; 2],
 }
 
 /// Why there is no TLS.
@@ -73,6 +75,8 @@ pub enum Kind {
     Broken,
     /// The public key is not the pinned one.
     Pin,
+    /// None of the suites that were asked for is known here.
+    Cipher,
 }
 
 /// What was agreed.
@@ -154,6 +158,12 @@ pub fn connect_closely(
     let mut provider = ring::default_provider();
     if settings.insecure {
         provider.kx_groups.push(&Nist521);
+    }
+    for (at, list) in settings.ciphers.iter().enumerate() {
+        if let Some(list) = list {
+            let list12 = at == 0;
+            choose_suites(&mut provider.cipher_suites, list12, list).map_err(|text| fail(Kind::Cipher, text))?;
+        }
     }
     let provider = Arc::new(provider);
     let verifier = Arc::new(Verifier::new(trust.clone(), settings.insecure, provider.clone()));
@@ -334,6 +344,33 @@ fn is_pinned(spki: &[u8], pinned: &str) -> bool {
     der.unwrap_or(bytes) == spki
 }
 
+/// Leaves the suites of one version that a list names, in its order; those of the other version stay.
+fn choose_suites(suites: &mut Vec<rustls::SupportedCipherSuite>, tls12: bool, list: &str) -> Result<(), String> {
+    // Words for whole groups of suites (openssl-ciphers(1)) hold all that are offered here.
+    const GROUPS: [&str; 9] = ["DEFAULT", "ALL", "HIGH", "ECDHE", "EECDH", "kECDHE", "kEECDH", "AESGCM", "AEAD"];
+    let mut chosen = Vec::new();
+    for word in list.split([':', ',', ' ']).filter(|word| !word.is_empty()) {
+        // Exclusions and settings name what is not offered anyway.
+        if word.starts_with(['!', '-', '+', '@']) {
+            continue;
+        }
+        let fits = |name: &str| cipher_name(name) == word || name == word;
+        for suite in suites.iter().filter(|suite| suite.tls13().is_none() == tls12) {
+            let named = GROUPS.contains(&word) && tls12 || suite.suite().as_str().is_some_and(fits);
+            if named && !chosen.contains(suite) {
+                chosen.push(*suite);
+            }
+        }
+    }
+    if chosen.is_empty() {
+        let what = if tls12 { "cipher list" } else { "TLS 1.3 cipher suite" };
+        return Err(format!("failed setting {what}: {list}"));
+    }
+    suites.retain(|suite| suite.tls13().is_none() != tls12);
+    suites.extend(chosen);
+    Ok(())
+}
+
 /// OpenSSL's name of a suite.
 fn cipher_name(name: &str) -> String {
     if let Some(rest) = name.strip_prefix("TLS13_") {
@@ -494,7 +531,7 @@ pub fn chain_report(seen: &Seen, host: &str, now: i64) -> Vec<String> {
 
 /// TLS over a stream.
 pub(crate) struct Tls {
-    connection: Connection,
+    pub(crate) connection: Connection,
     inner: Box<dyn Transport>,
     ended: bool,
 }
@@ -619,5 +656,34 @@ impl Transport for Tls {
         self.connection.send_close_notify();
         let _ = self.drain();
         self.inner.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_by_name() {
+        let all = ring::default_provider().cipher_suites;
+        let chosen = |tls12: bool, list: &str| {
+            let mut suites = all.clone();
+            choose_suites(&mut suites, tls12, list).map(|()| {
+                let names = suites.iter().filter(|suite| suite.tls13().is_none() == tls12);
+                names.map(|suite| cipher_name(suite.suite().as_str().unwrap_or(""))).collect::<Vec<_>>().join(":")
+            })
+        };
+        let two = "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256";
+        assert_eq!(chosen(true, two).as_deref(), Ok(two));
+        assert_eq!(
+            chosen(true, "nosuch TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256").as_deref(),
+            Ok("ECDHE-RSA-AES128-GCM-SHA256")
+        );
+        assert_eq!(chosen(true, "HIGH:!aNULL").map(|names| names.split(':').count()), Ok(6));
+        let three = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+        assert_eq!(chosen(false, three).as_deref(), Ok(three));
+        assert!(chosen(true, "AES128-SHA").is_err());
+        assert!(chosen(false, "HIGH").is_err());
+        assert!(chosen(true, "!aNULL").is_err());
     }
 }

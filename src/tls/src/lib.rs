@@ -3,6 +3,7 @@
 pub mod chain;
 mod client;
 pub mod keys;
+mod resume;
 mod server;
 mod socket;
 mod temporary;
@@ -12,6 +13,7 @@ mod verify;
 pub mod x509;
 
 pub use client::{Asked, Closely, Kind, Session, Settings, TlsError, chain_report, connect, connect_closely};
+pub use resume::{Resumer, Shaken, Way};
 pub use server::{Acceptor, ServerSettings, handshake_text};
 pub use socket::Socket;
 pub use transport::{Ready, Transport, flush_by, left, read_by, write_by};
@@ -37,4 +39,11 @@ pub fn digest(name: &str, der: &[u8]) -> Vec<u8> {
         _ => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
     };
     ring::digest::digest(kind, der).as_ref().to_vec()
+}
+
+/// 32 octets of the kernel's randomness, as a hello carries them; zeros where there is none.
+pub fn random() -> [u8; 32] {
+    let mut out = [0u8; 32];
+    let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut out);
+    out
 }

@@ -3,6 +3,8 @@
 pub mod cursor;
 pub mod der;
 pub mod dns;
+pub mod ocsp;
 pub mod pcap;
 pub mod pem;
+pub mod tls;
 pub mod x509;

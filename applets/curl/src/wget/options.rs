@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use netkit_core::Flag;
+use netkit_core::{Flags, flag, flags};
 use netkit_dns::simulate::Family;
 
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
-
-pub(crate) const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: Flags = flags![
     flag("-O, --output-document", "FILE", "write to a file; - is stdout"),
     flag("-P, --directory-prefix", "DIR", "directory for files"),
     flag("-o, --output-file", "FILE", "say what happens in a file; -a adds to it"),

@@ -249,6 +249,7 @@ pub(crate) fn tls_settings(options: &Options, env: &dyn Fn(&str) -> Option<PathB
         max: options.tls.1,
         key_log: env("SSLKEYLOGFILE").is_some(),
         pinned: None,
+        ciphers: [None, None],
     }
 }
 

@@ -8,12 +8,8 @@ mod verify;
 mod x509;
 
 use netkit_core::text::printable;
-use netkit_core::{Applet, Ctx, Error, Exit, Flag, Group, front};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group, flag, flags, front};
 use netkit_wire::x509::NameStyle;
-
-const fn flag(spelling: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { spelling, value, help }
-}
 
 /// openssl's entry.
 pub(crate) const APPLET: Applet = Applet {
@@ -30,7 +26,7 @@ version",
     main: run,
 };
 
-const FLAGS: &[Flag] = &[
+const FLAGS: Flags = flags![
     flag("-connect", "HOST:PORT", "s_client: where to (localhost:4433)"),
     flag("-servername, -noservername", "NAME", "s_client: the name to ask for"),
     flag("-showcerts", "", "s_client: every certificate as sent, in PEM"),

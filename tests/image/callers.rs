@@ -1,0 +1,246 @@
+//! What calls the image, and how: kubectl, dashboards, cdebug, init containers, image volumes, builds that copy the
+//! binary. The strings are those that such programs send.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Podman, contains, is_dig, status, text};
+use crate::lab::terminal::Terminal;
+use crate::lab::{Stop, TempDir, run_with, same};
+
+type Body = fn(&Podman, &str, &str) -> Result<(), Stop>;
+
+pub(super) const ALL: &[(&str, Body)] = &[
+    ("prompts_at_a_terminal", prompt),
+    ("answers_dashboards", dashboards),
+    ("is_process_1", first_process),
+    ("keeps_its_capabilities_when_copied", copied),
+    ("starts_under_every_bounding_set", bounding_sets),
+    ("is_installed_into_other_containers", installed),
+    ("is_mounted_into_other_containers", mounted),
+];
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running container that is removed when this is dropped.
+struct Running<'a> {
+    podman: &'a Podman,
+    id: String,
+}
+
+impl<'a> Running<'a> {
+    fn start(podman: &'a Podman, arguments: &[&str]) -> Result<Running<'a>, Stop> {
+        let out = podman.run(&[&["run", "--detach"], arguments].concat())?;
+        let id = text(&out.stdout).trim().to_owned();
+        if !out.status.success() {
+            return Err(format!("podman run {arguments:?}: {}", text(&out.stderr)).into());
+        }
+        Ok(Running { podman, id })
+    }
+
+    fn exec(&self, words: &[&str]) -> Result<std::process::Output, Stop> {
+        self.podman.run(&[&["exec", self.id.as_str()], words].concat())
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = self.podman.run(&["rm", "--force", "--time", "0", &self.id]);
+    }
+}
+
+/// podman with a terminal of its own.
+fn at_a_terminal(podman: &Podman, arguments: &[&str]) -> Result<Terminal, Stop> {
+    let mut command = Command::new(&podman.program);
+    podman.environment(command.args(arguments));
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("TERM", "xterm");
+    if let Some(home) = std::env::var_os("HOME") {
+        command.env("HOME", home);
+    }
+    Terminal::start(&command, 24, 100)
+}
+
+/// What `sh -c` is given so that a shell waits until its container is stopped.
+const IDLE: [&str; 3] = ["sh", "-c", "trap 'exit 0' TERM; while :; do read -t 3600 x <>/dev/zero; done"];
+
+/// `kubectl debug -it POD --image=...` without a command.
+fn prompt(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
+    let mark = if user.is_empty() { "# " } else { "$ " };
+    let mut terminal = at_a_terminal(podman, &["run", "--rm", "-it", image])?;
+    let greeting = terminal.expect(mark)?;
+    for line in ["netkit ", "works here: ", "does not: "] {
+        contains("greeting", &greeting, line)?;
+    }
+    terminal.command("jq -n 40+2 | jq .+1 | sh -c 'read x; echo got $x'", "got 43\r\n")?;
+    terminal.expect(mark)?;
+    terminal.send("exit 3\r")?;
+    terminal.ends_with(3)?;
+    // With a user that has no name, no home, and nothing to write to.
+    let arguments = ["run", "--rm", "-it", "--user", "1000680000:0", "--read-only", "--cap-drop=ALL", image];
+    let mut terminal = at_a_terminal(podman, &arguments)?;
+    terminal.expect("$ ")?;
+    terminal
+        .command("netkit caps --json | jq -Mc '[.uid,.gid,.effective,.read_only_root]'", "[1000680000,0,[],true]")?;
+    terminal.expect("$ ")?;
+    terminal.send("\x04")?;
+    terminal.ends_with(0)
+}
+
+/// What dashboards and editors send to find a shell, and `kubectl exec`.
+fn dashboards(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    let idle = Running::start(podman, &[&[image], &IDLE[..]].concat())?;
+    for (script, wanted) in [
+        ("echo $((40+2)); ss -xan | { read x; echo ${x%% *}; }", "42\nNetid\n"),
+        ("command -v bash >/dev/null || echo none", "none\n"),
+        ("[ -x /bin/sh ] && echo there", "there\n"),
+        ("echo '{\"a\":[1,2]}' | jq -c .a", "[1,2]\n"),
+        ("cd /tmp && pwd && echo $PATH", "/tmp\n/bin\n"),
+    ] {
+        let out = idle.exec(&["sh", "-c", script])?;
+        same(script, &text(&out.stdout), wanted)?;
+    }
+    for script in [
+        "command -v bash >/dev/null && exec bash || exec sh",
+        "(bash || ash || sh)",
+        "TERM=xterm-256color; export TERM; [ -x /bin/bash ] && ([ -x /usr/bin/script ] && /usr/bin/script -q -c \
+         \"/bin/bash\" /dev/null || exec /bin/bash) || exec /bin/sh",
+        "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi",
+        "clear; (bash || ash || sh)",
+    ] {
+        let mut terminal = at_a_terminal(podman, &["exec", "-it", &idle.id, "sh", "-c", script])?;
+        terminal.expect("/")?;
+        terminal.command("echo a$((1))b", "a1b\r\n").map_err(|stop| named(script, stop))?;
+        terminal.send("exit\r")?;
+        terminal.ends_with(0).map_err(|stop| named(script, stop))?;
+    }
+    // The command stands in the place of the entrypoint, found on the image's PATH, or follows it.
+    is_dig(&idle.exec(&["dig", "-v"])?)?;
+    is_dig(&idle.exec(&["/bin/netkit", "dig", "-v"])?)
+}
+
+fn named(what: &str, stop: Stop) -> Stop {
+    match stop {
+        Stop::Fail(said) => Stop::Fail(format!("{what}: {said}")),
+        other => other,
+    }
+}
+
+/// A container is stopped with SIGTERM: process 1 ends at once, whatever it is, and reaps what others left.
+fn first_process(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    for words in [
+        &["nc", "-l", "-k", "8080"][..],
+        &["sh", "-c", "while :; do :; done"],
+        &["sh", "-c", "while :; do read -t 3600 x <>/dev/zero; done"],
+    ] {
+        let running = Running::start(podman, &[&[image], words].concat())?;
+        // SIGKILL would come after this many seconds, and the status would be 137.
+        let stopped = podman.run(&["stop", "--time", "50", &running.id])?;
+        same("stop", &status(&stopped), "0")?;
+        let inspected = podman.run(&["inspect", "--format", "{{.State.ExitCode}}", &running.id])?;
+        same(&format!("status of {words:?}"), text(&inspected.stdout).trim(), "143")?;
+    }
+    // Process 1 has one child; that child's orphans are gone once they have ended.
+    let script = "(sh -c 'exit 0' & sh -c 'exit 0' &) ; echo $PPID; \
+                  for i in 1 2 3; do sh -c :; done; \
+                  while zombies=; for p in /proc/[0-9]*; do read -r a b state rest <$p/stat; \
+                  [ \"$state\" = Z ] && zombies=yes; done 2>/dev/null; [ -n \"$zombies\" ]; do :; done; echo clean";
+    let out = podman.run(&["run", "--rm", image, "sh", "-c", script])?;
+    same("orphans", &text(&out.stdout), "1\nclean\n")?;
+    // The status of the program is that of the container.
+    for (script, wanted) in [("exit 42", "42"), ("kill -KILL $$", "137"), ("exit 0", "0")] {
+        same(script, &status(&podman.run(&["run", "--rm", image, "sh", "-c", script])?), wanted)?;
+    }
+    // At a terminal the shell ends as well.
+    let name = format!("terminal-{}-{}", std::process::id(), image.len());
+    let mut terminal = at_a_terminal(podman, &["run", "--rm", "-it", "--name", &name, image])?;
+    terminal.expect("/")?;
+    terminal.command("echo $PPID", "1\r\n")?;
+    let stopped = podman.run(&["stop", "--time", "50", &name])?;
+    same("stop at a terminal", &status(&stopped), "0")?;
+    terminal.ends_with(143)
+}
+
+fn caps(podman: &Podman, arguments: &[&str]) -> Result<Value, Stop> {
+    let out = podman.run(arguments)?;
+    serde_json::from_slice(&out.stdout)
+        .map_err(|error| format!("{arguments:?}: {error}: {}{}", text(&out.stdout), text(&out.stderr)).into())
+}
+
+fn usable(caps: &Value) -> String {
+    let names = caps.get("usable").and_then(Value::as_array).cloned().unwrap_or_default();
+    names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// `COPY --from` through two stages into an image of somebody else's, under another name.
+fn copied(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    let context = TempDir::new("copied")?;
+    let recipe = format!(
+        "FROM {image} AS from\nFROM scratch AS first\nCOPY --from=from /bin/netkit /tools/anything\n\
+         FROM scratch\nCOPY --from=first /tools/ /opt/\nUSER 4711:4711\nENTRYPOINT [\"/opt/anything\"]\n"
+    );
+    fs::write(context.0.join("Containerfile"), recipe)?;
+    let tag = format!("{}-copied", image.replace(':', "-"));
+    let built = podman.run(&["build", "--quiet", "--tag", &tag, &context.0.to_string_lossy()])?;
+    same("status of build", &status(&built), "0")?;
+    let drop = ["run", "--rm", "--cap-drop=ALL", "--cap-add=NET_RAW", "--cap-add=SYS_PTRACE", &tag];
+    let shown = caps(podman, &[&drop[..], &["caps", "--json"]].concat())?;
+    same("what the copy may raise", &usable(&shown), "CAP_NET_RAW CAP_SYS_PTRACE")?;
+    is_dig(&podman.run(&[&drop[..], &["dig", "-v"]].concat())?)?;
+    // One file is the whole toolbox: the shell finds what is in it.
+    let out = podman.run(&[&drop[..], &["sh", "-c", "echo '[40,2]' | jq add"]].concat())?;
+    same("jq in the shell of the copy", &text(&out.stdout), "42\n")
+}
+
+/// It starts whatever the bounding set lacks, and raises what the set leaves and the applet wants, no more.
+fn bounding_sets(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    let three = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE"];
+    for set in 0..8_usize {
+        let mut flags = vec!["run", "--rm", "--cap-drop=ALL", "--user", "4711:4711"];
+        let chosen: Vec<String> =
+            (0..3).filter(|bit| set >> bit & 1 == 1).map(|bit| format!("CAP_{}", three[bit])).collect();
+        let added: Vec<String> = chosen.iter().map(|name| format!("--cap-add={name}")).collect();
+        flags.extend(added.iter().map(String::as_str));
+        flags.push(image);
+        let shown = caps(podman, &[&flags[..], &["caps", "--json"]].concat())?;
+        same(&format!("set {chosen:?}"), &usable(&shown), &chosen.join(" "))?;
+        // What runs as an applet holds what it wants and nothing else: the shell wants nothing, ss two of the three.
+        let script =
+            "while read -r name set; do case $name in CapPrm:|CapEff:) echo $set;; esac; done </proc/self/status";
+        let out = podman.run(&[&flags[..], &["sh", "-c", script]].concat())?;
+        same("what the shell holds", &text(&out.stdout), "0000000000000000\n0000000000000000\n")?;
+    }
+    Ok(())
+}
+
+/// `netkit install` as an init container does it, and the result in a container without a shell.
+fn installed(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    let volume = TempDir::new("volume")?;
+    fs::set_permissions(&volume.0, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    let mount = format!("{}:/netkit", volume.0.display());
+    let out = podman.run(&["run", "--rm", "--read-only", "-v", &mount, image, "install", "--copy", "/netkit"])?;
+    same("status of install", &status(&out), "0")?;
+    let other = Running::start(podman, &["-v", &format!("{mount}:ro"), "localhost/server:1"])?;
+    is_dig(&other.exec(&["/netkit/dig", "-v"])?)?;
+    let out = other.exec(&["/netkit/sh", "-c", "echo '[40,2]' | jq add; ss -uan | { read a b; echo $a; }"])?;
+    same("in the other container", &text(&out.stdout), "42\nState\n")
+}
+
+/// The image as a volume (Kubernetes 1.33 and later): its links lead inside it wherever it is mounted.
+fn mounted(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
+    let mount = format!("type=image,source={image},destination=/somewhere/else");
+    let other = Running::start(podman, &["--mount", &mount, "localhost/server:1"])?;
+    is_dig(&other.exec(&["/somewhere/else/bin/dig", "-v"])?)?;
+    let out = other.exec(&["/somewhere/else/bin/sh", "-c", "echo '[40,2]' | jq add"])?;
+    same("in the other container", &text(&out.stdout), "42\n")?;
+    // Through stdin, as `kubectl exec -i` does it.
+    let mut command = Command::new(&podman.program);
+    command.args(["exec", "-i", &other.id, "/somewhere/else/bin/jq", "-c", "."]);
+    let input = TempDir::new("input")?;
+    fs::write(input.0.join("json"), "{\"a\": 1}\n")?;
+    let stdin = fs::File::open(input.0.join("json"))?;
+    let out = run_with(podman.environment(&mut command), stdin.into(), LIMIT)?;
+    same("stdin", &text(&out.stdout), "{\"a\":1}\n")
+}
