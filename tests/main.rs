@@ -111,6 +111,9 @@ fn main() -> std::process::ExitCode {
     trials.extend(tls_enumerate::trials());
     trials.extend(tls_client::trials());
     trials.extend(tls_matrix::trials());
+    trials.extend(tls_client::trials());
+    trials.extend(tls_matrix::trials());
+    trials.extend(tls_enumerate::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::lab::tls::{Running, certificates, free_port, open_input, openssl};
+use crate::lab::tls::{Running, certificates, open_input, openssl};
 use crate::lab::{Stop, netkit, run_with, same, tool, trial};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -97,16 +97,22 @@ fn as_s_client() -> Result<(), Stop> {
     fs::copy(d.join("s.key"), d.join("old.key"))?;
     let mut wrong = String::new();
     for (server, words) in LINES {
-        let port = free_port()?;
         let (name, options) = server.split_once(' ').unwrap_or((server, ""));
         let mut command = Command::new(&peer);
         // Without tickets: whether they have come by the end is a matter of time.
-        command.args(["s_server", "-quiet", "-num_tickets", "0", "-accept", &format!("127.0.0.1:{port}")]);
-        command.args(["-cert", &format!("{name}.pem"), "-key", &format!("{name}.key")]);
+        command.args([
+            "s_server",
+            "-num_tickets",
+            "0",
+            "-cert",
+            &format!("{name}.pem"),
+            "-key",
+            &format!("{name}.key"),
+        ]);
         command.args(options.split(' ').filter(|word| !word.is_empty()));
         let (input, _held) = open_input()?;
-        command.current_dir(d).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
-        let _server = Running::listening(&mut command, port)?;
+        command.current_dir(d).stdin(input).stderr(Stdio::null());
+        let (_server, port) = Running::accepting(&mut command)?;
         let here = format!("-connect 127.0.0.1:{port} ");
         let line = words.replace("PORT", &port.to_string());
         let line = if line.contains("-connect") { line } else { format!("{here}{line}") };
@@ -131,7 +137,6 @@ fn masked(text: &str) -> String {
     const DROPPED: &[&str] = &[
         "    Master-Key:",
         "    TLS session ticket",
-        "    00",
         "Client Certificate Types:",
         "Requested Signature Algorithms:",
         "Shared Requested Signature Algorithms:",
@@ -140,7 +145,9 @@ fn masked(text: &str) -> String {
     const CUT: &[&str] = &["SSL handshake has read", "    Session-ID:", "    Start Time:"];
     let mut out = String::new();
     for line in text.lines() {
-        if line.is_empty() || DROPPED.iter().any(|start| line.starts_with(start)) {
+        // `    0010 - ` begins a line of a ticket.
+        let ticket = line.strip_prefix("    ").is_some_and(|rest| rest.get(4..7) == Some(" - "));
+        if line.is_empty() || ticket || DROPPED.iter().any(|start| line.starts_with(start)) {
             continue;
         }
         let cut = CUT.iter().find(|start| line.starts_with(**start));
@@ -171,12 +178,10 @@ fn conversation() -> Result<(), Stop> {
     let peer = tool("openssl", "openssl")?;
     let dir = certificates("s_client-talk")?;
     let d = &dir.0;
-    let port = free_port()?;
     let mut command = Command::new(&peer);
-    command.args(["s_server", "-quiet", "-WWW", "-num_tickets", "0", "-accept", &format!("127.0.0.1:{port}")]);
-    command.args(["-cert", "s.pem", "-key", "s.key"]).current_dir(d);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let _server = Running::listening(&mut command, port)?;
+    command.args(["s_server", "-WWW", "-num_tickets", "0", "-cert", "s.pem", "-key", "s.key"]).current_dir(d);
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    let (_server, port) = Running::accepting(&mut command)?;
     fs::write(d.join("page"), "hello from the lab\n".repeat(5000))?;
     fs::write(d.join("get"), "GET /page HTTP/1.0\r\n\r\n")?;
     fs::write(d.join("lf"), "GET /page HTTP/1.0\n\n")?;

@@ -455,18 +455,15 @@ fn servers(all: &Authority) -> Result<String, Stop> {
     let mut wrong = String::new();
     for server in SERVERS {
         let (leaf, key, sent, _, _, options) = *server;
-        let port = free_port()?;
         let mut command = Command::new(tool("openssl", "openssl")?);
-        command.args(["s_server", "-quiet", "-cert", &format!("{leaf}.pem"), "-key", &format!("{key}.key")]);
+        command.args(["s_server", "-cert", &format!("{leaf}.pem"), "-key", &format!("{key}.key")]);
         if let Some(file) = all.bundle("chain", sent)? {
             command.args(["-cert_chain", &file]);
         }
-        command
-            .args(options.split(' ').filter(|word| !word.is_empty()))
-            .args(["-accept", &format!("127.0.0.1:{port}")]);
+        command.args(options.split(' ').filter(|word| !word.is_empty()));
         let (input, _held) = open_input()?;
-        command.current_dir(&all.dir.0).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
-        let _server = Running::listening(&mut command, port)?;
+        command.current_dir(&all.dir.0).stdin(input).stderr(Stdio::null());
+        let (_server, port) = Running::accepting(&mut command)?;
         wrong.push_str(&compare(all, *server, port)?.unwrap_or_default());
     }
     Ok(wrong)

@@ -58,6 +58,26 @@ impl Running {
         Ok(running)
     }
 
+    /// Starts `openssl s_server` on a port of its own choice, which it says itself: a port that was free a moment ago may
+    /// have gone to another trial. What it prints afterwards is thrown away.
+    pub fn accepting(command: &mut Command) -> Result<(Running, u16), Stop> {
+        use std::io::BufRead as _;
+        command.args(["-accept", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut running = Running(command.spawn()?);
+        let out = running.0.stdout.take().ok_or("no stdout pipe")?;
+        let mut lines = std::io::BufReader::new(out);
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            let port = line.trim().strip_prefix("ACCEPT ").and_then(|at| at.rsplit_once(':')?.1.parse().ok());
+            if let Some(port) = port {
+                std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+                return Ok((running, port));
+            }
+            line.clear();
+        }
+        Err(format!("{command:?} does not listen").into())
+    }
+
     /// Waits for the end; past the limit it is killed and that is an error.
     pub fn finish(mut self) -> Result<std::process::ExitStatus, Stop> {
         let until = Instant::now() + LIMIT;

@@ -36,7 +36,7 @@ pub(crate) const USAGE: &str = "[capture|curl|dig|iptables|jq|nc|nft|scan|ss|tcp
 type Measure = fn(&Path) -> Result<()>;
 
 /// What can be measured alone, and in which order all of it is.
-const SUBJECTS: [(&str, Measure); 12] = [
+const SUBJECTS: [(&str, Measure); 11] = [
     ("nc", nc::run),
     ("dig", dig),
     ("ss", sockets::run),

@@ -100,7 +100,7 @@ pub(crate) fn blame(world: &World, target: &Target, address: SocketAddr, error: 
         )
         .next(format!("netkit doctor http://{}:{}{}", target.bracketed(), target.port, if target.path.is_empty() { "/" } else { &target.path })),
         Kind::Handshake if error.seen.asked.is_some() && !world.has_certificate() => fatal("client_certificate_wanted", format!("{address} wants a client certificate (mutual TLS) and none was given")).evidence(text),
-        Kind::Handshake => alert(&name, address, text).unwrap_or_else(|| fatal("handshake", format!("the TLS handshake with {address} failed: {text}"))).next(probe_command(target)),
+        Kind::Handshake | Kind::Cipher => alert(&name, address, text).unwrap_or_else(|| fatal("handshake", format!("the TLS handshake with {address} failed: {text}"))).next(probe_command(target)),
     })
 }
 

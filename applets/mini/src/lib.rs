@@ -41,7 +41,7 @@ mod tar_write;
 mod text;
 
 use netkit_core::privilege::Capability;
-use netkit_core::{Applet, Ctx, Error, Exit, Group};
+use netkit_core::{Applet, Ctx, Error, Exit, Flags, Group};
 
 pub use gzip::Gunzip;
 pub use tar_read::{Member, Reader};
@@ -61,7 +61,7 @@ const fn tool(
     usage: &'static str,
     main: Main,
 ) -> Applet {
-    Applet { name, aliases, purpose, usage, group: Group::Shell, flags: &[], capability: None, main }
+    Applet { name, aliases, purpose, usage, group: Group::Shell, flags: Flags::NONE, capability: None, main }
 }
 
 const fn privileged(applet: Applet) -> Applet {

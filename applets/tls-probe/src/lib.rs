@@ -1,11 +1,10 @@
 //! tls-probe: what this server speaks, what it shows, and who would refuse it.
 //!
-//! - Peers: none for the screen; `openssl x509` of OpenSSL 3.0 byte for byte under the name `openssl`.
+//! - Peers: none for the screen; `s_client`, `verify` and `x509` of OpenSSL 3.0 under the name `openssl`.
 //! - Two verdicts: strict, which is webpki's (rustls, and close to Go), and OpenSSL's with its number. A server that only a
 //!   strict client refuses is not called broken.
 //! - Statuses: 0 fine, 2 usage, 3 name, 4 connection, 5 not TLS, 6 handshake, 7 expired or not yet valid, 8 other name,
-//!   9 untrusted, 10 purpose, 11 a client certificate is wanted, 12 (`cert`) a key that belongs to
-//!   no certificate.
+//!   9 untrusted, 10 purpose, 11 a client certificate is wanted or refused, 12 (`cert`) a key of another certificate.
 //! - Kernel interfaces: TCP sockets; resolv.conf and hosts; the stores of trust that `netkit-tls` lists.
 //! - Privilege: none, except for `--netns`. Needs no HOME and no writable directory.
 

@@ -211,24 +211,47 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     }
 }
 
+/// How services begin that speak before they are asked, or answer a hello they do not understand.
+const BEGINNINGS: &[(&[u8], &str)] = &[
+    (b"HTTP/", "plain HTTP: try http:// on this port"),
+    (b"<html", "plain HTTP: try http:// on this port"),
+    (b"<!DOCTYPE", "plain HTTP: try http:// on this port"),
+    (b"SSH-", "SSH"),
+    (b"220 ", "SMTP or FTP in plain text: try --starttls smtp or --starttls ftp"),
+    (b"220-", "SMTP or FTP in plain text: try --starttls smtp or --starttls ftp"),
+    (b"421 ", "SMTP or FTP in plain text, which takes nobody at the moment"),
+    (b"554 ", "SMTP in plain text, which does not want us"),
+    (b"* OK", "IMAP in plain text: try --starttls imap"),
+    (b"* BYE", "IMAP in plain text, which does not want us"),
+    (b"+OK", "POP3 in plain text: try --starttls pop3"),
+    (b"-ERR", "Redis or POP3 in plain text"),
+    (b"-DENIED", "Redis in plain text, in protected mode"),
+    (b"ERROR\r\n", "memcached in plain text"),
+    (b"AMQP", "AMQP in plain text"),
+    (b"INFO {", "NATS in plain text"),
+    (b"RFB 00", "VNC in plain text"),
+    (b"@RSYNCD:", "rsync in plain text"),
+    (b"E\0\0\0", "PostgreSQL in plain text: try --starttls postgres"),
+    (b"\x05\xff", "a SOCKS proxy"),
+    (b"\xff\xfd", "telnet"),
+    (b"\xff\xfb", "telnet"),
+];
+
 /// What talks like this, when it is not TLS.
 pub(crate) fn named(bytes: &[u8]) -> Option<&'static str> {
-    let starts = |prefix: &[u8]| bytes.starts_with(prefix);
-    Some(if starts(b"HTTP/") || starts(b"<html") || starts(b"<!DOCTYPE") {
-        "plain HTTP: try http:// on this port"
-    } else if starts(b"SSH-") {
-        "SSH"
-    } else if starts(b"220 ") || starts(b"220-") {
-        "SMTP or FTP in plain text: try --starttls smtp or --starttls ftp"
-    } else if starts(b"* OK") {
-        "IMAP in plain text: try --starttls imap"
-    } else if starts(b"+OK") {
-        "POP3 in plain text: try --starttls pop3"
-    } else if starts(b"-ERR") {
-        "Redis or POP3 in plain text"
-    } else if bytes.get(3) == Some(&0) && bytes.get(4) == Some(&10) {
-        "MySQL in plain text: try --starttls mysql"
-    } else {
-        return None;
-    })
+    // Length and number of a packet, then the version of the greeting or a refusal.
+    if let [_, _, _, 0, first, ..] = bytes
+        && matches!(first, 10 | 0xff)
+    {
+        return Some("MySQL in plain text: try --starttls mysql");
+    }
+    // A frame of settings: its length, type 4, no flags but the one that acknowledges.
+    if let [0, 0, _, 4, 0 | 1, 0, 0, 0, 0, ..] = bytes {
+        return Some("HTTP/2 in plain text (h2c, gRPC without TLS)");
+    }
+    // A message of LDAP: a sequence that begins with its number.
+    if let [0x30, _, 2, 1, ..] | [0x30, 0x84, _, _, _, _, 2, 1, ..] = bytes {
+        return Some("LDAP in plain text: try --starttls ldap");
+    }
+    BEGINNINGS.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name)
 }

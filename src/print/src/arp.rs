@@ -1,9 +1,9 @@
 //! ARP and RARP (RFC 826, RFC 903, RFC 2390).
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
-const HARDWARE: &Names = &[
+const HARDWARE: Names = names![
     (1, "Ethernet"),
     (6, "TokenRing"),
     (7, "ArcNet"),
@@ -13,7 +13,7 @@ const HARDWARE: &Names = &[
     (32, "InfiniBand"),
 ];
 
-const OPERATIONS: &Names = &[
+const OPERATIONS: Names = names![
     (1, "Request"),
     (2, "Reply"),
     (3, "Reverse Request"),

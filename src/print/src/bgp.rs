@@ -1,11 +1,11 @@
 //! BGP-4 (RFC 4271): messages, and with `-v` what an update says in IPv4.
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
-const KINDS: &Names = &[(1, "Open"), (2, "Update"), (3, "Notification"), (4, "Keepalive"), (5, "Route Refresh")];
+const KINDS: Names = names![(1, "Open"), (2, "Update"), (3, "Notification"), (4, "Keepalive"), (5, "Route Refresh")];
 
-const ATTRIBUTES: &Names = &[
+const ATTRIBUTES: Names = names![
     (1, "Origin"),
     (2, "AS Path"),
     (3, "Next Hop"),
@@ -88,7 +88,7 @@ impl Printer {
             }
             2 => self.bgp_update(body)?,
             3 => {
-                const MAJOR: &Names = &[
+                const MAJOR: Names = names![
                     (1, "Message Header Error"),
                     (2, "OPEN Message Error"),
                     (3, "UPDATE Message Error"),
@@ -97,7 +97,7 @@ impl Printer {
                     (6, "Cease"),
                     (7, "Capability Message Error"),
                 ];
-                const CEASE: &Names = &[
+                const CEASE: Names = names![
                     (1, "Maximum Number of Prefixes Reached"),
                     (2, "Administrative Shutdown"),
                     (3, "Peer Unconfigured"),
@@ -139,7 +139,7 @@ impl Printer {
         let mut at = 0;
         while at < p.len() {
             let (kind, size) = (p.u8(at)?, usize::from(p.u8(at + 1)?));
-            const PARAMETERS: &Names = &[(1, "Authentication Information"), (2, "Capabilities Advertisement")];
+            const PARAMETERS: Names = names![(1, "Authentication Information"), (2, "Capabilities Advertisement")];
             put!(self, "\n\t    Option {} ({kind}), length: {size}", name(PARAMETERS, kind).unwrap_or("Unknown"));
             let value = p.part(at + 2, size)?;
             if kind == 2 {
@@ -153,7 +153,7 @@ impl Printer {
     }
 
     fn bgp_capabilities(&mut self, p: &[u8]) -> Res {
-        const CAPABILITIES: &Names = &[
+        const CAPABILITIES: Names = names![
             (1, "Multiprotocol Extensions"),
             (2, "Route Refresh"),
             (3, "Cooperative Route Filtering"),
@@ -181,7 +181,7 @@ impl Printer {
                 64 if size >= 2 => {
                     let field = value.u16(0)?;
                     self.text("\n\t\tRestart Flags: [");
-                    self.bits(&[(8, "R"), (4, "N")], u32::from(field >> 12), ", ");
+                    self.bits(names![(8, "R"), (4, "N")], u32::from(field >> 12), ", ");
                     put!(self, "], Restart Time {}s", field & 0xfff);
                     for family_of in value.tail(2).chunks_exact(4) {
                         let (afi, safi) = (family_of.u16(0)?, family_of.u8(2)?);
@@ -261,7 +261,7 @@ impl Printer {
     fn bgp_attribute(&mut self, kind: u8, value: &[u8]) -> Res {
         match (kind, value.len()) {
             (1, 1) => {
-                const ORIGINS: &Names = &[(0, "IGP"), (1, "EGP"), (2, "Incomplete")];
+                const ORIGINS: Names = names![(0, "IGP"), (1, "EGP"), (2, "Incomplete")];
                 let origin = value.u8(0)?;
                 self.text(name(ORIGINS, origin).unwrap_or("Unknown"));
             }

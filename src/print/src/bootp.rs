@@ -1,6 +1,6 @@
 //! BOOTP and DHCP (RFC 951, RFC 2131, RFC 2132 and the options registry).
 
-use crate::fetch::{Fetch, Names, Res, Short, name};
+use crate::fetch::{Fetch, Names, Res, Short, name, names};
 use crate::{Printer, put};
 
 /// Options: code, how the value is shown, name. Addresses `i` and their pairs `p`, numbers of 32 bits `l` (signed `L`) and
@@ -115,7 +115,7 @@ const OPTIONS: &[(u8, u8, &str)] = &[
     (255, b' ', "END"),
 ];
 
-const MESSAGES: &Names = &[
+const MESSAGES: Names = names![
     (1, "Discover"),
     (2, "Offer"),
     (3, "Request"),
@@ -174,7 +174,7 @@ impl Printer {
         }
         let flags = p.u16(10)?;
         self.text(", Flags [");
-        self.bits(&[(0x8000, "Broadcast")], u32::from(flags), ", ");
+        self.bits(names![(0x8000, "Broadcast")], u32::from(flags), ", ");
         self.text("]");
         if self.v() > 1 {
             put!(self, " (0x{flags:04x})");
@@ -334,8 +334,8 @@ impl Printer {
         }
         match code {
             46 | 52 => {
-                const NODES: &Names = &[(1, "b-node"), (2, "p-node"), (4, "m-node"), (8, "h-node")];
-                const OVERLOADS: &Names = &[(1, "file"), (2, "sname"), (3, "file+sname")];
+                const NODES: Names = names![(1, "b-node"), (2, "p-node"), (4, "m-node"), (8, "h-node")];
+                const OVERLOADS: Names = names![(1, "file"), (2, "sname"), (3, "file+sname")];
                 let value = data.u8(0)?;
                 match name(if code == 46 { NODES } else { OVERLOADS }, value) {
                     Some(text) => self.text(text),
@@ -348,8 +348,14 @@ impl Printer {
                 if kind == 0 {
                     self.quoted(data.tail(1));
                 } else {
-                    const KINDS: &Names =
-                        &[(1, "ether"), (6, "ieee802"), (7, "arcnet"), (15, "frelay"), (23, "strip"), (24, "ieee1394")];
+                    const KINDS: Names = names![
+                        (1, "ether"),
+                        (6, "ieee802"),
+                        (7, "arcnet"),
+                        (15, "frelay"),
+                        (23, "strip"),
+                        (24, "ieee1394")
+                    ];
                     match name(KINDS, kind) {
                         Some(text) => put!(self, "{text} "),
                         None => put!(self, "hardware-type {kind}, "),
@@ -431,7 +437,7 @@ impl Printer {
 
     /// RFC 3046.
     fn dhcp_agent(&mut self, data: &[u8]) -> Res<usize> {
-        const SUBOPTIONS: &Names = &[
+        const SUBOPTIONS: Names = names![
             (1, "Circuit-ID"),
             (2, "Remote-ID"),
             (5, "Link-selection"),

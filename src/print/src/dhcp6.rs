@@ -1,6 +1,6 @@
 //! DHCPv6 (RFC 8415 and the options registry).
 
-use crate::fetch::{Fetch, Names, Res};
+use crate::fetch::{Fetch, Names, Res, names};
 use crate::{Printer, put};
 
 /// Options: code, how the value is shown, name; see [`Printer::dhcp6_value`] for the letters.
@@ -58,7 +58,7 @@ const OPTIONS: &[(u16, u8, &str)] = &[
     (136, b'L', "SZTP-redirect"),
 ];
 
-const MESSAGES: &Names = &[
+const MESSAGES: Names = names![
     (1, "solicit"),
     (2, "advertise"),
     (3, "request"),
@@ -76,7 +76,7 @@ const MESSAGES: &Names = &[
     (15, "leasequery-reply"),
 ];
 
-const STATUSES: &Names = &[
+const STATUSES: Names = names![
     (0, "Success"),
     (1, "UnspecFail"),
     (2, "NoAddrsAvail"),

@@ -1,6 +1,6 @@
 //! DNS (RFC 1035, RFC 6891), over UDP and TCP, mDNS (RFC 6762) and LLMNR (RFC 4795).
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
 const OPERATIONS: [&str; 16] = [
@@ -22,7 +22,7 @@ const OPERATIONS: [&str; 16] = [
     " zoneRef",
 ];
 
-const CODES: &Names = &[
+const CODES: Names = names![
     (0, ""),
     (1, " FormErr"),
     (2, " ServFail"),
@@ -41,7 +41,7 @@ const CODES: &Names = &[
     (23, " BadCookie"),
 ];
 
-const TYPES: &Names = &[
+const TYPES: Names = names![
     (1, "A"),
     (28, "AAAA"),
     (12, "PTR"),
@@ -133,9 +133,9 @@ const TYPES: &Names = &[
     (32769, "DLV"),
 ];
 
-const CLASSES: &Names = &[(1, "IN"), (3, "CHAOS"), (4, "HS"), (255, "ANY")];
+const CLASSES: Names = names![(1, "IN"), (3, "CHAOS"), (4, "HS"), (255, "ANY")];
 
-const OPTIONS: &Names = &[
+const OPTIONS: Names = names![
     (1, "LLQ"),
     (2, "UL"),
     (3, "NSID"),
@@ -153,7 +153,7 @@ const OPTIONS: &Names = &[
     (17, "SERVER-TAG"),
 ];
 
-const ALGORITHMS: &Names = &[
+const ALGORITHMS: Names = names![
     (0, "DELETE"),
     (1, "RSAMD5"),
     (2, "DH"),
@@ -173,8 +173,8 @@ const ALGORITHMS: &Names = &[
     (254, "PRIVATEOID"),
 ];
 
-const DIGESTS: &Names = &[(1, "SHA-1"), (2, "SHA-256"), (3, "GOST_R_34.11-94"), (4, "SHA-384")];
-const HASHES: &Names = &[(1, "SHA-1")];
+const DIGESTS: Names = names![(1, "SHA-1"), (2, "SHA-256"), (3, "GOST_R_34.11-94"), (4, "SHA-384")];
+const HASHES: Names = names![(1, "SHA-1")];
 
 /// How long a name may become; compression makes longer ones possible.
 const MAX_NAME: usize = 255;

@@ -1,11 +1,11 @@
 //! What an Ethernet type stands for.
 
-use crate::fetch::{Fetch, Names, Res};
+use crate::fetch::{Fetch, Names, Res, names};
 use crate::frame::Ends;
 use crate::{Printer, put};
 
 /// Names as `-e` shows them (IEEE 802 numbers).
-pub(crate) const NAMES: &Names = &[
+pub(crate) const NAMES: Names = names![
     (0x0800, "IPv4"),
     (0x86dd, "IPv6"),
     (0x0806, "ARP"),

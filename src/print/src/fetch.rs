@@ -80,11 +80,92 @@ impl Fetch for [u8] {
     }
 }
 
-/// A name by number.
-pub(crate) type Names = [(u32, &'static str)];
+/// Names by number, made by [`names!`](crate::names): each its number, seven bits a byte and the lowest first, the length
+/// of its name, its name. As pairs they would have twenty bytes more each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names(&'static [u8]);
+
+impl Names {
+    pub(crate) const fn packed(bytes: &'static [u8]) -> Names {
+        Names(bytes)
+    }
+
+    /// All of them, in their order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (u32, &'static str)> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let mut number = 0;
+            for shift in (0..).step_by(7) {
+                let (byte, behind) = rest.split_first()?;
+                rest = behind;
+                number |= u32::from(byte & 0x7f) << shift;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            let (length, behind) = rest.split_first()?;
+            let (name, behind) = behind.split_at_checked(usize::from(*length))?;
+            rest = behind;
+            Some((number, std::str::from_utf8(name).ok()?))
+        })
+    }
+}
+
+/// Bytes of a packed table.
+pub(crate) const fn packed_length(table: &[(u32, &str)]) -> usize {
+    let mut length = 0;
+    let mut rest = table;
+    while let [(number, name), behind @ ..] = rest {
+        let bits = u32::BITS - (*number | 1).leading_zeros();
+        length += bits.div_ceil(7) as usize + 1 + name.len();
+        rest = behind;
+    }
+    length
+}
+
+/// The packed table. A name of more than 255 bytes does not compile.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an index out of range")]
+pub(crate) const fn pack<const LENGTH: usize>(table: &[(u32, &str)]) -> [u8; LENGTH] {
+    let mut packed = [0; LENGTH];
+    let mut at = 0;
+    let mut rest = table;
+    while let [(number, name), behind @ ..] = rest {
+        let mut number = *number;
+        while number >= 0x80 {
+            packed[at] = (number & 0x7f) as u8 | 0x80;
+            number >>= 7;
+            at += 1;
+        }
+        packed[at] = number as u8;
+        let bytes = name.as_bytes();
+        assert!(bytes.len() <= 255);
+        packed[at + 1] = bytes.len() as u8;
+        at += 2;
+        let mut index = 0;
+        while index < bytes.len() {
+            packed[at] = bytes[index];
+            at += 1;
+            index += 1;
+        }
+        rest = behind;
+    }
+    assert!(at == LENGTH);
+    packed
+}
+
+/// [`Names`] from pairs of a number and its name.
+macro_rules! names {
+    ($($pair:expr),* $(,)?) => {{
+        const TABLE: &[(u32, &str)] = &[$($pair),*];
+        const PACKED: [u8; $crate::fetch::packed_length(TABLE)] = $crate::fetch::pack(TABLE);
+        $crate::fetch::Names::packed(&PACKED)
+    }};
+}
+
+pub(crate) use names;
 
 /// The name of a number.
-pub(crate) fn name(table: &Names, number: impl Into<u32>) -> Option<&'static str> {
+pub(crate) fn name(table: Names, number: impl Into<u32>) -> Option<&'static str> {
     let number = number.into();
     table.iter().find(|entry| entry.0 == number).map(|entry| entry.1)
 }

@@ -1,6 +1,6 @@
 //! Link layers: Ethernet, Linux cooked, null and loop, raw, PPP.
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Print, Printer, put};
 
 /// Link types (LINKTYPE_ registry) and their printers.
@@ -26,7 +26,7 @@ pub(crate) fn find(link: u32) -> Option<Print> {
 }
 
 /// Packet types of Linux's packet socket (linux/if_packet.h).
-const PACKET_TYPES: &Names = &[(0, "In"), (1, "B"), (2, "M"), (3, "P"), (4, "Out")];
+const PACKET_TYPES: Names = names![(0, "In"), (1, "B"), (2, "M"), (3, "P"), (4, "Out")];
 
 /// What stands before a frame that belongs to another printer's header: source and destination link addresses.
 #[derive(Clone, Copy, Default)]
@@ -222,8 +222,8 @@ impl Printer {
     }
 
     fn null_header(&mut self, family: u32, length: usize) {
-        const FAMILIES: &Names =
-            &[(2, "IPv4"), (7, "ISO"), (24, "IPv6"), (28, "IPv6"), (30, "IPv6"), (16, "Appletalk"), (23, "IPX")];
+        const FAMILIES: Names =
+            names![(2, "IPv4"), (7, "ISO"), (24, "IPv6"), (28, "IPv6"), (30, "IPv6"), (16, "Appletalk"), (23, "IPX")];
         let text = name(FAMILIES, family);
         if self.options.quiet {
             match text {
@@ -328,7 +328,7 @@ impl Printer {
     }
 
     fn cooked_header(&mut self, p: &[u8], length: usize) -> Res {
-        const TYPES: &Names = &[(0, "In"), (1, "B"), (2, "M"), (3, "P"), (4, "Out")];
+        const TYPES: Names = names![(0, "In"), (1, "B"), (2, "M"), (3, "P"), (4, "Out")];
         match name(TYPES, p.u16(0)?) {
             Some(text) => put!(self, "{text:>3} "),
             None => self.text("  ? "),

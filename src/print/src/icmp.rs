@@ -1,9 +1,9 @@
 //! ICMP (RFC 792, RFC 950, RFC 1256, RFC 4884).
 
-use crate::fetch::{Fetch, Names, Res, checksum, name, should_be};
+use crate::fetch::{Fetch, Names, Res, checksum, name, names, should_be};
 use crate::{Printer, put};
 
-const TYPES: &Names = &[
+const TYPES: Names = names![
     (0, "echo reply"),
     (3, "unreachable"),
     (4, "source quench"),
@@ -224,7 +224,7 @@ impl Printer {
         }
         rest -= 4;
         let mut at = start + 4;
-        const CLASSES: &Names = &[(1, "MPLS Stack Entry"), (2, "Interface Identification")];
+        const CLASSES: Names = names![(1, "MPLS Stack Entry"), (2, "Interface Identification")];
         while rest > 4 {
             let (size, class, kind) = (usize::from(p.u16(at)?), p.u8(at + 2)?, p.u8(at + 3)?);
             let text = name(CLASSES, class).unwrap_or("unknown");

@@ -1,10 +1,10 @@
 //! ICMPv6 (RFC 4443), neighbour discovery (RFC 4861), multicast listeners (RFC 2710, RFC 3810), node information (RFC 4620).
 
-use crate::fetch::{Fetch, Names, Res, Short, name, should_be};
+use crate::fetch::{Fetch, Names, Res, Short, name, names, should_be};
 use crate::proto::Outer;
 use crate::{Printer, put};
 
-const TYPES: &Names = &[
+const TYPES: Names = names![
     (1, "destination unreachable"),
     (2, "packet too big"),
     (3, "time exceeded in-transit"),
@@ -34,7 +34,7 @@ const TYPES: &Names = &[
     (201, "mtrace message"),
 ];
 
-const OPTIONS: &Names = &[
+const OPTIONS: Names = names![
     (1, "source link-address"),
     (2, "destination link-address"),
     (3, "prefix info"),
@@ -47,7 +47,7 @@ const OPTIONS: &Names = &[
     (31, "dnssl"),
 ];
 
-const RECORDS: &Names = &[(1, "is_in"), (2, "is_ex"), (3, "to_in"), (4, "to_ex"), (5, "allow"), (6, "block")];
+const RECORDS: Names = names![(1, "is_in"), (2, "is_ex"), (3, "to_in"), (4, "to_ex"), (5, "allow"), (6, "block")];
 
 impl Printer {
     /// One message.
@@ -117,7 +117,7 @@ impl Printer {
                 p.part(4, 12)?;
                 put!(self, "\n\thop limit {}, Flags [", p.u8(4)?);
                 let flags = p.u8(5)?;
-                let table: &Names = &[(0x80, "managed"), (0x40, "other stateful"), (0x20, "home agent")];
+                let table: Names = names![(0x80, "managed"), (0x40, "other stateful"), (0x20, "home agent")];
                 self.bits(table, u32::from(flags & 0xe0), ", ");
                 let preference = router_preference(flags);
                 put!(self, "], pref {preference}, router lifetime {}s, ", p.u16(6)?);
@@ -134,8 +134,8 @@ impl Printer {
                 self.ip6_after(", tgt is ", p, 8)?;
                 if verbose {
                     self.text(", Flags [");
-                    let table: &Names =
-                        &[(0x8000_0000, "router"), (0x4000_0000, "solicited"), (0x2000_0000, "override")];
+                    let table: Names =
+                        names![(0x8000_0000, "router"), (0x4000_0000, "solicited"), (0x2000_0000, "override")];
                     self.bits(table, p.u32(4)?, ", ");
                     self.text("]");
                     self.nd_options(p, 24, length)?;
@@ -196,7 +196,7 @@ impl Printer {
     }
 
     fn icmp6_unreachable(&mut self, p: &[u8], code: u8, length: usize) -> Res<bool> {
-        const CODES: &Names = &[
+        const CODES: Names = names![
             (0, "unreachable route"),
             (1, " unreachable prohibited"),
             (2, "beyond scope"),
@@ -361,7 +361,7 @@ impl Printer {
                         self.text("badlen");
                     }
                     self.text(", Flags [");
-                    let table: &Names = &[(0x80, "onlink"), (0x40, "auto"), (0x20, "router")];
+                    let table: Names = names![(0x80, "onlink"), (0x40, "auto"), (0x20, "router")];
                     self.bits(table, u32::from(p.u8(at + 3)?), ", ");
                     self.text("], valid time ");
                     self.nd_lifetime(p.u32(at + 4)?);
@@ -435,8 +435,8 @@ impl Printer {
 
     /// Node information queries and replies (RFC 4620).
     fn node_information(&mut self, p: &[u8], length: usize) -> Res {
-        const QUESTIONS: &Names =
-            &[(0, "noop"), (1, "supported qtypes"), (2, "DNS name"), (3, "node addresses"), (4, "ipv4 addresses")];
+        const QUESTIONS: Names =
+            names![(0, "noop"), (1, "supported qtypes"), (2, "DNS name"), (3, "node addresses"), (4, "ipv4 addresses")];
         let (query, verbose) = (p.u8(0)? == 139, self.v() > 0);
         let size = p.len();
         if query && size == 12 {
@@ -583,7 +583,7 @@ impl Printer {
         if self.v() > 0 {
             let flags = p.u8(9)?;
             self.text("[");
-            self.letters_of(&[(0x80, "T"), (0x40, "R"), (0x20, "A"), (0x10, "S"), (8, "P")], u32::from(flags));
+            self.letters_of(names![(0x80, "T"), (0x40, "R"), (0x20, "A"), (0x10, "S"), (8, "P")], u32::from(flags));
             if flags != 0 {
                 self.text(",");
             }
@@ -603,7 +603,7 @@ impl Printer {
 
     /// The prefixes a command matches and those it puts in their place.
     fn renumbering_prefixes(&mut self, p: &[u8]) -> Res {
-        const OPERATIONS: &Names = &[(1, "add"), (2, "change"), (3, "setglobal")];
+        const OPERATIONS: Names = names![(1, "add"), (2, "change"), (3, "setglobal")];
         p.part(16, 24)?;
         let separator = if self.v() > 1 { "\n\t" } else { " " };
         put!(self, "{separator}match(");
@@ -620,7 +620,7 @@ impl Printer {
             put!(self, "{separator}use(");
             let flags = part.u32(12)?;
             if flags != 0 {
-                self.letters_of(&[(0x8000_0000, "V"), (0x4000_0000, "P")], flags);
+                self.letters_of(names![(0x8000_0000, "V"), (0x4000_0000, "P")], flags);
                 self.text(",");
             }
             if self.v() > 0 {
@@ -638,7 +638,7 @@ impl Printer {
         Ok(())
     }
 
-    fn letters_of(&mut self, table: &Names, value: u32) {
+    fn letters_of(&mut self, table: Names, value: u32) {
         for (_, letter) in table.iter().filter(|(bit, _)| value & bit != 0) {
             self.text(letter);
         }
@@ -682,8 +682,8 @@ impl Printer {
             self.colons(&id);
             put!(self, ",seq:{},instance:{},rank:{},", p.u8(9)?, p.u8(4)?, p.u16(6)?);
             let grounded = if mode & 0x80 != 0 { "grounded," } else { "" };
-            const MODES: &Names =
-                &[(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "storing-multicast")];
+            const MODES: Names =
+                names![(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "storing-multicast")];
             put!(self, "{grounded}mop:");
             self.named(MODES, mode >> 3 & 7, "mop");
             put!(self, ",prf:{}]", mode & 7);
@@ -718,7 +718,7 @@ impl Printer {
     }
 
     fn rpl_options(&mut self, p: &[u8], start: usize, length: usize) -> Res {
-        const OPTIONS: &Names = &[
+        const OPTIONS: Names = names![
             (1, "padN"),
             (2, "metrics"),
             (3, "routinginfo"),

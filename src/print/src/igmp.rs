@@ -1,10 +1,10 @@
 //! IGMP (RFC 2236, RFC 3376) and the head of PIM (RFC 7761).
 
-use crate::fetch::{Fetch, Names, Res, checksum, name};
+use crate::fetch::{Fetch, Names, Res, checksum, name, names};
 use crate::proto::Outer;
 use crate::{Printer, put};
 
-const RECORDS: &Names = &[(1, "is_in"), (2, "is_ex"), (3, "to_in"), (4, "to_ex"), (5, "allow"), (6, "block")];
+const RECORDS: Names = names![(1, "is_in"), (2, "is_ex"), (3, "to_in"), (4, "to_ex"), (5, "allow"), (6, "block")];
 
 impl Printer {
     /// One message.
@@ -177,7 +177,7 @@ impl Printer {
     /// Protocol-independent multicast: version and kind.
     pub(crate) fn pim(&mut self, p: &[u8], length: usize, _outer: &Outer<'_>) -> Res {
         self.proto = "pim";
-        const KINDS: &Names = &[
+        const KINDS: Names = names![
             (0, "Hello"),
             (1, "Register"),
             (2, "Register-Stop"),
@@ -218,7 +218,7 @@ impl Printer {
     }
 
     fn pim_hello(&mut self, p: &[u8]) -> Res {
-        const OPTIONS: &Names = &[
+        const OPTIONS: Names = names![
             (1, "Hold Time"),
             (2, "LAN Prune Delay"),
             (19, "DR Priority"),

@@ -1,9 +1,9 @@
 //! IPv4 (RFC 791).
 
-use crate::fetch::{Fetch, Names, Res, checksum, name, should_be};
+use crate::fetch::{Fetch, Names, Res, checksum, name, names, should_be};
 use crate::{Printer, proto, put};
 
-const OPTIONS: &Names = &[
+const OPTIONS: Names = names![
     (0, "EOL"),
     (1, "NOP"),
     (7, "RR"),
@@ -105,7 +105,7 @@ impl Printer {
                 put!(self, ", ttl {ttl}");
             }
             put!(self, ", id {}, offset {}, flags [", p.u16(4)?, usize::from(fragment & 0x1fff) * 8);
-            let flags: &Names = &[(0x2000, "+"), (0x4000, "DF"), (0x8000, "rsvd")];
+            let flags: Names = names![(0x2000, "+"), (0x4000, "DF"), (0x8000, "rsvd")];
             self.bits(flags, u32::from(fragment & 0xe000), ", ");
             put!(self, "], proto {} ({protocol})", name(proto::NAMES, protocol).unwrap_or("unknown"));
             if offloaded {

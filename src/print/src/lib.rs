@@ -266,7 +266,7 @@ impl Printer {
     }
 
     /// The name of a number, or a pattern with the number.
-    pub(crate) fn named(&mut self, table: &fetch::Names, number: impl Into<u32>, prefix: &str) {
+    pub(crate) fn named(&mut self, table: fetch::Names, number: impl Into<u32>, prefix: &str) {
         let number = number.into();
         match fetch::name(table, number) {
             Some(text) => self.text(text),
@@ -278,12 +278,12 @@ impl Printer {
     }
 
     /// The names of the bits that are set, between separators; `none` when none of them has a name.
-    pub(crate) fn bits(&mut self, table: &fetch::Names, value: u32, separator: &str) {
+    pub(crate) fn bits(&mut self, table: fetch::Names, value: u32, separator: &str) {
         self.bits_or(table, value, separator, "none");
     }
 
     /// The same with another word for no bit.
-    pub(crate) fn bits_or(&mut self, table: &fetch::Names, value: u32, separator: &str, none: &str) {
+    pub(crate) fn bits_or(&mut self, table: fetch::Names, value: u32, separator: &str, none: &str) {
         let mut some = false;
         for (_, text) in table.iter().filter(|(bit, _)| *bit != 0 && value & bit == *bit) {
             if some {

@@ -1,11 +1,11 @@
 //! IEEE 802.2 logical link control, SNAP, and spanning trees (IEEE 802.1D, 802.1w).
 
 use crate::addr::OUIS;
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::frame::Ends;
 use crate::{Printer, ethertype, put};
 
-const POINTS: &Names = &[
+const POINTS: Names = names![
     (0x00, "Null"),
     (0x02, "802.1B I"),
     (0xff, "Global"),
@@ -23,7 +23,7 @@ const POINTS: &Names = &[
     (0x04, "SNA"),
 ];
 
-const COMMANDS: &Names = &[
+const COMMANDS: Names = names![
     (0x03, "ui"),
     (0xe3, "test"),
     (0xaf, "xid"),
@@ -34,8 +34,14 @@ const COMMANDS: &Names = &[
     (0x0f, "dm"),
 ];
 
-const CISCO: &Names =
-    &[(0x2000, "CDP"), (0x2004, "DTP"), (0x0111, "UDLD"), (0x2003, "VTP"), (0x010b, "PVST"), (0x010c, "VLAN Bridge")];
+const CISCO: Names = names![
+    (0x2000, "CDP"),
+    (0x2004, "DTP"),
+    (0x0111, "UDLD"),
+    (0x2003, "VTP"),
+    (0x010b, "PVST"),
+    (0x010c, "VLAN Bridge")
+];
 
 impl Printer {
     /// What follows a length field; how long its headers are, and whether the rest has been printed.
@@ -153,7 +159,7 @@ impl Printer {
         let receive = control >> 9 & 0x7f;
         let flag = flag(control & 0x100 != 0);
         if control & 3 == 1 {
-            const KINDS: &Names = &[(0, "Receiver Ready"), (1, "Receiver not Ready"), (2, "Reject")];
+            const KINDS: Names = names![(0, "Receiver Ready"), (1, "Receiver not Ready"), (2, "Reject")];
             let kind = name(KINDS, control >> 2 & 3).unwrap_or("?");
             put!(self, "Supervisory, {kind}, rcv seq {receive}, Flags [{flag}], length {whole}");
             return Ok((header, true));
@@ -204,7 +210,7 @@ impl Printer {
         let table = match organization {
             0 | 0xf8 => ethertype::NAMES,
             0x0c => CISCO,
-            _ => &[],
+            _ => names![],
         };
         let title = name(table, kind).unwrap_or("Unknown");
         let maker = OUIS.iter().find(|entry| entry.0 == organization).map_or("Unknown", |entry| entry.1);
@@ -276,7 +282,8 @@ impl Printer {
     /// ISO network protocols: which one.
     pub(crate) fn osi(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "isoclns";
-        const KINDS: &Names = &[(0x81, "CLNP"), (0x82, "ES-IS"), (0x83, "IS-IS"), (0x00, "NULLNS"), (0x08, "Q.933")];
+        const KINDS: Names =
+            names![(0x81, "CLNP"), (0x82, "ES-IS"), (0x83, "IS-IS"), (0x00, "NULLNS"), (0x08, "Q.933")];
         let kind = p.u8(0)?;
         if self.options.link_header {
             put!(self, "OSI NLPID {} (0x{kind:02x}): ", name(KINDS, kind).unwrap_or("Unknown"));
@@ -328,7 +335,7 @@ impl Printer {
             return Ok(());
         }
         let kind = p.u8(3)?;
-        const KINDS: &Names = &[(0, "Config"), (2, "Rapid STP"), (0x80, "Topology Change")];
+        const KINDS: Names = names![(0, "Config"), (2, "Rapid STP"), (0x80, "Topology Change")];
         match name(KINDS, kind) {
             Some(text) => put!(self, ", {text}"),
             None => put!(self, ", Unknown BPDU Type (0x{kind:02x})"),
@@ -354,7 +361,7 @@ impl Printer {
 
     fn stp_config(&mut self, p: &[u8], length: usize, rapid: bool) -> Res {
         let flags = p.u8(4)?;
-        let table: &Names = &[
+        let table: Names = names![
             (0x01, "Topology change"),
             (0x02, "Proposal"),
             (0x10, "Learn"),
@@ -383,7 +390,7 @@ impl Printer {
         self.bridge(p, 5)?;
         put!(self, ", root-pathcost {}", p.u32(13)?);
         if rapid {
-            const ROLES: &Names = &[(0, "Unknown"), (1, "Alternate"), (2, "Root"), (3, "Designated")];
+            const ROLES: Names = names![(0, "Unknown"), (1, "Alternate"), (2, "Root"), (3, "Designated")];
             put!(self, ", port-role {}", name(ROLES, flags >> 2 & 3).unwrap_or("?unknown"));
         }
         Ok(())
@@ -404,7 +411,7 @@ impl Printer {
     /// Cisco discovery protocol: device and the fields of `-v`.
     fn cdp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "cdp";
-        const FIELDS: &Names = &[
+        const FIELDS: Names = names![
             (1, "Device-ID"),
             (2, "Address"),
             (3, "Port-ID"),

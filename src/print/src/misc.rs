@@ -1,13 +1,13 @@
 //! Small protocols of the link and of servers: EAPOL, LLDP, slow protocols, TFTP, ISAKMP, HSRP, BFD, LDP, MSDP.
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
 impl Printer {
     /// IEEE 802.1X.
     pub(crate) fn eapol(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "eap";
-        const KINDS: &Names = &[
+        const KINDS: Names = names![
             (0, "EAP packet"),
             (1, "EAPOL start"),
             (2, "EAPOL logoff"),
@@ -28,9 +28,9 @@ impl Printer {
     /// Extensible authentication (RFC 3748).
     pub(crate) fn eap(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "eap";
-        const CODES: &Names =
-            &[(1, "Request"), (2, "Response"), (3, "Success"), (4, "Failure"), (5, "Initiate"), (6, "Finish")];
-        const TYPES: &Names = &[
+        const CODES: Names =
+            names![(1, "Request"), (2, "Response"), (3, "Success"), (4, "Failure"), (5, "Initiate"), (6, "Finish")];
+        const TYPES: Names = names![
             (0, "unset"),
             (1, "Identity"),
             (2, "Notification"),
@@ -80,7 +80,7 @@ impl Printer {
     pub(crate) fn lldp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "lldp";
         put!(self, "LLDP, length {length}");
-        const TLVS: &Names = &[
+        const TLVS: Names = names![
             (0, "End"),
             (1, "Chassis ID"),
             (2, "Port ID"),
@@ -154,7 +154,7 @@ impl Printer {
                     self.invalid();
                     return Ok(Stop::Yes);
                 }
-                const CAPABILITIES: &Names = &[
+                const CAPABILITIES: Names = names![
                     (1, "Other"),
                     (2, "Repeater"),
                     (4, "Bridge"),
@@ -188,7 +188,7 @@ impl Printer {
                 self.lldp_address(address)?;
                 let rest = value.tail(1 + size);
                 if rest.len() >= 6 {
-                    const METHODS: &Names = &[(1, "Unknown"), (2, "Interface Index"), (3, "System Port Number")];
+                    const METHODS: Names = names![(1, "Unknown"), (2, "Interface Index"), (3, "System Port Number")];
                     let method = rest.u8(0)?;
                     let text = name(METHODS, method).unwrap_or("Unknown");
                     put!(self, "\n\t  {text} Interface Numbering ({method}): {}", rest.u32(1)?);
@@ -226,7 +226,7 @@ impl Printer {
     }
 
     fn lldp_id(&mut self, kind: u16, value: &[u8]) -> Res {
-        const CHASSIS: &Names = &[
+        const CHASSIS: Names = names![
             (1, "Chassis component"),
             (2, "Interface alias"),
             (3, "Port component"),
@@ -235,7 +235,7 @@ impl Printer {
             (6, "Interface name"),
             (7, "Local"),
         ];
-        const PORTS: &Names = &[
+        const PORTS: Names = names![
             (1, "Interface alias"),
             (2, "Port component"),
             (3, "MAC address"),
@@ -283,14 +283,14 @@ impl Printer {
         if value.len() < 4 {
             return Ok(());
         }
-        const BRIDGE: &Names = &[
+        const BRIDGE: Names = names![
             (1, "Port VLAN Id"),
             (2, "Port and Protocol VLAN ID"),
             (3, "VLAN name"),
             (4, "Protocol Identity"),
             (7, "Link aggregation"),
         ];
-        const ETHERNET: &Names = &[
+        const ETHERNET: Names = names![
             (1, "MAC/PHY configuration/status"),
             (2, "Power via MDI (Powered Devices)"),
             (3, "Link aggregation"),
@@ -323,7 +323,7 @@ impl Printer {
     /// Link aggregation and its like (IEEE 802.3 annex 57A): which, and how long.
     pub(crate) fn slow(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "slow";
-        const KINDS: &Names = &[(1, "LACP"), (2, "MARKER"), (3, "OAM")];
+        const KINDS: Names = names![(1, "LACP"), (2, "MARKER"), (3, "OAM")];
         if length < 1 {
             self.invalid();
             return Ok(());
@@ -354,7 +354,7 @@ impl Printer {
         let mut at = 2;
         while at + 2 <= length {
             let (tlv, size) = (p.u8(at)?, usize::from(p.u8(at + 1)?));
-            const TLVS: &Names = &[
+            const TLVS: Names = names![
                 (0, "Terminator"),
                 (1, "Actor Information"),
                 (2, "Partner Information"),
@@ -375,7 +375,7 @@ impl Printer {
                     self.mac(value, 2)?;
                     put!(self, ", System Priority {}, Key {}", value.u16(0)?, value.u16(8)?);
                     put!(self, ", Port {}, Port Priority {}\n\t  State Flags [", value.u16(12)?, value.u16(10)?);
-                    let table: &Names = &[
+                    let table: Names = names![
                         (1, "Activity"),
                         (2, "Timeout"),
                         (4, "Aggregation"),
@@ -399,8 +399,8 @@ impl Printer {
     /// TFTP (RFC 1350, RFC 2347).
     pub(crate) fn tftp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "tftp";
-        const CODES: &Names = &[(1, "RRQ"), (2, "WRQ"), (3, "DATA"), (4, "ACK"), (5, "ERROR"), (6, "OACK")];
-        const ERRORS: &Names = &[
+        const CODES: Names = names![(1, "RRQ"), (2, "WRQ"), (3, "DATA"), (4, "ACK"), (5, "ERROR"), (6, "OACK")];
+        const ERRORS: Names = names![
             (0, "EUNDEF"),
             (1, "ENOTFOUND"),
             (2, "EACCESS"),
@@ -514,7 +514,7 @@ impl Printer {
     /// Key exchange (RFC 7296): the header, and the kinds of payload.
     pub(crate) fn isakmp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "isakmp";
-        const EXCHANGES1: &Names = &[
+        const EXCHANGES1: Names = names![
             (0, "none"),
             (1, "base"),
             (2, "ident"),
@@ -524,7 +524,7 @@ impl Printer {
             (32, "oakley-quick"),
             (33, "oakley-newgroup"),
         ];
-        const EXCHANGES2: &Names = &[(34, "ikev2_init"), (35, "ikev2_auth"), (36, "child_sa"), (37, "inf2")];
+        const EXCHANGES2: Names = names![(34, "ikev2_init"), (35, "ikev2_auth"), (36, "child_sa"), (37, "inf2")];
         p.part(0, 28)?;
         let version = p.u8(17)?;
         let (major, minor) = (version >> 4, version & 15);
@@ -601,9 +601,9 @@ impl Printer {
     /// Cisco's hot standby (RFC 2281).
     pub(crate) fn hsrp(&mut self, p: &[u8], length: usize) -> Res {
         self.proto = "hsrp";
-        const OPERATIONS: &Names = &[(0, "hello"), (1, "coup"), (2, "resign")];
-        const STATES: &Names =
-            &[(0, "initial"), (1, "learn"), (2, "listen"), (4, "speak"), (8, "standby"), (16, "active")];
+        const OPERATIONS: Names = names![(0, "hello"), (1, "coup"), (2, "resign")];
+        const STATES: Names =
+            names![(0, "initial"), (1, "learn"), (2, "listen"), (4, "speak"), (8, "standby"), (16, "active")];
         let version = p.u8(0)?;
         put!(self, "HSRPv{version}");
         if version != 0 {
@@ -654,7 +654,7 @@ impl Printer {
             return Ok(());
         }
         const STATES: [&str; 4] = ["AdminDown", "Down", "Init", "Up"];
-        const REASONS: &Names = &[
+        const REASONS: Names = names![
             (0, "No Diagnostic"),
             (1, "Control Detection Time Expired"),
             (2, "Echo Function Failed"),
@@ -675,7 +675,7 @@ impl Printer {
         } else {
             put!(self, "BFDv{version}, Control, State {text}, Flags: [");
         }
-        let table: &Names = &[
+        let table: Names = names![
             (0x20, "Poll"),
             (0x10, "Final"),
             (8, "Control Plane Independent"),

@@ -2,10 +2,10 @@
 
 use netkit_core::civil_from_unix;
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
-const MODES: &Names = &[
+const MODES: Names = names![
     (0, "unspecified"),
     (1, "symmetric active"),
     (2, "symmetric passive"),
@@ -16,7 +16,7 @@ const MODES: &Names = &[
     (7, "Reserved"),
 ];
 
-const LEAPS: &Names = &[(0, ""), (0x40, "+1s"), (0x80, "-1s"), (0xc0, "clock unsynchronized")];
+const LEAPS: Names = names![(0, ""), (0x40, "+1s"), (0x80, "-1s"), (0xc0, "clock unsynchronized")];
 
 /// Seconds from 1900 to 1970.
 const TO_UNIX: i64 = 2_208_988_800;

@@ -1,11 +1,12 @@
 //! OSPF (RFC 2328, RFC 5340): packets, and the headers of link state advertisements.
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
-const KINDS: &Names = &[(1, "Hello"), (2, "Database Description"), (3, "LS-Request"), (4, "LS-Update"), (5, "LS-Ack")];
+const KINDS: Names =
+    names![(1, "Hello"), (2, "Database Description"), (3, "LS-Request"), (4, "LS-Update"), (5, "LS-Ack")];
 
-const OPTIONS: &Names = &[
+const OPTIONS: Names = names![
     (0x01, "MultiTopology"),
     (0x02, "External"),
     (0x04, "Multicast"),
@@ -16,7 +17,7 @@ const OPTIONS: &Names = &[
     (0x80, "Up/Down"),
 ];
 
-const OPTIONS3: &Names = &[
+const OPTIONS3: Names = names![
     (0x0001, "V6"),
     (0x0002, "External"),
     (0x0004, "Deprecated"),
@@ -27,7 +28,7 @@ const OPTIONS3: &Names = &[
     (0x0200, "L-bit"),
 ];
 
-const ADVERTISEMENTS: &Names = &[
+const ADVERTISEMENTS: Names = names![
     (1, "Router"),
     (2, "Network"),
     (3, "Summary"),
@@ -73,7 +74,7 @@ impl Printer {
         self.ospf_area(p)?;
         p.part(16, 8)?;
         let authentication = p.u16(14)?;
-        const AUTHENTICATIONS: &Names = &[(0, "none"), (1, "simple"), (2, "MD5")];
+        const AUTHENTICATIONS: Names = names![(0, "none"), (1, "simple"), (2, "MD5")];
         let text = name(AUTHENTICATIONS, authentication).unwrap_or("unknown type");
         put!(self, ", Authentication Type: {text} ({authentication})");
         match authentication {
@@ -106,7 +107,7 @@ impl Printer {
                 self.text("\n\tOptions [");
                 self.bits(OPTIONS, u32::from(body.u8(2)?), ", ");
                 self.text("], DD Flags [");
-                self.bits(&[(4, "Init"), (2, "More"), (1, "Master")], u32::from(body.u8(3)?), ", ");
+                self.bits(names![(4, "Init"), (2, "More"), (1, "Master")], u32::from(body.u8(3)?), ", ");
                 put!(self, "], MTU: {}, Sequence: 0x{:08x}", body.u16(0)?, body.u32(4)?);
                 let mut at = 8;
                 while body.len() >= at + 20 {
@@ -235,7 +236,7 @@ impl Printer {
                 self.text("\n\tOptions [");
                 self.bits(OPTIONS3, body.u24(1)?, ", ");
                 self.text("], DD Flags [");
-                self.bits(&[(4, "Init"), (2, "More"), (1, "Master")], u32::from(body.u8(7)?), ", ");
+                self.bits(names![(4, "Init"), (2, "More"), (1, "Master")], u32::from(body.u8(7)?), ", ");
                 put!(self, "], MTU {}, DD-Sequence 0x{:08x}", body.u16(4)?, body.u32(8)?);
             }
             _ => {}

@@ -1,10 +1,10 @@
 //! PPP (RFC 1661 and its control protocols), PPPoE (RFC 2516), MPLS labels (RFC 3032).
 
-use crate::fetch::{Fetch, Names, Res, Short, name};
+use crate::fetch::{Fetch, Names, Res, Short, name, names};
 use crate::frame::Ends;
 use crate::{Printer, put};
 
-const PROTOCOLS: &Names = &[
+const PROTOCOLS: Names = names![
     (0x0021, "IP"),
     (0x0057, "IP6"),
     (0x0281, "MPLS"),
@@ -31,7 +31,7 @@ const PROTOCOLS: &Names = &[
     (0xc02b, "BAP"),
 ];
 
-const CODES: &Names = &[
+const CODES: Names = names![
     (0, "Vendor-Extension"),
     (1, "Conf-Request"),
     (2, "Conf-Ack"),
@@ -82,7 +82,7 @@ const LCP_OPTIONS: [&str; 29] = [
     "I18N",
 ];
 
-const IPCP_OPTIONS: &Names = &[
+const IPCP_OPTIONS: Names = names![
     (1, "IP-Addrs"),
     (2, "IP-Comp"),
     (3, "IP-Addr"),
@@ -155,7 +155,7 @@ impl Printer {
     /// A session or discovery packet; how long its header is.
     pub(crate) fn pppoe(&mut self, p: &[u8], length: usize) -> Res<usize> {
         self.proto = "pppoe";
-        const CODES: &Names = &[(9, "PADI"), (7, "PADO"), (0x19, "PADR"), (0x65, "PADS"), (0xa7, "PADT"), (0, "")];
+        const CODES: Names = names![(9, "PADI"), (7, "PADO"), (0x19, "PADR"), (0x65, "PADS"), (0xa7, "PADT"), (0, "")];
         if length < 6 {
             put!(self, " (length {length} < 6)");
             self.invalid();
@@ -191,7 +191,7 @@ impl Printer {
             self.text(" ");
             return Ok(6 + self.ppp(data, rest)?);
         }
-        const TAGS: &Names = &[
+        const TAGS: Names = names![
             (0, "EOL"),
             (0x101, "Service-Name"),
             (0x102, "AC-Name"),
@@ -292,7 +292,7 @@ impl Printer {
                 }
                 let field = p.u16(0)?;
                 put!(self, "seq 0x{:03x}, Flags [", field & 0xfff);
-                self.bits(&[(0x80, "begin"), (0x40, "end")], u32::from(field >> 8 & 0xc0), ", ");
+                self.bits(names![(0x80, "begin"), (0x40, "end")], u32::from(field >> 8 & 0xc0), ", ");
                 put!(self, "], length {length}");
                 Ok(())
             }
@@ -352,8 +352,8 @@ impl Printer {
                 let mut at = 0;
                 let mut left = size - 4;
                 while left != 0 {
-                    const TITLES: &Names =
-                        &[(0xc021, "lcp"), (0x8021, "ipcp"), (0x8057, "ip6cp"), (0x80fd, "ccp"), (0xc02d, "bacp")];
+                    const TITLES: Names =
+                        names![(0xc021, "lcp"), (0x8021, "ipcp"), (0x8057, "ip6cp"), (0x80fd, "ccp"), (0xc02d, "bacp")];
                     if !data.tail(at).holds(2)
                         && let Some(title) = name(TITLES, protocol)
                     {
@@ -482,7 +482,7 @@ impl Printer {
                 put!(self, ": {}", name(PROTOCOLS, protocol).unwrap_or("Unknown Auth Proto (0x04x)"));
                 match protocol {
                     0xc223 => {
-                        const HASHES: &Names = &[(5, "MD5"), (0x80, "MS-CHAPv1"), (0x81, "MS-CHAPv2")];
+                        const HASHES: Names = names![(5, "MD5"), (0x80, "MS-CHAPv1"), (0x81, "MS-CHAPv2")];
                         let algorithm = p.u8(4)?;
                         match name(HASHES, algorithm) {
                             Some(text) => put!(self, ", {text}"),
@@ -498,8 +498,14 @@ impl Printer {
             23 => put!(self, ": 0x{:04x}", p.u16(2)?),
             13 => {
                 let operation = p.u8(2)?;
-                const OPERATIONS: &Names =
-                    &[(0, "UserAuth"), (1, "DialString"), (2, "LocalID"), (3, "E.164"), (4, "X.500"), (6, "CBCP nego")];
+                const OPERATIONS: Names = names![
+                    (0, "UserAuth"),
+                    (1, "DialString"),
+                    (2, "LocalID"),
+                    (3, "E.164"),
+                    (4, "X.500"),
+                    (6, "CBCP nego")
+                ];
                 put!(self, ": Callback Operation {} ({operation})", name(OPERATIONS, operation).unwrap_or("Unknown"));
             }
             19 => match p.u8(2)? {
@@ -549,7 +555,7 @@ impl Printer {
                 self.ip4_after(", dst ", p, 6)?;
             }
             2 if size >= 4 => {
-                const COMPRESSIONS: &Names = &[(0x2d, "VJ-Comp"), (0x61, "IP header compression")];
+                const COMPRESSIONS: Names = names![(0x2d, "VJ-Comp"), (0x61, "IP header compression")];
                 let protocol = p.u16(2)?;
                 let text = name(COMPRESSIONS, protocol).unwrap_or("Unknown");
                 put!(self, ": {text} (0x{protocol:02x}):");
@@ -589,7 +595,7 @@ impl Printer {
     }
 
     fn ccp_option(&mut self, p: &[u8], limit: usize) -> Res<usize> {
-        const KINDS: &Names = &[
+        const KINDS: Names = names![
             (0, "OUI"),
             (1, "Pred-1"),
             (2, "Pred-2"),
@@ -641,7 +647,7 @@ impl Printer {
             put!(self, "[|chap 0x{:02x}]", p.u8(0)?);
             return Ok(());
         }
-        const KINDS: &Names = &[(1, "Challenge"), (2, "Response"), (3, "Success"), (4, "Fail")];
+        const KINDS: Names = names![(1, "Challenge"), (2, "Response"), (3, "Success"), (4, "Fail")];
         let code = p.u8(0)?;
         put!(self, "CHAP, {} (0x{code:02x}), id {}", name(KINDS, code).unwrap_or("unknown"), p.u8(1)?);
         let size = usize::from(p.u16(2)?);
@@ -686,7 +692,7 @@ impl Printer {
             put!(self, "[|pap 0x{:02x}]", p.u8(0)?);
             return Ok(());
         }
-        const KINDS: &Names = &[(1, "Auth-Req"), (2, "Auth-ACK"), (3, "Auth-NACK")];
+        const KINDS: Names = names![(1, "Auth-Req"), (2, "Auth-ACK"), (3, "Auth-NACK")];
         let code = p.u8(0)?;
         put!(self, "PAP, {} (0x{code:02x}), id {}", name(KINDS, code).unwrap_or("unknown"), p.u8(1)?);
         let size = usize::from(p.u16(2)?);

@@ -1,11 +1,11 @@
 //! What an IP protocol number stands for.
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::options::Force;
 use crate::{Printer, put};
 
 /// Names in the parentheses of `-v`.
-pub(crate) const NAMES: &Names = &[
+pub(crate) const NAMES: Names = names![
     (0, "HBH"),
     (1, "ICMP"),
     (2, "IGMP"),
@@ -37,7 +37,7 @@ pub(crate) const NAMES: &Names = &[
 ];
 
 /// Keywords of the protocol numbers registry, for protocols without a printer.
-pub(crate) const KEYWORDS: &Names = &[
+pub(crate) const KEYWORDS: Names = names![
     (0, "ip"),
     (3, "ggp"),
     (5, "st"),
@@ -255,7 +255,7 @@ impl Printer {
     /// Datagram congestion control (RFC 4340): ports and packet type.
     fn dccp(&mut self, p: &[u8], length: usize, outer: &Outer<'_>) -> Res {
         self.proto = "dccp";
-        const TYPES: &Names = &[
+        const TYPES: Names = names![
             (0, "DCCP-Request"),
             (1, "DCCP-Response"),
             (2, "DCCP-Data"),

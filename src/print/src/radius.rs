@@ -1,9 +1,9 @@
 //! RADIUS (RFC 2865, RFC 2866, RFC 2869, RFC 3162, RFC 5176).
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::{Printer, put};
 
-const CODES: &Names = &[
+const CODES: Names = names![
     (1, "Access-Request"),
     (2, "Access-Accept"),
     (3, "Access-Reject"),
@@ -227,7 +227,7 @@ impl Printer {
                     return Ok(());
                 }
                 let vendor = value.u32(0)?;
-                const VENDORS: &Names = &[
+                const VENDORS: Names = names![
                     (0, "IETF (reserved)"),
                     (5, "ACC"),
                     (9, "Cisco"),

@@ -1,10 +1,10 @@
 //! Routers among themselves: RIP (RFC 2453), RIPng (RFC 2080), VRRP (RFC 5798), CARP.
 
-use crate::fetch::{Fetch, Names, Res, Short, checksum, name};
+use crate::fetch::{Fetch, Names, Res, Short, checksum, name, names};
 use crate::proto::Outer;
 use crate::{Printer, put};
 
-const COMMANDS: &Names = &[
+const COMMANDS: Names = names![
     (1, "Request"),
     (2, "Response"),
     (3, "Trace on"),
@@ -223,7 +223,7 @@ impl Printer {
         put!(self, ", vrid {}, prio {}", p.u8(1)?, p.u8(2)?);
         let authentication = p.u8(4)?;
         if version == 2 {
-            const KINDS: &Names = &[(0, "none"), (1, "simple"), (2, "ah")];
+            const KINDS: Names = names![(0, "none"), (1, "simple"), (2, "ah")];
             match name(KINDS, authentication) {
                 Some(text) => put!(self, ", authtype {text}"),
                 None => put!(self, ", authtype #{authentication}"),

@@ -1,10 +1,10 @@
 //! SCTP (RFC 9260): every chunk of a packet.
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::proto::Outer;
 use crate::{Printer, put};
 
-const CHUNKS: &Names = &[
+const CHUNKS: Names = names![
     (0, "DATA"),
     (1, "INIT"),
     (2, "INIT ACK"),
@@ -25,7 +25,7 @@ const CHUNKS: &Names = &[
     (0xc2, "REL CTRL ACK"),
 ];
 
-const PAYLOADS: &Names = &[
+const PAYLOADS: Names = names![
     (0, "unspecified"),
     (1, "IUA"),
     (2, "M2UA"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::fetch::{Fetch, Names, Res, name, should_be};
+use crate::fetch::{Fetch, Names, Res, name, names, should_be};
 use crate::options::Force;
 use crate::proto::Outer;
 use crate::{Print, Printer, put};
@@ -67,7 +67,7 @@ const URG: u8 = 32;
 const FLAGS: [(u8, u8); 8] =
     [(FIN, b'F'), (SYN, b'S'), (RST, b'R'), (8, b'P'), (ACK, b'.'), (URG, b'U'), (64, b'E'), (128, b'W')];
 
-const OPTIONS: &Names = &[
+const OPTIONS: Names = names![
     (0, "eol"),
     (1, "nop"),
     (2, "mss"),

@@ -1,6 +1,6 @@
 //! Packets in packets: VXLAN (RFC 7348), VXLAN-GPE, Geneve (RFC 8926), GRE (RFC 2784, RFC 2637), NSH (RFC 8300), L2TP (RFC 2661).
 
-use crate::fetch::{Fetch, Names, Res, name};
+use crate::fetch::{Fetch, Names, Res, name, names};
 use crate::frame::Ends;
 use crate::{Printer, ethertype, put};
 
@@ -59,7 +59,7 @@ impl Printer {
         }
         let flags = p.u8(0)?;
         self.text("flags [");
-        self.letters(&[(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(flags));
+        self.letters(names![(8, "I"), (4, "P"), (2, "B"), (1, "O")], u32::from(flags));
         self.text("], ");
         p.part(0, 8)?;
         put!(self, "vni {}", p.u24(4)?);
@@ -80,7 +80,7 @@ impl Printer {
     }
 
     /// Letters of set bits one after the other.
-    pub(crate) fn letters(&mut self, table: &Names, value: u32) {
+    pub(crate) fn letters(&mut self, table: Names, value: u32) {
         self.bits(table, value, "");
     }
 
@@ -102,8 +102,8 @@ impl Printer {
         }
         let (flags, kind, network, reserved) = (p.u8(1)?, p.u16(2)?, p.u24(4)?, p.u8(7)?);
         self.text(", Flags [");
-        let table: &Names =
-            &[(0x80, "O"), (0x40, "C"), (0x20, "R1"), (0x10, "R2"), (8, "R3"), (4, "R4"), (2, "R5"), (1, "R6")];
+        let table: Names =
+            names![(0x80, "O"), (0x40, "C"), (0x20, "R1"), (0x10, "R2"), (8, "R3"), (4, "R4"), (2, "R5"), (1, "R6")];
         self.letters(table, u32::from(flags));
         put!(self, "], vni 0x{network:x}");
         if reserved != 0 {
@@ -243,7 +243,7 @@ impl Printer {
         }
         if self.v() > 0 {
             self.text(", Flags [");
-            let table: &Names = &[
+            let table: Names = names![
                 (0x8000, "checksum present"),
                 (0x4000, "routing present"),
                 (0x2000, "key present"),
@@ -412,7 +412,7 @@ impl Printer {
             put!(self, "MD type 0x{:x}", kind & 15);
             self.text(", ");
         }
-        const NEXT: &Names = &[(1, "IPv4"), (2, "IPv6"), (3, "Ethernet"), (4, "NSH"), (5, "MPLS")];
+        const NEXT: Names = names![(1, "IPv4"), (2, "IPv6"), (3, "Ethernet"), (4, "NSH"), (5, "MPLS")];
         if self.v() > 1 {
             put!(self, "next-protocol {}, ", name(NEXT, next).unwrap_or("unknown"));
         }
@@ -531,7 +531,7 @@ impl Printer {
 
     /// Attribute-value pairs: number, and the value as bytes.
     fn l2tp_attributes(&mut self, p: &[u8], start: usize, end: usize) -> Res {
-        const KINDS: &Names = &[
+        const KINDS: Names = names![
             (1, "SCCRQ"),
             (2, "SCCRP"),
             (3, "SCCCN"),
@@ -547,7 +547,7 @@ impl Printer {
             (15, "WEN"),
             (16, "SLI"),
         ];
-        const NAMES: &Names = &[
+        const NAMES: Names = names![
             (0, "MSGTYPE"),
             (1, "RESULT_CODE"),
             (2, "PROTO_VER"),

@@ -229,10 +229,28 @@ impl Trust {
         Ok(())
     }
 
+    /// Adds what OpenSSL finds in a directory: files named after the hash of a subject (openssl-rehash(1)).
+    pub fn hashed(&mut self, path: &Path) {
+        self.explicit = true;
+        self.some_of(path, &|name| {
+            name.split_once('.').is_some_and(|(hash, number)| {
+                hash.len() == 8
+                    && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+                    && !number.is_empty()
+                    && number.bytes().all(|byte| byte.is_ascii_digit())
+            })
+        });
+    }
+
     fn folder(&mut self, path: &Path) {
+        self.some_of(path, &|_| true);
+    }
+
+    fn some_of(&mut self, path: &Path, wanted: &dyn Fn(&str) -> bool) {
         let Ok(entries) = fs::read_dir(path) else { return };
+        let named = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(wanted);
         let mut files: Vec<PathBuf> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| named(path) && path.is_file()).collect();
         files.sort();
         for file in files.into_iter().take(MAX_ANCHORS) {
             let _ = self.bundle(&file);

@@ -66,8 +66,8 @@ const OWN: &[Spec] = &[
     ("dtls", Kind::Refused),
     ("dtls1", Kind::Refused),
     ("dtls1_2", Kind::Refused),
-    ("cipher", Kind::Refused),
-    ("ciphersuites", Kind::Refused),
+    ("cipher", Kind::Value),
+    ("ciphersuites", Kind::Value),
     ("sigalgs", Kind::Refused),
     ("client_sigalgs", Kind::Refused),
     ("groups", Kind::Refused),
@@ -232,6 +232,7 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
         max: versions.1,
         key_log: true,
         pinned: None,
+        ciphers: [words.value("cipher"), words.value("ciphersuites")].map(|list| list.map(str::to_owned)),
     };
     // Without -servername the host of -connect is asked for, unless it is an address.
     let asked = words.value("servername").unwrap_or(&host);
@@ -389,13 +390,20 @@ fn trust(ctx: &Ctx, words: &Words) -> Result<Trust, Error> {
     if !named && words.has("no-CAfile") && words.has("no-CApath") {
         return Ok(Trust::default());
     }
-    let sources = Sources {
-        file: path("CAfile"),
-        directory: path("CApath"),
-        env_file: env("SSL_CERT_FILE"),
-        env_directory: env("SSL_CERT_DIR"),
-    };
-    Trust::load(&sources).map_err(|why| Error::new(Exit(1), printable(&why)))
+    let mut out = Trust::default();
+    if !named || words.has("CAfile") {
+        let sources = Sources {
+            file: path("CAfile"),
+            directory: None,
+            env_file: env("SSL_CERT_FILE"),
+            env_directory: env("SSL_CERT_DIR"),
+        };
+        out = Trust::load(&sources).map_err(|why| Error::new(Exit(1), printable(&why)))?;
+    }
+    if let Some(directory) = path("CApath") {
+        out.hashed(&directory);
+    }
+    Ok(out)
 }
 
 /// A connected socket, or the error number.
@@ -495,7 +503,7 @@ fn not_shaken(
     store: &[&[u8]],
     query: &Query<'_>,
 ) -> Result<Exit, Error> {
-    if matches!(error.kind, Failure::OwnCertificate | Failure::Anchors) {
+    if matches!(error.kind, Failure::OwnCertificate | Failure::Anchors | Failure::Cipher) {
         return Err(Error::new(Exit(1), printable(&error.text)));
     }
     let line = match (error.seen.alert, error.kind) {

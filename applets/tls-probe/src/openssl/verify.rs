@@ -146,10 +146,13 @@ pub(super) fn run(ctx: &mut Ctx, words: &[String]) -> Result<Exit, Error> {
             trust.certificates.extend(more.certificates);
         }
     } else {
-        let sources = Sources { file: path("CAfile"), directory: path("CApath"), ..Sources::default() };
-        if sources.file.is_some() || sources.directory.is_some() {
+        let sources = Sources { file: path("CAfile"), ..Sources::default() };
+        if sources.file.is_some() {
             let shown = printable(words.value("CAfile").unwrap_or_default());
             trust = Trust::load(&sources).map_err(|_| stop(ctx, &format!("Error loading file {shown}")))?;
+        }
+        if let Some(directory) = path("CApath") {
+            trust.hashed(&directory);
         }
         // As in the peer what is not named comes from the system.
         if !words.has("no-CApath") && !words.has("CApath") {

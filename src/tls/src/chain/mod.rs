@@ -8,6 +8,8 @@ mod constraints;
 mod facts;
 mod names;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 pub use codes::text as error_text;
 pub(crate) use names::element;
