@@ -201,8 +201,10 @@ fn through(name: &str, start: fn(&Path) -> Result<Proxy, Stop>, lines: &[&str]) 
             let status = output.status.code().unwrap_or(-1);
             both.push(format!("status {status}\n{}\n{}", mask(&output.stdout), requests.join("----\n")));
         }
-        if both.first() != both.get(1) {
-            wrong.push(format!("## {line}\n--- curl\n{}\n--- netkit\n{}", both[0], both[1]));
+        if let [theirs, ours] = both.as_slice()
+            && theirs != ours
+        {
+            wrong.push(format!("## {line}\n--- curl\n{theirs}\n--- netkit\n{ours}"));
         }
     }
     if wrong.is_empty() {

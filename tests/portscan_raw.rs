@@ -276,7 +276,7 @@ fn loss() -> Result<(), Stop> {
 fn counted(lab: &Firewall) -> Result<u64, Stop> {
     let listed = done(lab.on_router("iptables").args("-nvxL COUNT".split(' ')))?;
     let count = listed.lines().nth(2).and_then(|line| line.split_whitespace().next()?.parse().ok());
-    count.ok_or_else(|| Stop::Fail(listed))
+    count.ok_or(Stop::Fail(listed))
 }
 
 fn count_from_now(lab: &Firewall) -> Result<(), Stop> {

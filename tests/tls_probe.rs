@@ -112,7 +112,7 @@ fn combined() -> Result<(), Stop> {
     for number in 0..300 {
         let mut extensions: Vec<&str> = Vec::new();
         for _ in 0..2 + next(6) {
-            let one = EXTENSIONS[next(EXTENSIONS.len())];
+            let Some(one) = EXTENSIONS.get(next(EXTENSIONS.len())).copied() else { continue };
             let name = one.split('=').next();
             if !extensions.iter().any(|held| held.split('=').next() == name) {
                 extensions.push(one);
@@ -120,7 +120,9 @@ fn combined() -> Result<(), Stop> {
         }
         fs::write(d.join("conf"), configuration(&extensions))?;
         let serial = format!("{:#x}{:08x}", 1 + next(1 << 20), next(1 << 30));
-        let (key, subject) = (keys[next(keys.len())], SUBJECTS[next(SUBJECTS.len())]);
+        let (Some(key), Some(subject)) = (keys.get(next(keys.len())), SUBJECTS.get(next(SUBJECTS.len()))) else {
+            continue;
+        };
         let mut command = Command::new(&peer);
         command.args(["req", "-new", "-x509", "-config", "conf", "-utf8", "-days", "30", "-extensions", "v", "-text"]);
         command.args(["-subj", subject, "-set_serial", &serial, "-key", &format!("{key}.key"), "-out", "made"]);
