@@ -249,7 +249,7 @@ fn worlds() -> Result<(), Stop> {
     wanted()?;
     let certificates = stage::certificates()?;
     let place = TempDir::new("worlds-bin")?;
-    let binary: PathBuf = lab::binary_for_everybody(&place.0)?;
+    let binary: PathBuf = lab::for_everybody(&lab::whole(), &place.0)?;
     let list = chosen()?;
     let results = on_workers(&list, |world| play(world, &certificates.0, &binary));
     let mut outcomes = Vec::new();

@@ -34,7 +34,8 @@ fn recipes() -> Result<(), Stop> {
         let arguments =
             arguments.iter().enumerate().map(|(at, word)| if Some(at) == from_pid { own.as_str() } else { word });
         let mut command = Command::new("unshare");
-        command.arg("--net").arg(lab::netkit()).args(arguments);
+        // Recipes of what is not in the image yet, too.
+        command.arg("--net").arg(lab::whole()).args(arguments);
         let out = lab::run(&mut command, LIMIT)?;
         let err = String::from_utf8_lossy(&out.stderr);
         match out.status.code() {

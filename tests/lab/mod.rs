@@ -74,6 +74,12 @@ pub fn netkit() -> PathBuf {
     std::env::var_os("NETKIT_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_netkit")), PathBuf::from)
 }
 
+/// The binary with every applet of the workspace, those that are not in the image yet among them (see
+/// `[workspace.metadata.netkit]`): the one cargo built for this run.
+pub fn whole() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_netkit"))
+}
+
 /// Puts the binary under test into `dir`, where every user may run it, and opens `dir` to them: it may lie where only
 /// root may look.
 ///
@@ -83,9 +89,17 @@ pub fn netkit() -> PathBuf {
 /// # Errors
 /// What `install` says.
 pub fn binary_for_everybody(dir: &Path) -> Result<PathBuf, Stop> {
+    for_everybody(&netkit(), dir)
+}
+
+/// As [`binary_for_everybody`], another binary.
+///
+/// # Errors
+/// What `install` says.
+pub fn for_everybody(binary: &Path, dir: &Path) -> Result<PathBuf, Stop> {
     let copy = dir.join("netkit");
     let mut install = Command::new("install");
-    let output = run(install.args(["-m", "755"]).arg(netkit()).arg(&copy), Duration::from_secs(60))?;
+    let output = run(install.args(["-m", "755"]).arg(binary).arg(&copy), Duration::from_secs(60))?;
     if !output.status.success() {
         return Err(Stop::Fail(format!("install: {}", String::from_utf8_lossy(&output.stderr))));
     }
