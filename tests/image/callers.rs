@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Podman, contains, is_dig, status, text};
+use super::{Podman, companions, contains, is_dig, status, text};
 use crate::lab::terminal::Terminal;
 use crate::lab::{Stop, TempDir, run_with, same};
+
+/// What takes `tar`, `cat` and their kin.
+pub(super) const WITH_COMPANIONS: &[(&str, Body)] =
+    &[("moves_trees_as_kubectl_cp_does", kubectl_cp), ("serves_cdebug", cdebug)];
 
 type Body = fn(&Podman, &str, &str) -> Result<(), Stop>;
 
@@ -19,8 +23,6 @@ pub(super) const ALL: &[(&str, Body)] = &[
     ("is_process_1", first_process),
     ("keeps_its_capabilities_when_copied", copied),
     ("starts_under_every_bounding_set", bounding_sets),
-    ("moves_trees_as_kubectl_cp_does", kubectl_cp),
-    ("serves_cdebug", cdebug),
     ("is_installed_into_other_containers", installed),
     ("is_mounted_into_other_containers", mounted),
 ];
@@ -65,6 +67,9 @@ fn at_a_terminal(podman: &Podman, arguments: &[&str]) -> Result<Terminal, Stop> 
     Terminal::start(&command, 24, 100)
 }
 
+/// What `sh -c` is given so that a shell waits until its container is stopped.
+const IDLE: [&str; 3] = ["sh", "-c", "trap 'exit 0' TERM; while :; do read -t 3600 x <>/dev/zero; done"];
+
 /// `kubectl debug -it POD --image=...` without a command.
 fn prompt(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
     let mark = if user.is_empty() { "# " } else { "$ " };
@@ -90,7 +95,7 @@ fn prompt(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
 
 /// What dashboards and editors send to find a shell, and `kubectl exec`.
 fn dashboards(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
-    let idle = Running::start(podman, &[image, "sleep", "infinity"])?;
+    let idle = Running::start(podman, &[&[image], &IDLE[..]].concat())?;
     for (script, wanted) in [
         ("echo $((40+2)); ss -xan | { read x; echo ${x%% *}; }", "42\nNetid\n"),
         ("command -v bash >/dev/null || echo none", "none\n"),
@@ -129,14 +134,20 @@ fn named(what: &str, stop: Stop) -> Stop {
 
 /// A container is stopped with SIGTERM: process 1 ends at once, whatever it is, and reaps what others left.
 fn first_process(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
-    for words in [
+    let mut commands = vec![
         &["nc", "-l", "-k", "8080"][..],
         &["sh", "-c", "while :; do :; done"],
-        &["sh", "-c", "sleep 3600; echo never"],
-        &["sleep", "infinity"],
-        &["tail", "-f", "/dev/null"],
-        &["pause"],
-    ] {
+        &["sh", "-c", "while :; do read -t 3600 x <>/dev/zero; done"],
+    ];
+    if companions() {
+        commands.extend([
+            &["sh", "-c", "sleep 3600; echo never"][..],
+            &["sleep", "infinity"],
+            &["tail", "-f", "/dev/null"],
+            &["pause"],
+        ]);
+    }
+    for words in commands {
         let running = Running::start(podman, &[&[image], words].concat())?;
         // SIGKILL would come after this many seconds, and the status would be 137.
         let stopped = podman.run(&["stop", "--time", "50", &running.id])?;
@@ -232,6 +243,9 @@ fn installed(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
     is_dig(&other.exec(&["/netkit/dig", "-v"])?)?;
     let out = other.exec(&["/netkit/sh", "-c", "echo '[40,2]' | jq add; ss -uan | { read a b; echo $a; }"])?;
     same("in the other container", &text(&out.stdout), "42\nState\n")?;
+    if !companions() {
+        return Ok(());
+    }
     // What `kubectl debug node/X` is followed by.
     let host = format!("{}:/host", volume.0.display());
     let out =

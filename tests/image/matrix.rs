@@ -31,7 +31,7 @@ const SETS: [(&str, &[&str]); 6] = [
 
 /// What is tried (the other container has no resolv.conf, which only who may look knows): its row, the commands, and a text that only success prints. Nothing of it leaves the container. What
 /// fails must name the capability that it wants.
-const ROWS: &[(&str, &str, &str)] = &[
+const ROWS: &[Row] = &[
     ("`dig`", "dig +tries=1 +time=5 @127.0.0.1 -p 5300 refused.example", "status: REFUSED"),
     ("`host`", "host -W 5 -R 1 -p 5300 refused.example 127.0.0.1", "REFUSED"),
     ("`nslookup`", "nslookup -port=5300 -timeout=5 -retry=0 refused.example 127.0.0.1", "REFUSED"),
@@ -70,13 +70,25 @@ const ROWS: &[(&str, &str, &str)] = &[
         "1 packet captured",
     ),
     ("`jq`", "jq -n 40+2", "42"),
-    ("`cat`, `ls`, `ps`, `grep`, `tar`, `find` and the shell's other companions", COMPANIONS, "fine"),
-    ("`chroot`", "chroot / /bin/sh -c 'echo fine'", "fine"),
-    ("`nsenter -n`", "nsenter -t 1 -n /bin/sh -c 'echo fine'", "fine"),
     ("`sh`", "sh -c 'echo $((40+2))'", "42"),
     ("`dig --from-pid`, others' process", "dig +explain --from-pid 1 @127.0.0.1 -p 5300 x.example", "No such file"),
     ("`--netns`", "ss --explain --netns 1 -uan", ":5300"),
 ];
+
+/// The same of the shell's companions.
+const COMPANION_ROWS: &[Row] = &[
+    ("`cat`, `ls`, `ps`, `grep`, `tar`, `find` and the shell's other companions", COMPANIONS, "fine"),
+    ("`chroot`", "chroot / /bin/sh -c 'echo fine'", "fine"),
+    ("`nsenter -n`", "nsenter -t 1 -n /bin/sh -c 'echo fine'", "fine"),
+];
+
+/// Name, commands, and what only success prints.
+type Row = (&'static str, &'static str, &'static str);
+
+fn rows() -> Vec<Row> {
+    let more = if super::companions() { COMPANION_ROWS } else { &[] };
+    [ROWS, more].concat()
+}
 
 const COMPANIONS: &str = "cat /etc/passwd | grep -c root && ls -l /bin | head -n 2 | wc -l && ps | tail -n 1 && \
      tar cf - /etc | tar tf - | sort | sed -n 1p && find /etc -name passwd | xargs sha256sum | cut -d' ' -f1 && \
@@ -108,7 +120,7 @@ fn parts(readme: &str) -> Option<(&str, &str, &str)> {
 
 fn tried(podman: &Podman, image: &str, other: &str) -> Result<Outcomes, Stop> {
     let mut script = String::new();
-    for (number, (_, commands, _)) in ROWS.iter().enumerate() {
+    for (number, (_, commands, _)) in rows().iter().enumerate() {
         // A line before and after each, with the row's number.
         let _ = writeln!(script, "echo '=== {number}'; {{ {commands}; }} 2>&1; echo");
     }
@@ -119,7 +131,7 @@ fn tried(podman: &Podman, image: &str, other: &str) -> Result<Outcomes, Stop> {
         }
     }
     let next = AtomicUsize::new(0);
-    let found: Mutex<Outcomes> = Mutex::new(vec![BTreeMap::new(); ROWS.len()]);
+    let found: Mutex<Outcomes> = Mutex::new(vec![BTreeMap::new(); rows().len()]);
     let failed: Mutex<Vec<Stop>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
@@ -167,16 +179,16 @@ fn try_one(
     arguments.extend([image, "sh", "-c", script]);
     let out = podman.run(&arguments)?;
     let stdout = text(&out.stdout);
-    let mut rows = Vec::new();
-    for (number, (row, _, wanted)) in ROWS.iter().enumerate() {
+    let mut lines = Vec::new();
+    for (number, (row, _, wanted)) in rows().iter().enumerate() {
         let start = format!("=== {number}\n");
         let said = stdout.split_once(&start).map(|(_, rest)| rest.split("\n=== ").next().unwrap_or_default());
         let Some(said) = said else {
             return Err(format!("{arguments:?}: no outcome of {row}: {stdout}{}", text(&out.stderr)).into());
         };
-        rows.push(if said.contains(wanted) { Ok(()) } else { Err(said.trim().to_owned()) });
+        lines.push(if said.contains(wanted) { Ok(()) } else { Err(said.trim().to_owned()) });
     }
-    Ok(rows)
+    Ok(lines)
 }
 
 fn table(outcomes: &Outcomes) -> Result<String, Stop> {
@@ -189,7 +201,7 @@ fn table(outcomes: &Outcomes) -> Result<String, Stop> {
     out.push('\n');
     let mut everywhere = Vec::new();
     let mut wrong = BTreeSet::new();
-    for ((row, ..), found) in ROWS.iter().zip(outcomes) {
+    for ((row, ..), found) in rows().iter().zip(outcomes) {
         if found.values().all(Result::is_ok) {
             everywhere.push(*row);
             continue;

@@ -138,7 +138,7 @@ pub(super) fn steps(dns: u16) -> Result<Vec<Step>> {
             "The application hangs:",
             format!("http://127.0.0.1:{hang}/"),
             8,
-            &["HTTP is broken", "says nothing for 1000 ms"],
+            &["HTTP is where it stops", "says nothing for 1000 ms"],
         ),
         step(
             "https:// to a port that speaks http://",
