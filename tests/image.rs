@@ -97,10 +97,7 @@ pub fn trials() -> Vec<Trial> {
 /// Whether the shell's companions are in the image: what needs them is tried only then.
 fn companions() -> bool {
     static LISTED: OnceLock<bool> = OnceLock::new();
-    *LISTED.get_or_init(|| {
-        let list = lab::run(Command::new(lab::netkit()).args(["--help", "tar"]), LIMIT);
-        list.is_ok_and(|list| list.status.success())
-    })
+    *LISTED.get_or_init(|| lab::offers("tar"))
 }
 
 fn runs_dig(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {

@@ -35,7 +35,7 @@ pub fn healthy() -> Result<(), Stop> {
     wanted()?;
     let certificates = stage::certificates()?;
     let place = TempDir::new("worlds-bin")?;
-    let binary = lab::for_everybody(&lab::whole(), &place.0)?;
+    let binary = lab::binary_for_everybody(&place.0)?;
     for url in ["http://web.shop.svc.cluster.local/", "http://10.2.0.10/", "https://web.shop.svc.cluster.local/"] {
         let text = format!(
             "== healthy\ntarget {url}\nlayer none\nclient nft '{COUNTERS}'\ndaemon server 443 nginx -c @W@/nginx-tls.conf\n"
@@ -103,7 +103,7 @@ pub fn untouched() -> Result<(), Stop> {
     wanted()?;
     let certificates = stage::certificates()?;
     let place = TempDir::new("worlds-bin")?;
-    let binary = lab::for_everybody(&lab::whole(), &place.0)?;
+    let binary = lab::binary_for_everybody(&place.0)?;
     for text in TOUCHED {
         let world = world(text)?;
         let stage = Stage::new(&world, &certificates.0)?;

@@ -80,6 +80,13 @@ pub fn whole() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_netkit"))
 }
 
+/// Whether the binary under test has this applet. The one in the image lacks what waits for room; what is tried of that is
+/// tried by `cargo test`.
+pub fn offers(applet: &str) -> bool {
+    let asked = run(Command::new(netkit()).args(["--help", applet]), Duration::from_secs(60));
+    asked.is_ok_and(|page| page.status.success())
+}
+
 /// Puts the binary under test into `dir`, where every user may run it, and opens `dir` to them: it may lie where only
 /// root may look.
 ///
@@ -89,17 +96,9 @@ pub fn whole() -> PathBuf {
 /// # Errors
 /// What `install` says.
 pub fn binary_for_everybody(dir: &Path) -> Result<PathBuf, Stop> {
-    for_everybody(&netkit(), dir)
-}
-
-/// As [`binary_for_everybody`], another binary.
-///
-/// # Errors
-/// What `install` says.
-pub fn for_everybody(binary: &Path, dir: &Path) -> Result<PathBuf, Stop> {
     let copy = dir.join("netkit");
     let mut install = Command::new("install");
-    let output = run(install.args(["-m", "755"]).arg(binary).arg(&copy), Duration::from_secs(60))?;
+    let output = run(install.args(["-m", "755"]).arg(netkit()).arg(&copy), Duration::from_secs(60))?;
     if !output.status.success() {
         return Err(Stop::Fail(format!("install: {}", String::from_utf8_lossy(&output.stderr))));
     }
