@@ -107,10 +107,12 @@ fn from_pid_unprivileged() -> Result<(), Stop> {
         ran.exits(1)?.complains(&format!("cannot look into /proc/{pid}/root"))?.complains("CAP_SYS_PTRACE")?;
         ran.complains("kubectl debug --profile=general")?;
         ran.claim(ran.err.lines().count() == 2 && ran.out.is_empty(), "the error and the hint, a line each")?;
-        // Without --explain stderr is no terminal, and the hint stays away.
+        // Want of a capability is said without --explain too, to scripts as well.
         let arguments = [mode, &["--from-pid", &pid, "www.lab.test"]].concat();
         let ran = deprived(&scene, &program, &USER, &arguments)?;
-        ran.exits(1)?.claim(ran.err.lines().count() == 1, "the error alone")?;
+        ran.exits(1)?
+            .complains("CAP_SYS_PTRACE")?
+            .claim(ran.err.lines().count() == 2, "the error and what is missing")?;
     }
     Ok(())
 }
