@@ -106,14 +106,9 @@ fn main() -> std::process::ExitCode {
     trials.extend(ss_modes::trials());
     trials.extend(tcpdump_filter::trials());
     trials.extend(nc_tls::trials());
-    trials.extend(ss_diff::trials());
-    trials.extend(ss_modes::trials());
     trials.extend(tls_enumerate::trials());
     trials.extend(tls_client::trials());
     trials.extend(tls_matrix::trials());
-    trials.extend(tls_client::trials());
-    trials.extend(tls_matrix::trials());
-    trials.extend(tls_enumerate::trials());
     trials.extend(tls_probe::trials());
     trials.extend(wget_diff::trials());
     trials.extend(tcpdump_live::trials());

@@ -687,9 +687,8 @@ fn holders() -> Result<(), Stop> {
     let (status, out, said) = capture.end()?;
     same("capture", &format!("{status:?}"), "Some(0)")?;
     let text = String::from_utf8_lossy(&out).into_owned();
-    let program = lab::netkit().file_name().unwrap().to_string_lossy().into_owned();
     for pid in [caller.capture.child.id(), listener.capture.child.id()] {
-        if !text.contains(&format!(" ({program} {pid}")) {
+        if !text.contains(&format!(" (nc {pid}")) {
             return Err(format!("no process {pid} in: {text}{said}").into());
         }
     }

@@ -95,8 +95,6 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
     let mut settings = Vec::new();
     if toolchain.sysroot.is_some() {
         flags.push("-Cllvm-args=-enable-machine-outliner=conservative-pgo".to_owned());
-        // A derived `Debug` names its type or variant only, which is all that our messages show of one: 21 KB.
-        flags.push("-Zfmt-debug=shallow".to_owned());
         settings.push("-Zprofile-rustflags".to_owned());
         for name in members()?.iter().map(String::as_str).chain(COLD_LIBRARIES.iter().copied()) {
             let cold = "['-Cllvm-args=-force-attribute=cold']";
