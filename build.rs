@@ -16,6 +16,7 @@ fn main() {
     println!("cargo:rerun-if-changed=applets");
     println!("cargo:rerun-if-changed=Cargo.toml");
     println!("cargo:rerun-if-env-changed=NETKIT_APPLETS");
+    println!("cargo:rerun-if-env-changed=NETKIT_PACKED");
 
     let folders = folders(&root.join("applets"));
     let lines = dependency_lines(&root.join("Cargo.toml"));
@@ -41,13 +42,21 @@ fn main() {
             .collect(),
     };
     let mut table = String::from(
-        "/// Every applet crate of this build.\npub(crate) static TABLE: &[&[netkit_core::Applet]] = &[\n",
+        "/// Every applet crate of this build.\n#[used]\npub(crate) static TABLE: &[&[netkit_core::Applet]] = &[\n",
     );
-    for name in chosen {
+    for name in &chosen {
         table.push_str(&format!("    netkit_{}::APPLETS,\n", name.replace('-', "_")));
     }
     table.push_str("];\n");
     fs::write(Path::new(&out).join("table.rs"), table).expect("OUT_DIR is writable");
+
+    // For the linker of `cargo xtask dist` (xtask/src/link.rs): the table's order, and what of it is packed.
+    if let Ok(packed) = env::var("NETKIT_PACKED") {
+        let packed: BTreeSet<&str> = packed.split_whitespace().collect();
+        let mark = |name: &String| if packed.contains(name.as_str()) { format!("+{name}") } else { name.clone() };
+        let list: Vec<String> = chosen.into_iter().map(mark).collect();
+        println!("cargo:rustc-link-arg-bin=netkit=--netkit-applets={}", list.join(","));
+    }
 
     build_facts(root);
 }

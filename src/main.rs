@@ -18,6 +18,7 @@ static BUILD: Build = Build {
 
 static POWERS: Powers = Powers {
     raise: netkit_sys::capabilities::raise,
+    unpack: netkit_sys::packed::unpack,
     call_oneself: netkit_sys::process::call_oneself,
     supervise: netkit_sys::first::supervise,
 };

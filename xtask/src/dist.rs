@@ -12,7 +12,7 @@ use crate::elf::Elf;
 use crate::musl::{self, IMMEDIATE_ABORT, Toolchain, Way};
 use crate::process::{at, command, find, run as run_command};
 use crate::workspace::{ARCH, Source, TARGET, metadata, root, source};
-use crate::{Result, audit, rootfs};
+use crate::{Result, audit, link, pack, rootfs};
 
 pub(crate) const USAGE: &str = "[--std auto|rustup|prebuilt|rust-src|rustc-web]";
 
@@ -57,7 +57,9 @@ pub(crate) fn build(way: Way) -> Result<Dist> {
     fs::create_dir_all(&out).map_err(at("create", &out))?;
     let with_symbols = compile(&toolchain, &root(), &source())?;
     let binary = out.join("netkit");
-    finish(&with_symbols, &binary)?;
+    for (applet, bytes, kept) in finish(&with_symbols, &binary)? {
+        println!("  {applet}: {bytes} bytes of its own, kept as {kept}");
+    }
     verify(&binary)?;
     let rootfs = out.join("rootfs");
     rootfs::lay_out(&binary, &rootfs)?;
@@ -93,6 +95,8 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
     }
     // Older LLVMs know the outliner's modes by other names, so with the compiler of the recipe only.
     let mut settings = Vec::new();
+    // Needs the list of what was folded, which the same linker prints.
+    let packs = toolchain.lld().is_some() && toolchain.sysroot.is_some();
     if toolchain.sysroot.is_some() {
         flags.push("-Cllvm-args=-enable-machine-outliner=conservative-pgo".to_owned());
         settings.push("-Zprofile-rustflags".to_owned());
@@ -114,7 +118,6 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
         .arg(&target_dir)
         .args(settings)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-        .env("NETKIT_APPLETS", applets(root)?)
         // How a released compiler is told to allow IMMEDIATE_ABORT.
         .env("RUSTC_BOOTSTRAP", "1")
         // For C in dependencies: no paths, no unwind tables.
@@ -122,6 +125,11 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
             format!("CFLAGS_{tool}"),
             format!("-fno-asynchronous-unwind-tables -ffile-prefix-map={}=/netkit", root.display()),
         );
+    if packs {
+        let own = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+        cargo.env(format!("CARGO_TARGET_{}_LINKER", tool.to_uppercase()), own);
+        cargo.env(link::STANDS_IN, "1").env("NETKIT_PACKED", packed_applets()?);
+    }
     if find("musl-gcc").is_some() {
         cargo.env(format!("CC_{tool}"), "musl-gcc");
     }
@@ -138,27 +146,11 @@ pub(crate) fn compile(toolchain: &Toolchain, root: &Path, source: &Source) -> Re
     Ok(target_dir.join(TARGET).join("dist/netkit"))
 }
 
-/// The applets of the image: those asked for by NETKIT_APPLETS, or all but those that the root manifest keeps out of it.
-fn applets(root: &Path) -> Result<String> {
-    if let Ok(list) = std::env::var("NETKIT_APPLETS") {
-        return Ok(list);
-    }
+/// The applet folders whose code the image keeps compressed, as the root manifest says.
+fn packed_applets() -> Result<String> {
     let all = metadata(&["--no-deps"])?;
-    let out: Vec<&str> =
-        (all.pointer("/metadata/netkit/not-in-the-image").and_then(Value::as_array).into_iter().flatten())
-            .filter_map(Value::as_str)
-            .collect();
-    let folder = root.join("applets");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(at("read", &folder))? {
-        let entry = entry.map_err(at("read", &folder))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().join("Cargo.toml").is_file() && !out.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names.join(" "))
+    let names = all.pointer("/metadata/netkit/packed").and_then(Value::as_array).into_iter().flatten();
+    Ok(names.filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
 }
 
 /// The names of the workspace's packages that the binary is made of.
@@ -169,8 +161,8 @@ fn members() -> Result<Vec<String>> {
     Ok(names.filter(|name| *name != env!("CARGO_PKG_NAME")).map(str::to_owned).collect())
 }
 
-/// Removes the symbols and adds the list of dependencies.
-pub(crate) fn finish(from: &Path, to: &Path) -> Result<()> {
+/// Removes the symbols, adds the list of dependencies, and compresses what is to be packed.
+pub(crate) fn finish(from: &Path, to: &Path) -> Result<Vec<(String, usize, usize)>> {
     let list = from.with_file_name("netkit.dep-v0");
     fs::write(&list, audit::section()?).map_err(at("write", &list))?;
     let fresh = to.with_extension("new");
@@ -184,7 +176,11 @@ pub(crate) fn finish(from: &Path, to: &Path) -> Result<()> {
             .arg(&fresh),
     )
     .map_err(|error| format!("{error} (Debian package binutils)"))?;
-    fs::rename(&fresh, to).map_err(at("create", to))
+    let bytes = fs::read(&fresh).map_err(at("read", &fresh))?;
+    let packed = pack::pack(&bytes)?;
+    fs::write(&fresh, packed.bytes).map_err(at("write", &fresh))?;
+    fs::rename(&fresh, to).map_err(at("create", to))?;
+    Ok(packed.applets)
 }
 
 /// Holds a released binary to what is promised of it.

@@ -11,10 +11,19 @@ const PT_DYNAMIC: u32 = 2;
 const DT_NEEDED: u64 = 1;
 /// Section header type of the symbol table.
 const SHT_SYMTAB: u32 = 2;
+/// Section header type of relocations with addends.
+const SHT_RELA: u32 = 4;
 /// Section header type of a section that takes no room in the file.
 const SHT_NOBITS: u32 = 8;
+/// Section flag: occupies memory at run time.
+const SHF_ALLOC: u64 = 2;
 /// Symbol types that own bytes: STT_OBJECT and STT_FUNC.
 const OWNING: [u8; 2] = [1, 2];
+/// Section header type of the section numbers that symbols have no room for.
+const SHT_SYMTAB_SHNDX: u32 = 18;
+/// A number that stands elsewhere, and the first one with a meaning of its own.
+const SHN_XINDEX: u16 = 0xffff;
+const SHN_LORESERVE: u16 = 0xff00;
 
 /// One ELF file in memory.
 pub(crate) struct Elf<'a> {
@@ -26,10 +35,61 @@ pub(crate) struct Elf<'a> {
 pub(crate) struct Section {
     pub(crate) name: String,
     kind: u32,
-    offset: usize,
+    flags: u64,
+    /// Where it lies in memory.
+    pub(crate) address: u64,
+    /// Where it lies in the file.
+    pub(crate) offset: usize,
     /// Bytes in memory; a NOBITS section has none in the file.
     pub(crate) size: usize,
     link: usize,
+    info: usize,
+}
+
+impl Section {
+    /// Whether it is there at run time.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.flags & SHF_ALLOC != 0
+    }
+
+    /// Whether it refers to another section, as symbols and relocations do.
+    pub(crate) fn has_link(&self) -> bool {
+        self.link != 0
+    }
+}
+
+/// A place that the linker filled in, as `--emit-relocs` keeps it: its address, and the section that its target lies in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relocation {
+    pub(crate) place: u64,
+    pub(crate) section: usize,
+}
+
+/// A place of an object file that the linker is to fill in.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    /// The section it stands in, and where in it.
+    pub(crate) from: usize,
+    pub(crate) offset: u64,
+    pub(crate) to: Target,
+}
+
+/// What a reference of an object file is to.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// A section of the same file.
+    Section(usize),
+    /// A symbol of another file.
+    Name(String),
+}
+
+/// A symbol that an object file defines.
+#[derive(Clone, Debug)]
+pub(crate) struct Definition {
+    pub(crate) name: String,
+    pub(crate) section: usize,
+    /// Whether other files see it.
+    pub(crate) global: bool,
 }
 
 /// A function or object of the symbol table.
@@ -80,8 +140,16 @@ impl<'a> Elf<'a> {
     /// Every section header.
     pub(crate) fn sections(&self) -> Result<Vec<Section>> {
         let table = self.usize_at(40)?;
-        let (entry, count, names) =
+        let (entry, mut count, mut names) =
             (usize::from(self.u16(58)?), usize::from(self.u16(60)?), usize::from(self.u16(62)?));
+        // More sections than the header can count: the first one has the numbers (gABI, "Section Header").
+        if count == 0 && table != 0 {
+            count = self.usize_at(table + 32)?;
+        }
+        if names == usize::from(SHN_XINDEX) {
+            names = usize::try_from(self.u32(table + 40)?).map_err(|error| error.to_string())?;
+        }
+        self.slice(table, count.checked_mul(entry).ok_or("implausible number of sections")?)?;
         let name_table = if count == 0 { 0 } else { self.usize_at(table + names * entry + 24)? };
         (0..count)
             .map(|index| {
@@ -89,9 +157,12 @@ impl<'a> Elf<'a> {
                 Ok(Section {
                     name: self.name(name_table, self.u32(header)?)?,
                     kind: self.u32(header + 4)?,
+                    flags: self.u64(header + 8)?,
+                    address: self.u64(header + 16)?,
                     offset: self.usize_at(header + 24)?,
                     size: self.usize_at(header + 32)?,
                     link: usize::try_from(self.u32(header + 40)?).map_err(|error| error.to_string())?,
+                    info: usize::try_from(self.u32(header + 44)?).map_err(|error| error.to_string())?,
                 })
             })
             .collect()
@@ -128,6 +199,87 @@ impl<'a> Elf<'a> {
         symbols.sort_by_key(|symbol| symbol.address);
         symbols.dedup_by_key(|symbol| symbol.address);
         Ok(symbols)
+    }
+
+    /// The relocations of everything that is loaded, of a file linked with `--emit-relocs`.
+    pub(crate) fn relocations(&self) -> Result<Vec<Relocation>> {
+        let sections = self.sections()?;
+        let mut out = Vec::new();
+        for (table, symbols) in self.tables(&sections)? {
+            for index in 0..table.size / 24 {
+                let entry = table.offset + index * 24;
+                let symbol = symbols.offset + self.symbol_of(entry)? * 24;
+                out.push(Relocation { place: self.u64(entry)?, section: usize::from(self.u16(symbol + 6)?) });
+            }
+        }
+        Ok(out)
+    }
+
+    /// The references of everything in an object file that will be loaded.
+    pub(crate) fn references(&self) -> Result<Vec<Reference>> {
+        let sections = self.sections()?;
+        let mut out = Vec::new();
+        for (table, symbols) in self.tables(&sections)? {
+            let names = sections.get(symbols.link).ok_or("the symbol table names no string table")?;
+            for index in 0..table.size / 24 {
+                let entry = table.offset + index * 24;
+                let symbol = self.symbol_of(entry)?;
+                let to = match self.section_of_symbol(&sections, symbols, symbol)? {
+                    0 => Target::Name(self.name(names.offset, self.u32(symbols.offset + symbol * 24)?)?),
+                    section => Target::Section(section),
+                };
+                out.push(Reference { from: table.info, offset: self.u64(entry)?, to });
+            }
+        }
+        Ok(out)
+    }
+
+    /// The symbols that an object file defines and names.
+    pub(crate) fn definitions(&self) -> Result<Vec<Definition>> {
+        let sections = self.sections()?;
+        let Some(table) = sections.iter().find(|section| section.kind == SHT_SYMTAB) else { return Ok(Vec::new()) };
+        let names = sections.get(table.link).ok_or("the symbol table names no string table")?;
+        let mut out = Vec::new();
+        for index in 0..table.size / 24 {
+            let entry = table.offset + index * 24;
+            let name = self.u32(entry)?;
+            let section = self.section_of_symbol(&sections, table, index)?;
+            if name != 0 && section != 0 {
+                // STB_LOCAL is 0.
+                let global = self.slice(entry + 4, 1)?.first().is_some_and(|info| info >> 4 != 0);
+                out.push(Definition { name: self.name(names.offset, name)?, section, global });
+            }
+        }
+        Ok(out)
+    }
+
+    /// The relocation tables of sections that are loaded, with their symbol tables.
+    fn tables<'s>(&self, sections: &'s [Section]) -> Result<Vec<(&'s Section, &'s Section)>> {
+        let of_loaded =
+            |table: &&Section| table.kind == SHT_RELA && sections.get(table.info).is_some_and(Section::is_loaded);
+        let with_symbols = |table: &'s Section| {
+            let symbols = sections.get(table.link).ok_or("relocations without a symbol table")?;
+            Ok((table, symbols))
+        };
+        sections.iter().filter(of_loaded).map(with_symbols).collect()
+    }
+
+    /// The number of the symbol that a relocation names.
+    fn symbol_of(&self, entry: usize) -> Result<usize> {
+        usize::try_from(self.u64(entry + 8)? >> 32).map_err(|error| error.to_string())
+    }
+
+    /// The section that a symbol is defined in; 0 for one that is not, or has no section.
+    fn section_of_symbol(&self, sections: &[Section], table: &Section, symbol: usize) -> Result<usize> {
+        match self.u16(table.offset + symbol * 24 + 6)? {
+            SHN_XINDEX => {
+                let indices = sections.iter().find(|section| section.kind == SHT_SYMTAB_SHNDX);
+                let indices = indices.ok_or("the numbers of many sections are missing")?;
+                usize::try_from(self.u32(indices.offset + symbol * 4)?).map_err(|error| error.to_string())
+            }
+            special if special >= SHN_LORESERVE => Ok(0),
+            section => Ok(usize::from(section)),
+        }
     }
 
     fn name(&self, table: usize, offset: u32) -> Result<String> {
@@ -229,6 +381,9 @@ mod tests {
                 let _ = elf.check_static();
                 let _ = elf.sections();
                 let _ = elf.symbols();
+                let _ = elf.relocations();
+                let _ = elf.references();
+                let _ = elf.definitions();
             }
         }
         assert!(Elf::new(b"\x7fELF\x01\x01").is_err());

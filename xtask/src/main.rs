@@ -11,7 +11,9 @@ mod demo;
 mod dist;
 mod elf;
 mod image;
+mod link;
 mod musl;
+mod pack;
 mod process;
 mod reproduce;
 mod rootfs;
@@ -46,6 +48,9 @@ const COMMANDS: &[Command] = &[
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if std::env::var_os(link::STANDS_IN).is_some() {
+        return status("linker", link::run(&words));
+    }
     let Some((name, rest)) = words.split_first() else {
         print!("{}", usage());
         return ExitCode::SUCCESS;
@@ -58,7 +63,11 @@ fn main() -> ExitCode {
         eprintln!("xtask: no command `{name}`\n{}", usage());
         return ExitCode::from(2);
     };
-    match (command.run)(rest) {
+    status(name, (command.run)(rest))
+}
+
+fn status(name: &str, result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask {name}: {message}");

@@ -121,6 +121,7 @@ pub(crate) fn builtin(ctx: &mut Ctx) -> Outcome {
     words.append(&mut ctx.args);
     ctx.args = words;
     ctx.argv0 = "sh".into();
+    netkit_sys::packed::unpack(shell.main as usize)?;
     (shell.main)(ctx)
 }
 

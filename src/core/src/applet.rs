@@ -168,6 +168,8 @@ pub struct Powers {
     /// Makes effective what of a set of capabilities is permitted, a bit for each by its number in linux/capability.h,
     /// and gives up what else is permitted.
     pub raise: fn(u64),
+    /// Makes sure that the function at this address can be called, in a binary that keeps some applets compressed.
+    pub unpack: fn(usize) -> std::io::Result<()>,
     /// Names this process as ps(1) shows it.
     pub call_oneself: fn(&str),
     /// Runs a program and returns its status: as process 1 of a container, in a child that it looks after.

@@ -24,6 +24,8 @@ A link named after an applet runs that applet. Without arguments, on a terminal,
 
 /// Status of a shell that does not find a command (POSIX Shell, 2.8.2).
 const NOT_FOUND: Exit = Exit(127);
+/// The applet cannot be run: a shell's status for a program that cannot be executed.
+const NOT_EXECUTABLE: Exit = Exit(126);
 
 /// Runs what argv asks for and returns the status to leave with; every error has been said by then.
 pub fn dispatch(ctx: &mut Ctx, powers: &Powers) -> Exit {
@@ -88,6 +90,8 @@ fn at_a_terminal(ctx: &Ctx) -> bool {
 fn run(ctx: &mut Ctx, applet: &'static Applet, name: String, powers: &Powers) -> Result<Exit, Error> {
     ctx.name = name;
     (powers.call_oneself)(&ctx.name);
+    (powers.unpack)(applet.main as usize)
+        .map_err(|error| Error::new(NOT_EXECUTABLE, format!("cannot put its code in place: {error}")))?;
     (powers.raise)(caps::wanted(applet));
     (applet.main)(ctx)
 }
@@ -269,7 +273,8 @@ mod tests {
         },
     }]];
 
-    static POWERS: Powers = Powers { raise: |_| {}, call_oneself: |_| {}, supervise: |program| program() };
+    static POWERS: Powers =
+        Powers { raise: |_| {}, unpack: |_| Ok(()), call_oneself: |_| {}, supervise: |program| program() };
 
     fn call(argv: &[&str]) -> (u8, String, String) {
         let (mut ctx, out, err) = testing::ctx(argv, TABLE, &BUILD);

@@ -9,6 +9,7 @@ pub mod ipset;
 pub mod link;
 pub mod netlink;
 pub mod netns;
+pub mod packed;
 pub mod process;
 pub mod signals;
 pub mod time;
