@@ -36,6 +36,7 @@ mod nc_own;
 mod nc_stress;
 mod nc_tls;
 mod nft;
+mod packed;
 mod ping;
 mod portscan;
 mod portscan_raw;
@@ -101,6 +102,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(sh::trials());
     trials.extend(sh_terminal::trials());
     trials.extend(nft::trials());
+    trials.extend(packed::trials());
     trials.extend(ping::trials());
     trials.extend(ss_diff::trials());
     trials.extend(ss_modes::trials());
