@@ -17,6 +17,7 @@ mod dig_hostile;
 mod dig_modes;
 mod dig_tls;
 mod doctor;
+mod file_capabilities;
 mod firewall;
 mod front;
 mod host_nslookup;
@@ -66,6 +67,7 @@ fn main() -> std::process::ExitCode {
     }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
+    trials.extend(file_capabilities::trials());
     trials.extend(front::trials());
     trials.extend(curl_cases::trials());
     trials.extend(curl_diff::trials());

@@ -113,6 +113,7 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts, host: &str, addresses: &[SocketAdd
         Source::Unreachable(error) => return Err(error),
     };
     socket::configure(ctx, opts, &echo, source, &mut to)?;
+    netkit_sys::capabilities::lower(0);
     // The kernel's memory of earlier paths must not answer in the network's place.
     let _ = MtuDiscovery::Probe.apply(echo.socket(), v6);
     let _ = echo.socket().set_send_buffer_size(1 << 18);

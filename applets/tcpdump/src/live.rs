@@ -77,6 +77,8 @@ pub(crate) fn run(ctx: &mut Ctx, opts: &Opts) -> Result<Exit, Error> {
         let tap = open(opts, &mut filter, interface)?;
         taps.push(tap);
     }
+    // Whose sockets a flow belongs to is looked up as it comes.
+    netkit_sys::capabilities::lower(netkit_core::privilege::Capability::SysPtrace.bit());
     let mut output = Output::new(ctx, opts);
     output.live();
     let described: Vec<(u32, u32, &str)> =

@@ -56,9 +56,10 @@ pub fn raise(wanted: u64) {
     }
 }
 
-/// Gives up for good what [`raise`] added; called once the sockets that need it are open. Without effect otherwise.
-pub fn lower() {
-    let raised = RAISED.swap(0, Ordering::Relaxed);
+/// Gives up for good what [`raise`] added, but for `kept` (a bit for each capability, by its number); called once the
+/// sockets that need it are open. Without effect otherwise.
+pub fn lower(kept: u64) {
+    let raised = RAISED.fetch_and(kept, Ordering::Relaxed) & !kept;
     if raised == 0 {
         return;
     }
@@ -68,7 +69,8 @@ pub fn lower() {
         half.effective &= kept;
         half.permitted &= kept;
     }
-    if write(&halves) {
+    // A process that still holds something stays closed to others of its user.
+    if write(&halves) && RAISED.load(Ordering::Relaxed) == 0 {
         be_readable();
     }
 }
@@ -132,7 +134,9 @@ mod tests {
             assert!(write(&halves));
             raise(u64::from(bit));
             assert_eq!(read().unwrap()[0].effective & bit, bit);
-            lower();
+            lower(u64::from(bit));
+            assert_eq!(read().unwrap()[0].effective & bit, bit);
+            lower(0);
             let after = read().unwrap();
             assert_eq!((after[0].effective & bit, after[0].permitted & bit), (0, 0));
             assert_eq!(after[0].effective, halves[0].effective);
