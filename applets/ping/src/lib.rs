@@ -187,11 +187,11 @@ fn one(ctx: &mut Ctx, opts: &Opts, host: &str, mut to: SocketAddr, signals: &Sig
         Source::Unreachable(error) => return Ok(Outcome::Unreachable(error)),
     };
     socket::configure(ctx, opts, &echo, source, &mut to)?;
+    // No further socket is opened.
+    netkit_sys::capabilities::lower(0);
     let literal = netkit_probe::literal(host).is_some();
     announce(ctx, opts, host, to, source, literal)?;
     check(opts, true)?;
-    // No further socket is opened.
-    netkit_sys::capabilities::lower(0);
     let host = printable(host);
     Run::new(ctx, opts, echo, to, host, opts.numeric || literal).go(signals).map(Outcome::Done)
 }
