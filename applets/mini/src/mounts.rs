@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 
 use netkit_core::privilege::{Capability, missing};
 use netkit_core::{Ctx, Error, Exit};
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Uid};
@@ -118,14 +119,26 @@ const FLAGS: &[(&[u8], MsFlags, bool)] = &[
 ];
 
 /// A refused call with what would allow it.
-fn refused(status: u8, text: String, errno: nix::errno::Errno, what: &str) -> Error {
+fn refused(status: u8, text: String, errno: Errno, what: &str) -> Error {
+    let (capability, still) = match what {
+        ROOT => (Capability::SysChroot, "reading below /proc/PID/root"),
+        OPENING => (Capability::SysPtrace, ""),
+        NAMESPACE => (Capability::SysAdmin, ""),
+        _ => (Capability::SysAdmin, "listing mounts"),
+    };
     let error = Error::new(Exit(status), format!("{text}: {}", errno.desc()));
-    if errno == nix::errno::Errno::EPERM {
-        error.hint(missing(Capability::SysAdmin, what, "listing mounts"))
-    } else {
-        error
-    }
+    if [Errno::EPERM, Errno::EACCES].contains(&errno) { error.hint(missing(capability, what, still)) } else { error }
 }
+
+/// What belongs to another process and cannot be opened.
+fn unopened(what: &str, error: &std::io::Error) -> Error {
+    refused(1, format!("cannot open {what}"), Errno::from_raw(error.raw_os_error().unwrap_or(0)), OPENING)
+}
+
+/// What a call is for that needs more than the others.
+const ROOT: &str = "changing the root";
+const OPENING: &str = "looking into a process of somebody else";
+const NAMESPACE: &str = "entering a namespace";
 
 pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
     let spec = "a.all f.fake l n.no-mtab o:options r.read-only t:types v.verbose w.rw,read-write B.bind R.rbind M.move \
@@ -199,7 +212,7 @@ pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
         }
     };
     let data = data.join(&b',');
-    let mut last = nix::errno::Errno::ENODEV;
+    let mut last = Errno::ENODEV;
     for kind in kinds {
         match nix::mount::mount(Some(path(&source)), path(&target), Some(path(&kind)), flags, Some(path(&data))) {
             Ok(()) => {
@@ -255,9 +268,9 @@ pub(crate) fn umount(ctx: &mut Ctx) -> Outcome {
         for target in list {
             if let Err(errno) = nix::mount::umount2(path(&target), flags) {
                 let why = match errno {
-                    nix::errno::Errno::EINVAL => "not mounted.".to_owned(),
-                    nix::errno::Errno::ENOENT => "no mount point specified.".to_owned(),
-                    nix::errno::Errno::EBUSY => "target is busy.".to_owned(),
+                    Errno::EINVAL => "not mounted.".to_owned(),
+                    Errno::ENOENT => "no mount point specified.".to_owned(),
+                    Errno::EBUSY => "target is busy.".to_owned(),
                     other => refused(32, String::new(), other, "unmounting").message,
                 };
                 tool.complain(&format!("{}: {why}", lossy(&operand)));
@@ -566,7 +579,7 @@ pub(crate) fn chroot(ctx: &mut Ctx) -> Outcome {
     }
     let mut table = crate::meta::Names::default();
     if let Err(errno) = nix::unistd::chroot(path(&root)) {
-        return wrong(125, &format!("cannot change root directory to '{}': {}", lossy(&root), errno.desc()));
+        return Err(refused(125, format!("cannot change root directory to '{}'", lossy(&root)), errno, ROOT));
     }
     if !tool.has(b's')
         && let Err(error) = std::env::set_current_dir("/")
@@ -581,8 +594,7 @@ pub(crate) fn chroot(ctx: &mut Ctx) -> Outcome {
     {
         groups.push(Gid::from_raw(wanted(table.id(name, true), "group", name, 125)?));
     }
-    let failed =
-        |errno: nix::errno::Errno, what: &str| Error::new(Exit(125), format!("failed to set {what}: {}", errno.desc()));
+    let failed = |errno: Errno, what: &str| Error::new(Exit(125), format!("failed to set {what}: {}", errno.desc()));
     if tool.has(b'g') || !spec.is_empty() {
         nix::unistd::setgroups(&groups).map_err(|errno| failed(errno, "supplemental groups"))?;
     }
@@ -641,7 +653,7 @@ pub(crate) fn nsenter(ctx: &mut Ctx) -> Outcome {
         let handle = match File::open(&file) {
             Ok(handle) => handle,
             Err(_) if all && !tool.has(id) && name == "time" => continue,
-            Err(error) => return wrong(1, &format!("cannot open {file}: {}", crate::base::reason(&error))),
+            Err(error) => return Err(unopened(&file, &error)),
         };
         // Entering the user namespace one is in already is refused by the kernel.
         let same = handle.metadata().map(|data| data.ino()).ok() == own(name);
@@ -656,38 +668,31 @@ pub(crate) fn nsenter(ctx: &mut Ctx) -> Outcome {
         (true, _, Some(pid)) => Some(format!("/proc/{pid}/root")),
         _ => return wrong(1, "--root needs a directory or a target"),
     };
-    let root = root
-        .map(File::open)
-        .transpose()
-        .map_err(|error| Error::new(Exit(1), format!("cannot open the root: {}", crate::base::reason(&error))))?;
+    let root = root.map(File::open).transpose().map_err(|error| unopened("the root", &error))?;
     let work = match (tool.has(b'w'), tool.opts.value(b'w'), target) {
         (false, ..) => None,
         (true, Some(dir), _) if !dir.is_empty() => Some(lossy(dir)),
         (true, _, Some(pid)) => Some(format!("/proc/{pid}/cwd")),
         _ => return wrong(1, "--wd needs a directory or a target"),
     };
-    let work = work
-        .map(File::open)
-        .transpose()
-        .map_err(|error| Error::new(Exit(1), format!("cannot open the directory: {}", crate::base::reason(&error))))?;
+    let work = work.map(File::open).transpose().map_err(|error| unopened("the directory", &error))?;
     let (mut other_mounts, mut new_pid) = (false, false);
     for (handle, flag, file) in opened {
-        nix::sched::setns(handle, flag).map_err(|errno| {
-            refused(1, format!("reassociate to namespace '{file}' failed"), errno, "entering a namespace")
-        })?;
+        nix::sched::setns(handle, flag)
+            .map_err(|errno| refused(1, format!("reassociate to namespace '{file}' failed"), errno, NAMESPACE))?;
         other_mounts |= flag == CloneFlags::CLONE_NEWNS;
         new_pid |= flag == CloneFlags::CLONE_NEWPID;
     }
     if let Some(root) = &root {
-        nix::unistd::fchdir(root).map_err(|errno| refused(1, "chdir failed".to_owned(), errno, "changing the root"))?;
-        nix::unistd::chroot(".").map_err(|errno| refused(1, "chroot failed".to_owned(), errno, "changing the root"))?;
+        nix::unistd::fchdir(root).map_err(|errno| refused(1, "chdir failed".to_owned(), errno, ROOT))?;
+        nix::unistd::chroot(".").map_err(|errno| refused(1, "chroot failed".to_owned(), errno, ROOT))?;
         other_mounts = true;
     }
     if let Some(work) = &work {
         nix::unistd::fchdir(work)
             .map_err(|errno| refused(1, "chdir failed".to_owned(), errno, "changing the directory"))?;
     }
-    let failed = |errno: nix::errno::Errno, what: &str| Error::new(Exit(1), format!("{what} failed: {}", errno.desc()));
+    let failed = |errno: Errno, what: &str| Error::new(Exit(1), format!("{what} failed: {}", errno.desc()));
     if let Some(text) = tool.opts.value(b'G') {
         let id = wanted(number(text).and_then(|id| u32::try_from(id).ok()), "group ID", text, 1)?;
         nix::unistd::setgid(Gid::from_raw(id)).map_err(|errno| failed(errno, "setgid"))?;
