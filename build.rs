@@ -53,6 +53,9 @@ fn main() {
     // For the linker of `cargo xtask dist` (xtask/src/link.rs): the table's order, and what of it is packed.
     if let Ok(packed) = env::var("NETKIT_PACKED") {
         let packed: BTreeSet<&str> = packed.split_whitespace().collect();
+        if let Some(missing) = packed.iter().find(|name| !folders.contains(**name)) {
+            panic!("the root Cargo.toml wants `{missing}` packed, but applets/{missing} does not exist");
+        }
         let mark = |name: &String| if packed.contains(name.as_str()) { format!("+{name}") } else { name.clone() };
         let list: Vec<String> = chosen.into_iter().map(mark).collect();
         println!("cargo:rustc-link-arg-bin=netkit=--netkit-applets={}", list.join(","));
