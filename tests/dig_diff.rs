@@ -159,7 +159,7 @@ impl Difference<'_> {
         }
         let mut command = Command::new("diff");
         command.args(["-u", "--label", "Debian's dig", "--label", "ours"]).args(&files);
-        let out = lab::run(&mut command, Duration::from_secs(10))?;
+        let out = lab::run(&mut command, LIMIT)?;
         let title = format!("=== {} [resolv.conf {}]", self.case.line, self.case.resolv);
         Ok(format!("{title}\n{}", String::from_utf8_lossy(&out.stdout)))
     }

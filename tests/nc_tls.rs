@@ -233,9 +233,7 @@ fn words_of_ncat() -> Result<(), Stop> {
     let (input, _held) = open_input()?;
     server.current_dir(&dir.0).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
     let _server = Running::listening(&mut server, port)?;
-    let plain = TcpListener::bind("127.0.0.1:0")?;
-    let nobody = plain.local_addr()?.port();
-    drop(plain);
+    let nobody = free_port()?;
     let lines = [
         format!("--ssl -z localhost {port}"),
         format!("-v --ssl -z localhost {port}"),

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::lab::{self, Stop, TempDir, same, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Labs at once.
 const WORKERS: usize = 6;
 const CASES: &str = include_str!("golden/ping/cases.txt");

@@ -14,7 +14,7 @@ const ROWS: u16 = 24;
 const COLUMNS: u16 = 60;
 /// The prompt of every session here: nothing that a command prints.
 const PROMPT: &str = "ready> ";
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const LEFT: &str = "\x1b[D";
 const RIGHT: &str = "\x1b[C";

@@ -430,7 +430,7 @@ fn read(bytes: &[u8], at: Place, from: Place, sent: &Packet) -> Option<Seen> {
 
 /// What a command prints; a failure is one of the trial.
 pub fn output(command: &mut Command) -> Result<String, Stop> {
-    let found = crate::lab::run(command, Duration::from_secs(30))?;
+    let found = crate::lab::run(command, Duration::from_secs(120))?;
     if !found.status.success() {
         return Err(Stop::Fail(format!("{command:?}: {}", String::from_utf8_lossy(&found.stderr))));
     }

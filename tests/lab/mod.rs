@@ -12,6 +12,7 @@ pub mod rogue;
 pub mod server;
 pub mod terminal;
 pub mod tls;
+pub mod visits;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,17 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed, Trial};
+
+/// How many files this process and what it starts may have open: a thousand connections have two ends here.
+pub const FILES: u64 = 4096;
+
+/// Allows [`FILES`] open files where that may be had. Before the first trial: what is changed while they run, others notice.
+pub fn allow_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(FILES.min(hard)), hard);
+    }
+}
 
 /// Why a trial could not run, and what would let it.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use nix::pty::{Winsize, openpty};
 use super::{Stop, tool};
 
 /// How long a text may take to appear; a machine under load takes seconds.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Default)]
 struct Said {
