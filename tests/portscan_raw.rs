@@ -16,7 +16,7 @@ use crate::lab::firewall::{Firewall, ROUTER, RULES, SCANNER, TARGET};
 use crate::lab::{self, Stop, TempDir, same, tls, trial};
 use crate::portscan::{reason, text};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -375,7 +375,8 @@ impl Stage {
 /// before 5.10 do not tell (the twelfth column of `/proc/net/softnet_stat`, net/core/net-procfs.c).
 fn backlog() -> Result<u64, Stop> {
     let text = std::fs::read_to_string("/proc/net/softnet_stat")?;
-    let waiting = |line: &str| line.split_ascii_whitespace().nth(11).and_then(|word| u64::from_str_radix(word, 16).ok());
+    let waiting =
+        |line: &str| line.split_ascii_whitespace().nth(11).and_then(|word| u64::from_str_radix(word, 16).ok());
     Ok(text.lines().filter_map(waiting).sum())
 }
 
