@@ -13,7 +13,7 @@ use crate::lab::proxy::Running;
 use crate::lab::tls::free_port;
 use crate::lab::{Stop, TempDir, netkit, run, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -22,7 +22,7 @@ use crate::lab::{self, Skip, Stop, trial};
 use crate::nc_diff::endpoint::pattern;
 
 /// The bound on every wait; nothing is measured by it.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Where the programs and servers of a trial listen. A trial in which both do gives each a port of its own: a listener of
 /// this process that was closed lives on for a moment in what another trial starts just then, until that has become its
 /// program.

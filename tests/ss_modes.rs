@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::lab::{self, Stop, same, trial};
 use crate::ss_diff::scene::Scene;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -15,7 +15,7 @@ use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, se
 use crate::lab::{self, Stop, TempDir, same, trial};
 use crate::tcpdump_filter::captures;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// When set, the test binary is not a test: it sends what it is told to on the interface named here.
 const ENVIRONMENT: &str = "NETKIT_LAB_FRAMES";
 

@@ -30,7 +30,7 @@ const INNER: &str = "--recorder";
 /// Addresses with a name server unless the case closes them.
 const SERVERS: [&str; 5] = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"];
 /// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// One situation, as data. A line is a keyword, a blank and the rest; `\t` stands for a tab, `#` at the start of a line is a comment.
 ///

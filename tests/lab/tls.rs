@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Stop, TempDir, run, tool};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs openssl with the words of `line` in `dir`.
 pub fn openssl(dir: &Path, line: &str) -> Result<(), Stop> {
