@@ -37,7 +37,7 @@ use crate::lab::origin::Origin;
 use crate::lab::proxy::Running;
 use crate::lab::{Stop, TempDir, netkit, run_with, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Cases at a time; most of their time is waiting.
 const WORKERS: usize = 8;
 
@@ -322,7 +322,7 @@ fn outcome(binary: &Path, case: &Case) -> Result<Outcome, Stop> {
     for request in requests {
         let _ = writeln!(text, "{request}\n----");
     }
-    for line in proxy.iter().flat_map(|proxy| proxy.asked.lines()) {
+    for line in proxy.iter().flat_map(Running::asked) {
         let _ = writeln!(text, "proxy: {}", mask(line.as_bytes()));
     }
     let mut files = BTreeMap::new();

@@ -20,7 +20,7 @@ use crate::lab::origin::Origin;
 use crate::lab::{Stop, TempDir, netkit, run, tool, trial};
 
 /// Nothing here waits longer than a name server that does not answer.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Cases at a time; most of their time is waiting.
 const WORKERS: usize = 8;
 

@@ -2,7 +2,7 @@
 //! given the same command lines; what they print, their statuses and what reaches the origin must be equal.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use libtest_mimic::Trial;
 
 use crate::curl_diff::{masked, words};
 use crate::lab::origin::Origin;
+use crate::lab::tls::free_port;
 use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -106,9 +107,9 @@ impl Proxy {
     }
 }
 
-/// An address that nobody listens on.
+/// An address on which only we listen.
 fn free() -> Result<SocketAddr, Stop> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    Ok(([127, 0, 0, 1], free_port()?).into())
 }
 
 fn squid(dir: &Path) -> Result<Proxy, Stop> {
@@ -196,7 +197,8 @@ fn through(name: &str, start: fn(&Path) -> Result<Proxy, Stop>, lines: &[&str]) 
             command.args(["-q", "-s"]).current_dir(&dir.0).env_clear().env("HOME", &dir.0).env("NETKIT_HINTS", "0");
             let text = line.replace("PROXY", &proxy.address.to_string());
             let output = run(command.args(words(&text, &origin, &dir.0)), LIMIT)?;
-            let mut requests: Vec<String> = origin.take().iter().map(|request| mask(request)).collect();
+            // A proxy keeps its connections to the origin; what the client saw was recorded before it was answered.
+            let mut requests: Vec<String> = origin.so_far().iter().map(|request| mask(request)).collect();
             requests.retain(|request| !request.trim().is_empty());
             let status = output.status.code().unwrap_or(-1);
             both.push(format!("status {status}\n{}\n{}", mask(&output.stdout), requests.join("----\n")));

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 
 use crate::lab::proxy::Running;
+use crate::lab::tls::free_port;
 use crate::lab::{Stop, TempDir, netkit, run, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -72,12 +73,10 @@ impl Nginx {
             d.join("big"),
             (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(),
         )?;
-        let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
         let mut ports = [0; 6];
-        for (port, listener) in ports.iter_mut().zip(&held) {
-            *port = listener.local_addr()?.port();
+        for port in &mut ports {
+            *port = free_port()?;
         }
-        drop(held);
         let root = d.display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {root}/t-{name};\n"))
@@ -295,7 +294,7 @@ struct Wrapped {
 impl Wrapped {
     fn start(nginx: &Nginx, plain: SocketAddr) -> Result<Wrapped, Stop> {
         let socat = tool("socat", "socat")?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let (cert, key) = (nginx.path("s.pem"), nginx.path("s.key"));
         let listen = format!(
             "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={},key={}",

@@ -13,7 +13,7 @@ use crate::curl_diff::{masked, words};
 use crate::lab::origin::Origin;
 use crate::lab::{Stop, TempDir, netkit, run, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("curl_trace::pieces", || compare(TRACED, shown)), trial("curl_trace::json", || compare(TOLD, record))]

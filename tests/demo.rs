@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::lab::{self, Stop, TempDir, trial};
 
-/// The demo promises well under a minute.
-const LIMIT: Duration = Duration::from_secs(50);
+/// Far above what the demo takes: less than a minute where nobody else wants the processors.
+const LIMIT: Duration = Duration::from_secs(600);
 /// Building xtask may take longer.
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 /// In the environment of the demo and of everything it starts.

@@ -23,7 +23,7 @@ use crate::lab::{self, Stop, TempDir, trial};
 /// Most resident memory one process may use, in KiB.
 const MEMORY: u64 = 64 * 1024;
 /// How long one process may take; far above what is needed, below what a person would call hanging.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Mutants for each way of printing, others for each.
 const MUTANTS: usize = 800;
 /// Exit statuses of dig(1) that may follow from replies: answered, no reply from any server, internal error.

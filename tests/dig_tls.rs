@@ -14,7 +14,7 @@ use crate::dig_diff::mask::{Fixed, mask, usage};
 use crate::lab::tls::{Running, certificates, free_port};
 use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -278,18 +278,27 @@ fn report(outcomes: &[(&World, Outcome)], mut failed: String, shown: bool) -> Re
         for (count, grade) in counts.iter_mut().zip(grades) {
             count[grade as usize] += 1;
         }
-        let _ = writeln!(
-            table,
-            "{}\n  expected {}; found {} ({}{}); without capabilities {}{}\n  {}",
-            world.name,
-            world.layers.join(" or "),
-            outcome.root.layer,
-            if outcome.root.cause.is_empty() { "-" } else { &outcome.root.cause },
-            if outcome.root.certain { "" } else { ", not certain" },
-            outcome.nobody.layer,
-            if outcome.nobody.certain { "" } else { ", not certain" },
-            masked(&outcome.root.sentence),
-        );
+        let chance = world.all("chance").next();
+        let _ = match chance {
+            Some(why) => writeln!(
+                table,
+                "{}\n  expected {}; which of them is chance: {why}",
+                world.name,
+                world.layers.join(" or ")
+            ),
+            None => writeln!(
+                table,
+                "{}\n  expected {}; found {} ({}{}); without capabilities {}{}\n  {}",
+                world.name,
+                world.layers.join(" or "),
+                outcome.root.layer,
+                if outcome.root.cause.is_empty() { "-" } else { &outcome.root.cause },
+                if outcome.root.certain { "" } else { ", not certain" },
+                outcome.nobody.layer,
+                if outcome.nobody.certain { "" } else { ", not certain" },
+                masked(&outcome.root.sentence),
+            ),
+        };
         for (who, found, grade) in [("root", &outcome.root, grades[0]), ("nobody", &outcome.nobody, grades[1])] {
             if shown || grade != Grade::Right {
                 let _ = writeln!(

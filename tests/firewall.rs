@@ -24,7 +24,7 @@ use crate::lab::firewall::{Firewall, ROUTER, RULES, SCANNER, TARGET};
 use crate::lab::{self, Skip, Stop, trial};
 
 /// How long one command may take; the slowest sends four datagrams in three seconds.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// How long the lab's own socket waits before it calls it silence.
 const SILENCE: Duration = Duration::from_millis(800);
 /// Rows at once: most wait.
@@ -224,7 +224,9 @@ fn see(row: &Row) -> Result<Seen, Stop> {
     if row.udp {
         send(fd.as_raw_fd(), b"lab", MsgFlags::empty()).map_err(failed("send"))?;
     }
-    let until = Instant::now() + SILENCE;
+    // Where something must come it is waited for.
+    let silent = matches!(row.end, End::Silent | End::Unproven);
+    let until = Instant::now() + if silent { SILENCE } else { LIMIT };
     loop {
         if let Some((icmp, offender)) = queued(&fd) {
             return Ok(Seen { icmp: Some(icmp), offender, ..seen });

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::lab::{self, Skip, Stop, TempDir, same, trial};
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Replaces itself by the given program with an argv of no elements. Linux hands such a program one empty string since
 /// 5.18 (execve(2)); before, argc is 0.

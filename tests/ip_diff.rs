@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Stop, TempDir, same};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 const CASES: &str = include_str!("golden/ip/cases.txt");
 const KNOWN: &str = include_str!("golden/ip/known_differences.txt");
 const SCENE: &str = include_str!("ip_diff/scene.sh");

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Stop, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Sets and elements, one command a line.
 const SETS: &str = include_str!("iptables/sets");
 /// Command lines; what they print on both outputs and their status are compared.

@@ -66,7 +66,7 @@ const LINES: &[&str] = &[
     "-S NOPE",
 ];
 /// How long one ruleset may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![

@@ -21,7 +21,7 @@ use stage::{Counts, Packet, Place, Seen, Stage, output};
 
 /// How long a packet may be on its way before it counts as lost. A veth hands it over within the sender's system call.
 const WAIT: Duration = Duration::from_millis(160);
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();

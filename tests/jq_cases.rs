@@ -26,7 +26,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Stop, TempDir, trial};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Subject and cases of every file.
 const FILES: &[(&str, &str)] = &[

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Stop, TempDir, same, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// The trials of this module.
 pub fn trials() -> Vec<Trial> {

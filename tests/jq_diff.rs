@@ -27,7 +27,7 @@ const KNOWN: &str = include_str!("jq_diff/known_differences.txt");
 /// How many command lines the run must have at least.
 const LEAST: usize = 300;
 /// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Differences shown in full when nothing was asked for.
 const SHOWN: usize = 10;
 

@@ -65,6 +65,7 @@ fn main() -> std::process::ExitCode {
     {
         return status;
     }
+    lab::allow_files();
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(file_capabilities::trials());

@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use crate::lab::tls::{Running, certificates, free_port, open_input};
 use crate::lab::{Stop, netkit, run, run_with, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -233,9 +233,7 @@ fn words_of_ncat() -> Result<(), Stop> {
     let (input, _held) = open_input()?;
     server.current_dir(&dir.0).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
     let _server = Running::listening(&mut server, port)?;
-    let plain = TcpListener::bind("127.0.0.1:0")?;
-    let nobody = plain.local_addr()?.port();
-    drop(plain);
+    let nobody = free_port()?;
     let lines = [
         format!("--ssl -z localhost {port}"),
         format!("-v --ssl -z localhost {port}"),

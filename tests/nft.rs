@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 use crate::lab::{self, Skip, Stop, TempDir, same, tool, trial};
 
 /// How long one ruleset may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Rules in one chain: nft's own errors name a line, ours name a chain.
 const CHAIN: usize = 40;
 /// What chains and objects that rules refer to look like.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::lab::firewall::{Firewall, ROUTER, RULES, SCANNER, TARGET};
 use crate::lab::{self, Stop, TempDir, same, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

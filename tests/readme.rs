@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::lab::{self, Stop, trial};
 
 const README: &str = include_str!("../README.md");
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("readme::recipes_are_not_refused", recipes)]

@@ -19,7 +19,7 @@ use libtest_mimic::Trial;
 use crate::lab::{Stop, TempDir, netkit, run, run_with, same, tool, trial};
 
 const CASES: &str = include_str!("sh/cases.txt");
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 const WORKERS: usize = 4;
 
 pub fn trials() -> Vec<Trial> {

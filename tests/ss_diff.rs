@@ -24,7 +24,7 @@ const KNOWN: &str = include_str!("golden/ss/known_differences.txt");
 const LEAST_CASES: usize = 120;
 const LEAST_FILTERS: usize = 200;
 /// How long one command may run.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// How often a case is looked at while sockets come and go under the peer's own two runs.
 const MOST_CHANGES: usize = 20;
 

@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Stop, TempDir, same, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The trials of this module.
 pub fn trials() -> Vec<Trial> {

@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Stop, TempDir, trial};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Percent of the lines that must be equal.
 const WANTED: usize = 99;
 

@@ -18,7 +18,7 @@ use libtest_mimic::Trial;
 use crate::lab::{self, Stop, TempDir, same, trial};
 use captures::Capture;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Written for this test: every primitive, what is wrong with it, and combinations.
 const EXPRESSIONS: &str = include_str!("tcpdump_filter/expressions.txt");
 /// Programs that differ, and why: none.

@@ -15,7 +15,7 @@ use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, se
 use crate::lab::{self, Stop, TempDir, same, trial};
 use crate::tcpdump_filter::captures;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 /// When set, the test binary is not a test: it sends what it is told to on the interface named here.
 const ENVIRONMENT: &str = "NETKIT_LAB_FRAMES";
 
@@ -211,6 +211,24 @@ impl Capture {
         }
     }
 
+    /// Asks for the counters until the one at `index` (captured, received, dropped) has come to `count`: what was sent comes
+    /// through when the kernel has time for it.
+    fn counts(&mut self, index: usize, count: u64) -> Result<(), Stop> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            self.signal("-USR1")?;
+            let line = self.until("received by filter")?;
+            let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+            if numbers.get(index).is_some_and(|number| *number >= count) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("not {count} packets: {line}").into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn signal(&self, signal: &str) -> Result<(), Stop> {
         let pid = self.child.id().to_string();
         let output = lab::run(Command::new("kill").args([signal, &pid]), LIMIT)?;
@@ -352,6 +370,9 @@ fn agree() -> Result<(), Stop> {
         peers.push(Capture::start(command.arg(expression))?);
     }
     let number = wire.send(&format!("file {}", sent.display()))?;
+    if let Some(all) = running.first_mut() {
+        all.counts(0, number)?;
+    }
     for capture in running {
         let (status, _, said) = capture.stop()?;
         let [captured, received, dropped] = counters(&said)?;
@@ -422,8 +443,9 @@ fn counted() -> Result<(), Stop> {
         let name = file.to_string_lossy().into_owned();
         let mut all = vec!["-i", "vb", "-w", &name];
         all.extend(words);
-        let capture = wire.capture(&all)?;
+        let mut capture = wire.capture(&all)?;
         let sent = wire.send(&format!("flood {number}"))?;
+        capture.counts(1, sent)?;
         let (status, _, said) = capture.stop()?;
         let [captured, received, dropped] = counters(&said)?;
         same("status", &format!("{status:?}"), "Some(0)")?;
@@ -457,18 +479,9 @@ fn signals() -> Result<(), Stop> {
     let name = wire.path("file").to_string_lossy().into_owned();
     let mut capture = wire.capture(&["-i", "vb", "-n", "--immediate-mode", "-w", &name])?;
     wire.send("flood 3")?;
-    // The line is asked for until the packets have come through.
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        capture.signal("-USR1")?;
-        let line = capture.until("received by filter")?;
-        if Instant::now() > deadline {
-            return Err(line.into());
-        }
-        if line.starts_with("tcpdump: 3 packets captured, 3 packets received by filter, 0 packets dropped by kernel") {
-            break;
-        }
-    }
+    capture.counts(0, 3)?;
+    let last = capture.said.lines().last().unwrap_or_default().to_owned();
+    same("USR1", &last, "tcpdump: 3 packets captured, 3 packets received by filter, 0 packets dropped by kernel")?;
     capture.signal("-TERM")?;
     let (status, out, said) = capture.end()?;
     same("SIGTERM", &format!("{status:?} {}", out.len()), "Some(0) 0")?;
@@ -493,8 +506,9 @@ fn several() -> Result<(), Stop> {
     let peer = lab::tool("tcpdump", "tcpdump")?;
     let mut wire = Wire::new()?;
     let name = wire.path("two").to_string_lossy().into_owned();
-    let capture = wire.capture(&["-i", "va", "-i", "vb", "-n", "-w", &name])?;
+    let mut capture = wire.capture(&["-i", "va", "-i", "vb", "-n", "-w", &name])?;
     wire.send("flood 4")?;
+    capture.counts(0, 8)?;
     let (_, _, said) = capture.stop()?;
     same("both ends", &format!("{:?}", counters(&said)?), "[8, 8, 0]")?;
     same("pcapng", &format!("{:x?}", &std::fs::read(&name)?[..4]), "[a, d, d, a]")?;
@@ -533,8 +547,9 @@ fn directions() -> Result<(), Stop> {
     let mut count = |words: &[&str], expected: u64| -> Result<Vec<u8>, Stop> {
         let mut all = vec!["-n", "-w", "-"];
         all.extend(words);
-        let capture = wire.capture(&all)?;
+        let mut capture = wire.capture(&all)?;
         wire.send("flood 3")?;
+        capture.counts(0, expected)?;
         let (_, out, said) = capture.stop()?;
         same(&words.join(" "), &counters(&said)?[0].to_string(), &expected.to_string())?;
         Ok(out)

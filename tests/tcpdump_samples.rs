@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 
 use crate::lab::{self, Skip, Stop, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Percent of the captures that must be equal to the byte.
 const WANTED: usize = 97;
 

@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 use crate::lab::tls::{Running, certificates, open_input, openssl};
 use crate::lab::{Stop, netkit, run_with, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("tls_client::as_s_client", as_s_client), trial("tls_client::conversation", conversation)]

@@ -20,7 +20,7 @@ use crate::lab::hello::{Greeter, Script};
 use crate::lab::tls::{Running, free_port, open_input, openssl};
 use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -18,7 +18,7 @@ use self::authority::{Authority, CA, LEAF, Order, When};
 use crate::lab::tls::{Running, free_port, open_input};
 use crate::lab::{Stop, netkit, run, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("tls_matrix::servers_and_chains", || {

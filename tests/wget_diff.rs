@@ -15,7 +15,7 @@ use crate::lab::origin::Origin;
 use crate::lab::tls::{Running, certificates, free_port, open_input, openssl};
 use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -16,7 +16,7 @@ use crate::lab::server::{Script, Server};
 use crate::lab::{self, Stop, TempDir, tool};
 
 /// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 /// How often a waiting thread looks whether it should end.
 const TICK: Duration = Duration::from_millis(50);
 

@@ -45,7 +45,7 @@ fn trace() -> Result<(), Stop> {
     let ran = dig("broken", &["+time=1", "+tries=1", "www.zone.example"])?;
     ran.claim(ran.status != 0, "a failure without any root")?;
 
-    let out = lab.exec(&["ip", "addr", "add", &format!("{ROOT}/32"), "dev", "lo"], Duration::from_secs(10))?;
+    let out = lab.exec(&["ip", "addr", "add", &format!("{ROOT}/32"), "dev", "lo"], Duration::from_secs(60))?;
     if !out.status.success() {
         return Err(Stop::Fail(format!("ip addr: {}", String::from_utf8_lossy(&out.stderr))));
     }
@@ -53,7 +53,7 @@ fn trace() -> Result<(), Stop> {
     let forward = |query: &[u8], _tcp: bool| {
         let exchange = || -> std::io::Result<Vec<u8>> {
             let socket = UdpSocket::bind("127.0.0.1:0")?;
-            socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+            socket.set_read_timeout(Some(Duration::from_secs(60)))?;
             socket.send_to(query, "127.0.0.10:53")?;
             let mut reply = vec![0; 4096];
             let (length, _) = socket.recv_from(&mut reply)?;

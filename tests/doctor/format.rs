@@ -20,6 +20,7 @@
 //! | `daemon` | place, port and command line of a real server; its port is waited for |
 //! | `proof` | exit status and command on the client that shows the world to be as broken as it says |
 //! | `nobody` | the layer without any capability, where it cannot be the same |
+//! | `chance` | why it is chance which of the right layers is found; the table does not say which |
 //! | `skip` | `base`: no name server and no web server unless the world makes them |
 
 /// One world.
@@ -64,6 +65,7 @@ const LINES: &[&str] = &[
     "late",
     "daemon",
     "proof",
+    "chance",
     "skip",
 ];
 

@@ -27,7 +27,7 @@ pub(super) const ALL: &[(&str, Body)] = &[
     ("is_mounted_into_other_containers", mounted),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A running container that is removed when this is dropped.
 struct Running<'a> {

@@ -12,7 +12,7 @@ use super::scenarios::{self, KUBE_NFT};
 use super::stage::{Packet, Place, Seen, Stage, inside, output};
 use crate::lab::{self, Stop, TempDir, same, tool, trial};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![

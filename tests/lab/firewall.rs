@@ -34,7 +34,7 @@ use super::{Stop, namespaces, tool};
 /// How often a server looks whether the lab was dropped.
 const TICK: Duration = Duration::from_millis(20);
 /// How long the links may take to carry packets.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The router's address on the scanner's side: the offender of what the router refuses.
 pub const ROUTER: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)), v6(1, 1)];
 /// The target's address.
@@ -194,6 +194,18 @@ impl Firewall {
 
     fn pid(&self) -> u32 {
         self.holder.id()
+    }
+
+    /// Packets that the scanner has sent over its link, counted within the system call that sends them.
+    ///
+    /// # Errors
+    /// When the link is not there any more.
+    pub fn sent(&self) -> Result<u64, Stop> {
+        let text = std::fs::read_to_string(format!("/proc/{}/net/dev", self.pid()))?;
+        let counts = text.lines().find_map(|line| line.trim_start().strip_prefix("s0:")).ok_or("no link s0")?;
+        // The tenth column.
+        let sent = counts.split_ascii_whitespace().nth(9).and_then(|count| count.parse().ok());
+        Ok(sent.ok_or("no count of packets")?)
     }
 
     /// A command on the scanner, as this user.

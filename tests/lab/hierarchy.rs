@@ -32,7 +32,7 @@ const SERVERS: [&str; 5] = ["root", "tld", "leaf", "second", "resolver"];
 /// Zones made from `transfer.zone`.
 const TRANSFERS: [&str; 5] = ["axfr.example", "noaxfr.example", "tsig.example", "ixfr.example", "private.example"];
 /// How long the servers may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// When set, the test binary only starts a lab, says where it is, and keeps it until its standard input ends or a line
 /// is typed.
@@ -151,7 +151,7 @@ impl Lab {
             let text = format!("local 127.0.0.30\nserver 127.0.0.30\nzone ixfr.example.\n{update}send\n");
             fs::write(&name, text)?;
             let name = name.display().to_string();
-            let out = self.exec(&["nsupdate", &name], Duration::from_secs(20))?;
+            let out = self.exec(&["nsupdate", &name], Duration::from_secs(60))?;
             if !out.status.success() {
                 let log = fs::read_to_string(self.dir.0.join("log/leaf")).unwrap_or_default();
                 let said = String::from_utf8_lossy(&out.stderr);

@@ -12,6 +12,7 @@ pub mod rogue;
 pub mod server;
 pub mod terminal;
 pub mod tls;
+pub mod visits;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,17 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed, Trial};
+
+/// How many files this process and what it starts may have open: a thousand connections have two ends here.
+pub const FILES: u64 = 4096;
+
+/// Allows [`FILES`] open files where that may be had. Before the first trial: what is changed while they run, others notice.
+pub fn allow_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(FILES.min(hard)), hard);
+    }
+}
 
 /// Why a trial could not run, and what would let it.
 #[derive(Debug)]
@@ -138,25 +150,16 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Output, Stop> {
 /// As [`run`], with something on standard input.
 pub fn run_with(command: &mut Command, stdin: Stdio, limit: Duration) -> Result<Output, Stop> {
     let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let mut out = child.stdout.take().ok_or("no stdout pipe")?;
-    let mut err = child.stderr.take().ok_or("no stderr pipe")?;
-    let out = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = out.read_to_end(&mut bytes);
-        bytes
-    });
-    let err = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = err.read_to_end(&mut bytes);
-        bytes
-    });
+    let out = child.stdout.take().ok_or("no stdout pipe")?;
+    let err = child.stderr.take().ok_or("no stderr pipe")?;
+    let (out, err) = (std::thread::spawn(move || collected(out)), std::thread::spawn(move || collected(err)));
     let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
         }
         if Instant::now() > deadline {
-            let _ = child.kill();
+            kill_with_descendants(child.id());
             let _ = child.wait();
             return Err(Stop::Fail(format!("{command:?} did not end within {limit:?}")));
         }
@@ -165,6 +168,39 @@ pub fn run_with(command: &mut Command, stdin: Stdio, limit: Duration) -> Result<
     let stdout = out.join().map_err(|_| "reader of stdout died")?;
     let stderr = err.join().map_err(|_| "reader of stderr died")?;
     Ok(Output { status, stdout, stderr })
+}
+
+/// All that is said, to its end. Whoever says more than any trial wants to hear is not listened to any longer, which ends
+/// him: a program that never stops must not take the machine's memory.
+fn collected(source: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = source.take(512 << 20).read_to_end(&mut bytes);
+    bytes
+}
+
+/// Kills a process and what it has started: a shell's commands would outlive it, and what they print is waited for.
+fn kill_with_descendants(pid: u32) {
+    // The fourth field, behind a name in parentheses (proc_pid_stat(5)).
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+    };
+    let all: Vec<(u32, Option<u32>)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .map(|pid| (pid, parent(pid)))
+        .collect();
+    let mut doomed = vec![pid];
+    let mut at = 0;
+    while let Some(one) = doomed.get(at).copied() {
+        doomed.extend(all.iter().filter(|(_, parent)| *parent == Some(one)).map(|(child, _)| *child));
+        at += 1;
+    }
+    for pid in doomed.iter().rev().filter_map(|pid| i32::try_from(*pid).ok()) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
 }
 
 /// A temporary directory that is removed when dropped, also when the trial fails.

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Stop;
+use super::visits::Visits;
 
 /// What is sent back for a request head; `true` closes the connection afterwards.
 pub type Script = dyn Fn(&str) -> (Vec<u8>, bool) + Send + Sync;
@@ -18,6 +19,7 @@ pub struct Origin {
     pub address: SocketAddr,
     stop: Arc<AtomicBool>,
     record: Arc<Mutex<Vec<Vec<u8>>>>,
+    visits: Visits,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -29,27 +31,29 @@ impl Origin {
         listener.set_nonblocking(true)?;
         let stop = Arc::new(AtomicBool::new(false));
         let record = Arc::new(Mutex::new(Vec::new()));
+        let visits = Visits::default();
         let thread = {
-            let (stop, record) = (stop.clone(), record.clone());
+            let (stop, record, visits) = (stop.clone(), record.clone(), visits.clone());
             std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    match listener.accept() {
-                        Ok((stream, _)) => {
-                            let (stop, record, script) = (stop.clone(), record.clone(), script.clone());
-                            std::thread::spawn(move || {
-                                let _ = serve(&stream, &stop, &record, &*script);
-                            });
-                        }
-                        Err(_) => std::thread::sleep(Duration::from_millis(2)),
-                    }
-                }
+                let halt = stop.clone();
+                visits.serve(&listener, &halt, move |stream| {
+                    let _ = serve(&stream, &stop, &record, &*script);
+                });
             })
         };
-        Ok(Origin { address, stop, record, thread: Some(thread) })
+        Ok(Origin { address, stop, record, visits, thread: Some(thread) })
     }
 
-    /// The requests since the last call, heads with their bodies.
+    /// The requests since the last call, heads with their bodies: all of them, once those who made them are gone. A client
+    /// that wants no answer is gone before its last request was read, or before its connection was even accepted.
     pub fn take(&self) -> Vec<Vec<u8>> {
+        self.visits.end();
+        self.so_far()
+    }
+
+    /// The requests since the last call that have been answered, for clients that come through somebody who keeps his
+    /// connections.
+    pub fn so_far(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut *self.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

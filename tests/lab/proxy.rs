@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::visits::Visits;
+
 /// Longest request head that is read.
 const HEAD: usize = 8192;
 
@@ -50,8 +52,8 @@ pub fn serve(address: SocketAddr, login: Option<String>) -> Result<Asked> {
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
-    /// What it was asked for.
-    pub asked: Asked,
+    asked: Asked,
+    visits: Visits,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,23 +64,20 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let (asked, stop) = (Asked::default(), Arc::new(AtomicBool::new(false)));
-        let (log, halt) = (asked.clone(), stop.clone());
+        let (asked, visits, stop) = (Asked::default(), Visits::default(), Arc::new(AtomicBool::new(false)));
+        let (log, all, halt) = (asked.clone(), visits.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
-            while !halt.load(Ordering::Relaxed) {
-                match listener.accept() {
-                    Ok((stream, _)) => {
-                        let (log, login) = (log.clone(), login.clone());
-                        std::thread::spawn(move || {
-                            let _ =
-                                stream.set_nonblocking(false).and_then(|()| converse(stream, login.as_deref(), &log));
-                        });
-                    }
-                    Err(_) => std::thread::sleep(Duration::from_millis(2)),
-                }
-            }
+            all.serve(&listener, &halt, move |stream| {
+                let _ = stream.set_nonblocking(false).and_then(|()| converse(stream, login.as_deref(), &log));
+            });
         });
-        Ok(Running { address, asked, stop, thread: Some(thread) })
+        Ok(Running { address, asked, visits, stop, thread: Some(thread) })
+    }
+
+    /// What it was asked for, one line a request: all of it, once those who asked are gone.
+    pub fn asked(&self) -> Vec<String> {
+        self.visits.end();
+        self.asked.lines()
     }
 }
 
@@ -236,10 +235,10 @@ fn relay(client: TcpStream, server: TcpStream) -> Result<()> {
 }
 
 fn one_way(mut from: TcpStream, mut to: TcpStream) -> Result<()> {
-    std::io::copy(&mut from, &mut to)?;
-    // Whoever is gone already has had the end.
+    let copied = std::io::copy(&mut from, &mut to);
+    // Whoever is gone already has had the end; where one way broke off, the other side must learn that too.
     let _ = to.shutdown(Shutdown::Write);
-    Ok(())
+    copied.map(drop)
 }
 
 fn byte(stream: &mut TcpStream) -> Result<u8> {

@@ -30,7 +30,7 @@ const INNER: &str = "--recorder";
 /// Addresses with a name server unless the case closes them.
 const SERVERS: [&str; 5] = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"];
 /// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// One situation, as data. A line is a keyword, a blank and the rest; `\t` stands for a tab, `#` at the start of a line is a comment.
 ///
@@ -548,7 +548,7 @@ fn drain(wire: &mpsc::Receiver<Frame>) -> Result<Vec<Frame>, Stop> {
     UdpSocket::bind("127.0.0.1:0")?.send_to(MARK, "127.0.0.1:9")?;
     let mut frames = Vec::new();
     loop {
-        let frame = wire.recv_timeout(Duration::from_secs(5)).map_err(|_| "the capture has stopped")?;
+        let frame = wire.recv_timeout(LIMIT).map_err(|_| "the capture has stopped")?;
         // Not the ICMP error that quotes it.
         if segment(&frame.bytes).is_some_and(|segment| segment.protocol == 17 && segment.bytes.ends_with(MARK)) {
             return Ok(frames);

@@ -5,17 +5,38 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use nix::pty::{Winsize, openpty};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use super::{Stop, tool};
 
 /// How long a text may take to appear; a machine under load takes seconds.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Both ends of a new terminal. They are closed in whatever another trial starts at this moment (`O_CLOEXEC`, which
+/// openpty(3) does not ask for): an end that lives on elsewhere hides that the other one is gone.
+fn pair() -> Result<(File, File), Stop> {
+    let failed = |what: &'static str| move |errno: nix::errno::Errno| format!("{what}: {errno}");
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags).map_err(failed("posix_openpt"))?;
+    grantpt(&master).map_err(failed("grantpt"))?;
+    unlockpt(&master).map_err(failed("unlockpt"))?;
+    let name = ptsname_r(&master).map_err(failed("ptsname_r"))?;
+    let slave = File::options().read(true).write(true).custom_flags(nix::libc::O_NOCTTY).open(name)?;
+    Ok((File::from(master.as_fd().try_clone_to_owned()?), slave))
+}
+
+fn set_size(master: &File, rows: u16, columns: u16) -> Result<(), Stop> {
+    let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(master, size).map_err(|errno| format!("TIOCSWINSZ: {errno}").into())
+}
 
 #[derive(Default)]
 struct Said {
@@ -39,8 +60,8 @@ impl Terminal {
     /// A skip without setsid(1).
     pub fn start(command: &Command, rows: u16, columns: u16) -> Result<Terminal, Stop> {
         let setsid = tool("setsid", "util-linux")?;
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).map_err(|errno| format!("openpty: {errno}"))?;
+        let (master, slave) = pair()?;
+        set_size(&master, rows, columns)?;
         let mut started = Command::new(setsid);
         started.arg("--ctty").arg(command.get_program()).args(command.get_args());
         started.env_clear();
@@ -52,12 +73,11 @@ impl Terminal {
         if let Some(dir) = command.get_current_dir() {
             started.current_dir(dir);
         }
-        let end = || pair.slave.try_clone().map(Stdio::from);
+        let end = || slave.try_clone().map(Stdio::from);
         started.stdin(end()?).stdout(end()?).stderr(end()?);
         let child = started.spawn()?;
         drop(started);
-        drop(pair.slave);
-        let master = File::from(pair.master);
+        drop(slave);
         let mut reader = master.try_clone()?;
         let said: Arc<(Mutex<Said>, Condvar)> = Arc::default();
         let ours = Arc::clone(&said);
@@ -134,8 +154,7 @@ impl Terminal {
     /// # Errors
     /// As ioctl_tty(2).
     pub fn resize(&mut self, rows: u16, columns: u16) -> Result<(), Stop> {
-        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&self.master, size).map_err(|errno| format!("TIOCSWINSZ: {errno}").into())
+        set_size(&self.master, rows, columns)
     }
 
     /// The process id of the program.

@@ -1,14 +1,18 @@
 //! Certificates and TLS servers for the trials.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use super::{Stop, TempDir, run, tool};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs openssl with the words of `line` in `dir`.
 pub fn openssl(dir: &Path, line: &str) -> Result<(), Stop> {
@@ -29,9 +33,33 @@ pub fn certificates(label: &str) -> Result<TempDir, Stop> {
     Ok(dir)
 }
 
-/// A port nobody listens on at the moment.
+/// A port of 127.0.0.1 on which nobody listens but whoever is told of it here, as long as this process runs.
+///
+/// A port that was free a moment ago may be another trial's by the time a server listens on it, and may not stay one where
+/// nobody listens. So it lies outside of the range from which the kernel picks ports (ip(7), `ip_local_port_range`), and a
+/// socket that does not listen holds it: a server that sets SO_REUSEADDR, as servers do, may listen there all the same, and
+/// another run of these trials finds it taken.
 pub fn free_port() -> Result<u16, Stop> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let first: u32 = range.split_whitespace().next().and_then(|low| low.parse().ok()).unwrap_or(32_768);
+    // Five digits each, so that what is printed is equally wide.
+    let count = first.saturating_sub(10_000).clamp(1_000, 22_000);
+    for _ in 0..count {
+        // Two runs begin at different places.
+        let number = std::process::id().wrapping_mul(611).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = u16::try_from(10_000 + number).map_err(|error| error.to_string())?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        let address: SocketAddr = ([127, 0, 0, 1], port).into();
+        if socket.bind(&address.into()).is_ok() {
+            // Only now: with it, it would have got what another holds in the same way.
+            socket.set_reuse_address(true)?;
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
+            return Ok(port);
+        }
+    }
+    Err("no port is free".into())
 }
 
 /// A process that ends with the value.

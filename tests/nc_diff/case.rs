@@ -12,7 +12,7 @@
 //! wait NAME [N]                      the program ends; the lab's side is done with N connections (1)
 //! kill NAME                          ends a program that would run for ever
 //! file PATH                          shows a file that a program wrote
-//! pause MILLISECONDS                 for what must not happen meanwhile; nothing may depend on its length
+//! pause MILLISECONDS                 until every program has ended, or has slept for that long without being woken
 //! ```
 //! PROGRAM is `@nc`, `@netcat` or `@ncat` for the one that is compared (Debian's, then ours), `nc` or `ncat` for Debian's in both
 //! plays. After the words of a program: `< TEXT` is its whole standard input, `<-` keeps it open, `>full` writes to a full disk,

@@ -13,7 +13,7 @@ use super::case::bytes;
 use crate::lab::Stop;
 
 /// How long the lab waits for bytes that should come.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What an endpoint saw, shared with its threads.
 #[derive(Debug, Clone, Default)]

@@ -28,7 +28,7 @@ use crate::lab::proxy::{self, Asked};
 /// The argument that makes the test binary the inside of a play.
 pub const INNER: &str = "--nc-stage";
 /// How long a program may take for what a step awaits.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(45);
 /// What a record begins a line with when a step could not be done.
 pub const BROKEN: &str = "!! ";
 
@@ -230,8 +230,7 @@ impl Stage {
             }
             "pause" => {
                 let time = step.word(1)?.parse().map_err(|_| "not a number")?;
-                std::thread::sleep(Duration::from_millis(time));
-                Ok(())
+                self.rest(Duration::from_millis(time))
             }
             "await" => self.expect(step),
             "file" => {
@@ -245,6 +244,34 @@ impl Stage {
             }
             _ => Err("no such step".into()),
         }
+    }
+
+    /// Waits until every program has ended or has slept for that long without being woken: on a busy machine a program may
+    /// take longer than any pause to come to where it stays.
+    fn rest(&mut self, quiet: Duration) -> Result<(), Stop> {
+        // Whoever wakes by himself all the time is not waited for.
+        let deadline = Instant::now() + quiet + PATIENCE;
+        let (mut before, mut since) = (None, Instant::now());
+        while Instant::now() < deadline {
+            let mut asleep = Some(Vec::new());
+            for actor in &mut self.actors {
+                if let Kind::Program(running) = &mut actor.kind
+                    && running.child.try_wait()?.is_none()
+                {
+                    asleep = asleep.zip(sleeps(running.child.id())).map(|(mut all, one)| {
+                        all.push(one);
+                        all
+                    });
+                }
+            }
+            if asleep.is_none() || asleep != before {
+                (before, since) = (asleep, Instant::now());
+            } else if since.elapsed() >= quiet {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     fn add(&mut self, name: &str, kind: Kind) -> Result<(), Stop> {
@@ -344,6 +371,14 @@ impl Stage {
             _ => Err("await what?".into()),
         }
     }
+}
+
+/// How often a process has gone to sleep, if it sleeps (proc_pid_status(5)).
+fn sleeps(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    field("State:").filter(|state| state.starts_with('S'))?;
+    field("voluntary_ctxt_switches:")?.parse().ok()
 }
 
 /// Whether a socket is bound to the port and, for TCP, listens.

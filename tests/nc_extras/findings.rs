@@ -86,13 +86,24 @@ fn natures() -> Result<(), Stop> {
     Ok(())
 }
 
-/// Rules for what arrives; gone with the namespace.
-fn rules(lines: &str) -> Result<(), Stop> {
-    let nft = lab::tool("nft", "nftables")?;
-    let table = format!("table inet lab {{\nchain arrives {{\ntype filter hook input priority 0\n{lines}\n}}\n}}\n");
-    let out = lab::run(Command::new(nft).arg(table), LIMIT)?;
+/// Rules for what arrives; gone with the namespace. Those of them that count do it in `seen`.
+pub(super) fn rules(lines: &str) -> Result<(), Stop> {
+    let table = format!(
+        "table inet lab {{\ncounter seen {{ }}\nchain arrives {{\ntype filter hook input priority 0\n{lines}\n}}\n}}\n"
+    );
+    nft(&table).map(drop)
+}
+
+/// A handshake that comes to its end and is then reset, by the kernel: a server's thread may take its time for it.
+pub(super) fn hollow(port: u16) -> String {
+    format!("tcp dport {port} tcp flags & (syn | ack) == ack counter name seen reject with tcp reset")
+}
+
+/// Runs nft; what it prints.
+pub(super) fn nft(line: &str) -> Result<String, Stop> {
+    let out = lab::run(Command::new(lab::tool("nft", "nftables")?).arg(line), LIMIT)?;
     if out.status.success() {
-        return Ok(());
+        return Ok(text(&out.stdout));
     }
     Err(lab::Skip(format!("nft does not work here: {}", text(&out.stderr).trim())).into())
 }

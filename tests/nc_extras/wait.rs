@@ -1,8 +1,10 @@
 //! `--wait DURATION host port[,port] ...`.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
-use super::{Body, Running, accept, check, has, nc, ran, records, status, text};
+use super::findings::{hollow, nft, rules};
+use super::{Body, LIMIT, Running, accept, check, has, nc, ran, records, status, text};
 use crate::lab::{self, Stop};
 
 pub const CLAIMS: &[(&str, Body)] = &[
@@ -15,18 +17,31 @@ pub const CLAIMS: &[(&str, Body)] = &[
 
 const KEYS: &[&str] = &["schema", "host", "port", "ready", "ready_after_us", "tries", "finding", "detail", "last"];
 
+/// How many handshakes were reset.
+fn hollow_handshakes() -> Result<u64, Stop> {
+    let shown = nft("list counter inet lab seen")?;
+    let count = shown.split_once("packets ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    Ok(count.ok_or(shown)?)
+}
+
 fn hollow_then_real() -> Result<(), Stop> {
     let server = TcpListener::bind("127.0.0.1:9001")?;
+    rules(&hollow(9001))?;
     let mut waiting = Running::start(nc("nc")?.args(["-v", "--wait", "60s", "--json", "127.0.0.1", "9001"]))?;
-    // Twice a proxy without a backend, then a server.
-    drop(accept(&server)?);
-    drop(accept(&server)?);
+    // At least twice a proxy without a backend, then a server.
+    let until = Instant::now() + LIMIT;
+    while hollow_handshakes()? < 2 {
+        check("it tries again", Instant::now() < until)?;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    nft("flush chain inet lab arrives")?;
+    let hollow = hollow_handshakes()?;
     let stays = accept(&server)?;
     waiting.until("9001 is there")?;
     let mut stdout = waiting.stdout.take().ok_or("no stdout")?;
     let found = records(&super::to_end(&mut stdout)?, KEYS)?;
     let [record] = found.as_slice() else { return Err(format!("{found:?}").into()) };
-    lab::same("tries", &record["tries"].to_string(), "3")?;
+    lab::same("tries", &record["tries"].to_string(), &(hollow + 1).to_string())?;
     lab::same("ready", &record["ready"].to_string(), "true")?;
     check("ready_after_us is a number", record["ready_after_us"].is_u64())?;
     waiting.ends("wait", 0, "")?;
@@ -59,8 +74,8 @@ fn never() -> Result<(), Stop> {
 
 fn worst() -> Result<(), Stop> {
     let _there = TcpListener::bind("127.0.0.1:9001")?;
-    let hollow = TcpListener::bind("127.0.0.1:9003")?;
-    std::thread::spawn(move || while hollow.accept().is_ok() {});
+    let _behind = TcpListener::bind("127.0.0.1:9003")?;
+    rules(&hollow(9003))?;
     for (targets, wanted) in [
         (&["127.0.0.1", "9001"][..], 0),
         (&["127.0.0.1", "9001,9002"], 3),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::lab::{Stop, TempDir, run, tool};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// An authority that signs itself and others.
 pub const CA: &str =

@@ -391,7 +391,9 @@ fn health(stream: &mut dyn Transport, h2: &mut Connection, deadline: Option<Inst
         }
         loop {
             let (used, event) = h2.feed(&input).map_err(|failure| {
-                let shown: String = printable(&String::from_utf8_lossy(&input)).chars().take(60).collect();
+                // The first line: what follows in an answer of HTTP/1 is headers, a date among them.
+                let text = String::from_utf8_lossy(&input);
+                let shown: String = printable(text.lines().next().unwrap_or_default()).chars().take(60).collect();
                 format!("says \"{shown}\" ({failure})")
             })?;
             input.drain(..used.min(input.len()));

@@ -209,7 +209,7 @@ fn tls_settings(world: &World, target: &Target, manner: &Manner) -> (String, Set
 
 /// In TLS 1.3 a server says only after the handshake that it wants a certificate.
 fn after_handshake(mut stream: Box<dyn Transport>) -> Result<Answer, Trouble> {
-    const WINDOW: Duration = Duration::from_millis(60);
+    const WINDOW: Duration = Duration::from_millis(250);
     let mut buffer = [0u8; KEPT];
     match read_by(&mut *stream, &mut buffer, Some(Instant::now() + WINDOW)) {
         Ok(0) => Err(Trouble::Empty),

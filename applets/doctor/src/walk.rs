@@ -15,8 +15,8 @@ use crate::{applications, dns, environment, http, proxy, route, tcp, tls};
 
 /// Redirects followed.
 const MOST_REDIRECTS: usize = 5;
-/// How long a plain connection is watched.
-const WATCH: Duration = Duration::from_millis(60);
+/// How long a plain connection is watched, beside two round trips: what the server does with it takes one to show.
+const WATCH: Duration = Duration::from_millis(250);
 
 /// How much of the surroundings is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn above(
     let (address, handshake) = (connected.address, connected.elapsed);
     let watched = connected.socket.try_clone().ok();
     match target.speak {
-        Speak::Tcp => tcp::watch(&connected, WATCH, report),
+        Speak::Tcp => tcp::watch(&connected, (WATCH + handshake * 2).min(world.patience().max(WATCH)), report),
         Speak::Postgres => applications::postgres(world, target, connected, report),
         Speak::Grpc => applications::grpc(world, target, connected, report),
         _ => {

@@ -50,6 +50,9 @@ impl Search {
     fn attempt(&mut self, size: u32) -> Result<Step, Error> {
         let data = vec![0x2a; usize::try_from(size.saturating_sub(self.overhead)).unwrap_or(0)];
         let mut buffer = vec![0u8; 65_536 + 200];
+        // What comes late for one try is as good for the next: the size is the same.
+        let first = self.seq.wrapping_add(1);
+        let ours = |seq: u16| u32::from(seq.wrapping_sub(first)) < TRIES;
         for _ in 0..TRIES {
             self.seq = self.seq.wrapping_add(1);
             let sent = Instant::now();
@@ -59,7 +62,7 @@ impl Search {
                     match queued {
                         Queued::Local { mtu, .. } if mtu > 0 => return Ok(Step::TooBig(mtu, None)),
                         Queued::Local { errno, .. } => return Ok(Step::Failed(netkit_probe::errno::text(errno))),
-                        Queued::Icmp { error, seq: Some(seq), .. } if seq == self.seq => {
+                        Queued::Icmp { error, seq: Some(seq), .. } if ours(seq) => {
                             if error.mtu > 0 {
                                 return Ok(Step::TooBig(error.mtu, error.offender));
                             }
@@ -81,7 +84,7 @@ impl Search {
                 }
                 if let Ok(Some(reply)) = self.echo.receive(&mut buffer)
                     && matches!(reply.kind, 0 | 129)
-                    && reply.seq == self.seq
+                    && ours(reply.seq)
                     && reply.length == data.len() + HEADER
                 {
                     return Ok(Step::Answered(sent.elapsed()));
