@@ -237,8 +237,7 @@ impl Scan<'_> {
                 Some(vec![Some(hello.suite)])
             };
             match &mut dimensions {
-                // Before TLS 1.2 nobody has an order that depends on the client's: there is nothing like ChaCha20 yet, which
-                // is better here and worse there.
+                // What makes a server's order depend on the client's is ChaCha20, which is not to be had before TLS 1.2.
                 [one] if id < version::TLS12 && first.is_some() => narrow_turned(one, &mut ask),
                 lists => narrow(lists, &mut ask),
             }
