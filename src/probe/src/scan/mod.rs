@@ -9,6 +9,7 @@ pub mod packet;
 mod post;
 mod raw;
 mod schedule;
+mod two;
 
 use std::cmp::Ordering;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ use crate::udp::{Ask, Service};
 pub use connect::Connect;
 pub use raw::{Link, Raw};
 pub use schedule::{Asked, Medium, scan};
+pub use two::scan_by_two;
 
 /// What a port is taken to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
