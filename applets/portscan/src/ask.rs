@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use netkit_core::{Error, Exit};
 use netkit_probe::Protocol;
-use netkit_probe::scan::{Connect, Medium, Settings, State, Task, Verdict, scan};
+use netkit_probe::scan::{Connect, Kind, Medium, Settings, State, Task, Verdict, scan, scan_by_two};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::args::Opts;
@@ -20,6 +20,9 @@ const SPARE: u64 = 40;
 const SOCKETS: usize = 2000;
 /// Raw requests at once where nobody says.
 const PACKETS: usize = 4096;
+/// Connections for which a second processor is worth its thread, and how many at once there have to be.
+const MANY: usize = 1024;
+const SHARED: usize = 64;
 /// Between two words about how far it is.
 const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -47,6 +50,20 @@ impl Job<'_> {
             _ => sockets.insert(Connect::new(settings.source, settings.interface.clone()).map_err(failed)?),
         };
         scan(medium, tasks, settings, &mut stop, report).map_err(failed)
+    }
+
+    /// The same on two processors, for connections alone.
+    fn scan_by_two(
+        &self,
+        tasks: &mut (dyn Iterator<Item = Task> + Send),
+        settings: &Settings,
+        enough: &mut dyn FnMut() -> bool,
+        report: &mut dyn FnMut(Task, Verdict),
+    ) -> Result<(), Error> {
+        let interrupt = self.interrupt.as_ref();
+        let mut stop = || enough() || interrupt.is_some_and(pending);
+        let open = || Connect::new(settings.source, settings.interface.clone()).map_err(failed);
+        scan_by_two([open()?, open()?], tasks, settings, &mut stop, report).map_err(failed)
     }
 
     /// Asks every port of every host that is up.
@@ -94,7 +111,16 @@ impl Job<'_> {
                     }
                     one.take((number, task.to.port()), verdict, times > 1);
                 };
-                self.scan(&mut tasks, &settings, with, &mut enough, &mut report)?;
+                let is_shared = kind == Kind::Connect
+                    && total >= MANY
+                    && settings.parallel >= SHARED
+                    && settings.rate.is_none()
+                    && settings.least_rate.is_none()
+                    && std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+                match is_shared {
+                    true => self.scan_by_two(&mut tasks, &settings, &mut enough, &mut report)?,
+                    false => self.scan(&mut tasks, &settings, with, &mut enough, &mut report)?,
+                }
             }
             progress.clear();
         }

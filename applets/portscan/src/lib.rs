@@ -592,7 +592,7 @@ fn pending(signals: &SignalFd) -> bool {
 
 /// The ports of both protocols.
 fn chosen(ctx: &mut Ctx, opts: &Opts, services: &Services) -> Result<[Vec<u16>; 2], String> {
-    let mut sets = match (&opts.ports, opts.top) {
+    let sets = match (&opts.ports, opts.top) {
         (Some(text), _) => ports::parse(text, services)?,
         (None, count) => {
             let count = count.unwrap_or(1000);
@@ -602,10 +602,11 @@ fn chosen(ctx: &mut Ctx, opts: &Opts, services: &Services) -> Result<[Vec<u16>; 
             [ports::top(count, Protocol::Tcp), ports::top(count, Protocol::Udp)]
         }
     };
+    let mut sets = sets.map(|set| set.list());
     if let Some(text) = &opts.exclude_ports {
         let excluded = ports::parse(text, services)?;
         for (set, excluded) in sets.iter_mut().zip(excluded) {
-            set.retain(|port| !excluded.contains(port));
+            set.retain(|port| !excluded.has(*port));
         }
     }
     if let Some(text) = &opts.ports {
@@ -625,8 +626,8 @@ fn chosen(ctx: &mut Ctx, opts: &Opts, services: &Services) -> Result<[Vec<u16>; 
         }
     }
     let [tcp, udp] = sets;
-    let list = |wanted: bool, set: BTreeSet<u16>| if wanted { set.into_iter().collect() } else { Vec::new() };
-    let ports = [list(opts.tcp.is_some(), tcp), list(opts.udp, udp)];
+    let ports =
+        [(opts.tcp.is_some(), tcp), (opts.udp, udp)].map(|(wanted, list)| if wanted { list } else { Vec::new() });
     for (list, wanted, name, small) in ports
         .iter()
         .zip([(opts.tcp.is_some(), "a TCP", "tcp"), (opts.udp, "UDP", "udp")])

@@ -52,8 +52,9 @@ pub(crate) fn protocol(number: u8) -> Protocol {
 pub(crate) struct Ignored {
     pub(crate) state: State,
     pub(crate) protocol: u8,
-    pub(crate) ports: Vec<u16>,
-    pub(crate) reasons: BTreeMap<&'static str, Vec<u16>>,
+    pub(crate) count: usize,
+    /// By their names.
+    pub(crate) reasons: Vec<(&'static str, Vec<u16>)>,
 }
 
 impl Report {
@@ -102,14 +103,20 @@ impl Report {
     }
 
     pub(crate) fn split(&self, opts: &Opts) -> (Vec<(u8, u16, Verdict)>, Vec<Ignored>) {
-        let mut counts: BTreeMap<(State, u8), usize> = BTreeMap::new();
+        // By state and protocol.
+        let mut counts = [[0usize; 2]; 5];
+        let place = |protocol: u8, state: State| (state as usize, usize::from(protocol));
         for ((protocol, _), verdict) in &self.ports {
-            *counts.entry((verdict.state, *protocol)).or_default() += 1;
+            let (row, column) = place(*protocol, verdict.state);
+            if let Some(count) = counts.get_mut(row).and_then(|row| row.get_mut(column)) {
+                *count += 1;
+            }
         }
         let mut listed = Vec::new();
         let mut ignored: Vec<Ignored> = Vec::new();
         for ((protocol, port), verdict) in &self.ports {
-            let many = counts.get(&(verdict.state, *protocol)).is_some_and(|count| *count > MOST_LISTED);
+            let (row, column) = place(*protocol, verdict.state);
+            let many = counts.get(row).and_then(|row| row.get(column)).is_some_and(|count| *count > MOST_LISTED);
             let wanted = !opts.open || matches!(verdict.state, State::Open | State::OpenFiltered);
             if wanted && (verdict.state == State::Open || !many) {
                 listed.push((*protocol, *port, *verdict));
@@ -118,15 +125,18 @@ impl Report {
             let found = ignored.iter().position(|one| one.state == verdict.state && one.protocol == *protocol);
             let at = found.unwrap_or_else(|| {
                 let state = verdict.state;
-                ignored.push(Ignored { state, protocol: *protocol, ports: Vec::new(), reasons: BTreeMap::new() });
+                ignored.push(Ignored { state, protocol: *protocol, count: 0, reasons: Vec::new() });
                 ignored.len() - 1
             });
-            if let Some(one) = ignored.get_mut(at) {
-                one.ports.push(*port);
-                one.reasons.entry(verdict.reason).or_default().push(*port);
+            let Some(one) = ignored.get_mut(at) else { continue };
+            one.count += 1;
+            match one.reasons.iter_mut().find(|(why, _)| *why == verdict.reason) {
+                Some((_, ports)) => ports.push(*port),
+                None => one.reasons.push((verdict.reason, vec![*port])),
             }
         }
-        ignored.sort_by_key(|one| std::cmp::Reverse(one.ports.len()));
+        ignored.iter_mut().for_each(|one| one.reasons.sort_by_key(|(why, _)| *why));
+        ignored.sort_by_key(|one| std::cmp::Reverse(one.count));
         (listed, ignored)
     }
 }
@@ -305,10 +315,10 @@ fn normal(report: &Report, opts: &Opts, services: &Services) -> String {
             let _ = write!(
                 text,
                 "{separator}{} {} {} port{}",
-                one.ports.len(),
+                one.count,
                 one.state.name(),
                 protocol(one.protocol),
-                if one.ports.len() == 1 { "" } else { "s" }
+                if one.count == 1 { "" } else { "s" }
             );
             let mut reasons: Vec<(&&str, usize)> = one.reasons.iter().map(|(why, ports)| (why, ports.len())).collect();
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -410,7 +420,7 @@ fn grepable(report: &Report, opts: &Opts, services: &Services) -> String {
         .collect();
     let _ = write!(text, "{head}\tPorts: {}", cells.join(", "));
     if let Some(one) = ignored.first() {
-        let _ = write!(text, "\tIgnored State: {} ({})", one.state.name(), one.ports.len());
+        let _ = write!(text, "\tIgnored State: {} ({})", one.state.name(), one.count);
     }
     text.push('\n');
     text

@@ -1,7 +1,5 @@
 //! Which ports: nmap's way of writing them, our own list of those that are worth asking first, and their names.
 
-use std::collections::BTreeSet;
-
 use netkit_core::text::printable;
 use netkit_probe::Protocol;
 use netkit_probe::services::Services;
@@ -60,6 +58,30 @@ const CLUSTER: &[(u16, bool, &str)] = &[
     (51820, false, "wireguard"),
 ];
 
+/// Any of the 65,536 ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Set(Vec<bool>);
+
+impl Set {
+    fn new() -> Set {
+        Set(vec![false; 1 << 16])
+    }
+
+    pub(crate) fn has(&self, port: u16) -> bool {
+        self.0.get(usize::from(port)).is_some_and(|is_in| *is_in)
+    }
+
+    /// True if it was not in.
+    fn insert(&mut self, port: u16) -> bool {
+        self.0.get_mut(usize::from(port)).is_some_and(|place| !std::mem::replace(place, true))
+    }
+
+    /// In order.
+    pub(crate) fn list(&self) -> Vec<u16> {
+        (0..=u16::MAX).zip(&self.0).filter(|(_, is_in)| **is_in).map(|(port, _)| port).collect()
+    }
+}
+
 /// The name of a port, or `unknown`.
 pub(crate) fn name(services: &Services, port: u16, protocol: Protocol) -> String {
     let tcp = protocol == Protocol::Tcp;
@@ -68,14 +90,16 @@ pub(crate) fn name(services: &Services, port: u16, protocol: Protocol) -> String
 }
 
 /// The first `count` of our list.
-pub(crate) fn top(count: usize, protocol: Protocol) -> BTreeSet<u16> {
+pub(crate) fn top(count: usize, protocol: Protocol) -> Set {
     let list = if protocol == Protocol::Tcp { TOP_TCP } else { TOP_UDP };
-    let mut ports: BTreeSet<u16> = list.iter().take(count).copied().collect();
+    let mut ports = Set::new();
     // Beyond the list, in order of their numbers: the well-known ones first.
-    let mut next = 1u16;
-    while ports.len() < count.min(65_535) && next < u16::MAX {
-        ports.insert(next);
-        next += 1;
+    let mut all = list.iter().copied().chain(1..u16::MAX);
+    let mut left = count;
+    while left > 0
+        && let Some(port) = all.next()
+    {
+        left -= usize::from(ports.insert(port));
     }
     ports
 }
@@ -84,8 +108,8 @@ pub(crate) fn top(count: usize, protocol: Protocol) -> BTreeSet<u16> {
 ///
 /// # Errors
 /// In nmap's words, without its last line.
-pub(crate) fn parse(text: &str, services: &Services) -> Result<[BTreeSet<u16>; 2], String> {
-    let mut reader = Reader { rest: text, which: [true, true], ports: [BTreeSet::new(), BTreeSet::new()], services };
+pub(crate) fn parse(text: &str, services: &Services) -> Result<[Set; 2], String> {
+    let mut reader = Reader { rest: text, which: [true, true], ports: [Set::new(), Set::new()], services };
     reader.list(false)?;
     Ok(reader.ports)
 }
@@ -94,7 +118,7 @@ struct Reader<'a> {
     rest: &'a str,
     /// Without a letter, a port is of every protocol that is scanned.
     which: [bool; 2],
-    ports: [BTreeSet<u16>; 2],
+    ports: [Set; 2],
     services: &'a Services,
 }
 
@@ -176,7 +200,9 @@ impl Reader<'_> {
         for (at, protocol) in [Protocol::Tcp, Protocol::Udp].into_iter().enumerate() {
             let wanted = self.which.get(at).is_some_and(|wanted| *wanted);
             if let Some(set) = self.ports.get_mut(at).filter(|_| wanted) {
-                set.extend((low..=high).filter(|port| !nested || name(self.services, *port, protocol) != "unknown"));
+                for port in (low..=high).filter(|port| !nested || name(self.services, *port, protocol) != "unknown") {
+                    set.insert(port);
+                }
             }
         }
         Ok(())
@@ -237,7 +263,7 @@ fn matches(mask: &str, name: &str) -> bool {
 /// In nmap's words, without its last line.
 pub(crate) fn numbers(text: &str) -> Result<Vec<u16>, String> {
     let [tcp, _] = parse(text, &Services::embedded())?;
-    Ok(tcp.into_iter().collect())
+    Ok(tcp.list())
 }
 
 /// Numbers in ranges, as nmap lists them.
@@ -273,7 +299,9 @@ mod tests {
     #[test]
     fn specifications() {
         let services = Services::embedded();
-        let read = |text: &str| parse(text, &services).map(|[tcp, udp]| format!("{} {}", ranges(tcp), ranges(udp)));
+        let read = |text: &str| {
+            parse(text, &services).map(|[tcp, udp]| format!("{} {}", ranges(tcp.list()), ranges(udp.list())))
+        };
         for (text, expected) in [
             ("22,80", "22,80 22,80"),
             ("1-3,5,4", "1-5 1-5"),
@@ -309,19 +337,21 @@ mod tests {
     #[test]
     fn lists_hold_no_port_twice() {
         for list in [TOP_TCP, TOP_UDP] {
-            let unique: BTreeSet<u16> = list.iter().copied().collect();
-            assert_eq!(unique.len(), list.len());
+            let mut unique = Set::new();
+            assert!(list.iter().all(|port| unique.insert(*port)));
         }
-        assert_eq!(top(100, Protocol::Tcp).len(), 100);
-        assert_eq!(top(1000, Protocol::Udp).len(), 1000);
+        assert_eq!(top(100, Protocol::Tcp).list().len(), 100);
+        assert_eq!(top(1000, Protocol::Udp).list().len(), 1000);
+        // All but the first and the last number, as there are no more.
+        assert_eq!(top(70_000, Protocol::Tcp).list().len(), 65_534);
     }
 
     proptest::proptest! {
         #[test]
         fn any_text(text in "[-0-9,:TUa-z*?\\[\\] ]{0,24}|.{0,24}") {
             if let Ok([tcp, udp]) = parse(&text, &Services::embedded()) {
-                let again = parse(&format!("T:{},U:{}", ranges(tcp.clone()), ranges(udp.clone())), &Services::embedded());
-                if !tcp.is_empty() && !udp.is_empty() {
+                let again = parse(&format!("T:{},U:{}", ranges(tcp.list()), ranges(udp.list())), &Services::embedded());
+                if !tcp.list().is_empty() && !udp.list().is_empty() {
                     proptest::prop_assert_eq!(again, Ok([tcp, udp]));
                 }
             }

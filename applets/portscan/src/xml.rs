@@ -151,7 +151,7 @@ fn ports_of(report: &Report, opts: &Opts, services: &Services) -> String {
     let (listed, ignored) = report.split(opts);
     let mut text = "<ports>".to_owned();
     for one in &ignored {
-        let _ = writeln!(text, "<extraports state=\"{}\" count=\"{}\">", one.state.name(), one.ports.len());
+        let _ = writeln!(text, "<extraports state=\"{}\" count=\"{}\">", one.state.name(), one.count);
         for (reason, ports) in &one.reasons {
             let _ = writeln!(
                 text,

@@ -3,6 +3,7 @@
 //! ones and nothing is ever computed.
 
 mod narrow;
+mod ride;
 mod show;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use netkit_wire::tls::{GROUPS, INAPPROPRIATE_FALLBACK, SCHEMES, is_group_of, ver
 use crate::engine::{Answer, Depth, End, Engine};
 use crate::probe::{Broken, Found};
 use crate::status;
-use narrow::{Dimension, Order, bisect, narrow};
+use narrow::{Dimension, Order, bisect, narrow, narrow_turned};
 
 /// Newest first, as they are shown.
 const VERSIONS: [u16; 5] = [version::TLS13, version::TLS12, version::TLS11, version::TLS10, version::SSL3];
@@ -222,7 +223,7 @@ impl Scan<'_> {
             let first = first.filter(|first| piece.contains(first));
             let mut dimensions = [Dimension::new(piece.to_vec(), first)];
             let mut seen: Vec<SuiteFound> = Vec::new();
-            narrow(&mut dimensions, &mut |offers, is_reversed| {
+            let mut ask = |offers: &[Vec<u16>], is_reversed: bool| {
                 let offer = Offer {
                     suites: offers.first().map(Vec::as_slice).unwrap_or_default(),
                     // The same order once more the other way round: the right moment to offer compression too.
@@ -234,7 +235,12 @@ impl Scan<'_> {
                 compression.push(hello.compression);
                 seen.push(Scan::suite(hello, &answer.flight));
                 Some(vec![Some(hello.suite)])
-            });
+            };
+            match &mut dimensions {
+                // What makes a server's order depend on the client's is ChaCha20, which is not to be had before TLS 1.2.
+                [one] if id < version::TLS12 && first.is_some() => narrow_turned(one, &mut ask),
+                lists => narrow(lists, &mut ask),
+            }
             let [dimension] = dimensions;
             order = if all.is_empty() { dimension.order() } else { Order::Mixed };
             let known = found.lock().unwrap_or_else(PoisonError::into_inner).suites.clone();
@@ -340,8 +346,9 @@ impl Scan<'_> {
         found.groups = groups.found();
     }
 
-    /// Signature schemes of TLS 1.3. The signature itself is encrypted, so that only a refusal tells: sets are halved.
-    fn schemes(&self, found: &Mutex<VersionFound>) {
+    /// Signature schemes of TLS 1.3. The signature itself is encrypted, so that only a refusal tells: those of a key that is
+    /// known one by one, and all others in sets that are halved.
+    fn schemes(&self, found: &Mutex<VersionFound>, key: Option<&[u8]>) {
         let lists = Lists::of(version::TLS13);
         let usable: &[&[u16]] = &[
             &[0x0804, 0x0805, 0x0806],
@@ -350,13 +357,22 @@ impl Scan<'_> {
             // What TLS 1.3 forbids in the handshake comes last; some take it all the same.
             &[0x0401, 0x0501, 0x0601, 0x0201, 0x0203, 0x0301, 0x0303],
         ];
-        let mut out = Vec::new();
-        for set in usable {
-            out.extend(bisect(set, &mut |set| {
-                let offer = Offer { schemes: set, shares: SHARES, ..lists.offer(version::TLS13) };
-                Scan::agreed(&offer, &self.ask(&offer, Depth::Hello)).is_ok()
-            }));
+        let mut is_taken = |set: &[u16]| {
+            let offer = Offer { schemes: set, shares: SHARES, ..lists.offer(version::TLS13) };
+            Scan::agreed(&offer, &self.ask(&offer, Depth::Hello)).is_ok()
+        };
+        let all = usable.concat();
+        let mut out: Vec<u16> = key.map(schemes_of).unwrap_or_default().to_vec();
+        let others: Vec<u16> = all.iter().copied().filter(|scheme| !out.contains(scheme)).collect();
+        let is_known = !out.is_empty();
+        out.retain(|scheme| is_taken(std::slice::from_ref(scheme)));
+        if !is_known || is_taken(&others) {
+            for set in usable {
+                let set: Vec<u16> = set.iter().copied().filter(|scheme| others.contains(scheme)).collect();
+                out.extend(bisect(&set, &mut is_taken));
+            }
         }
+        out.sort_by_key(|scheme| all.iter().position(|one| one == scheme));
         found.lock().unwrap_or_else(PoisonError::into_inner).schemes = out;
     }
 
@@ -388,6 +404,20 @@ fn certificate_curve(der: &[u8]) -> Option<u16> {
         "brainpoolP512r1" => 0x001c,
         _ => return None,
     })
+}
+
+/// What a key can sign with in TLS 1.3 (RFC 8446, section 4.2.3). Empty where that is not known.
+fn schemes_of(der: &[u8]) -> &'static [u16] {
+    let Some(read) = netkit_wire::x509::Certificate::read(der) else { return &[] };
+    let shown = netkit_wire::x509::KeyShown::of(&read.spki);
+    match (shown.algorithm.as_str(), certificate_curve(der)) {
+        ("rsaEncryption", _) => &[0x0804, 0x0805, 0x0806],
+        ("rsassaPss", _) => &[0x0809, 0x080a, 0x080b],
+        (_, Some(0x0017)) => &[0x0403],
+        (_, Some(0x0018)) => &[0x0503],
+        (_, Some(0x0019)) => &[0x0603],
+        _ => &[],
+    }
 }
 
 /// Finds everything out.
@@ -423,17 +453,27 @@ fn enumerate(engine: &Engine<'_>) -> Enumerated {
         .collect();
     let legacy = spoken.iter().find(|(id, _)| *id < version::TLS13);
     let lower = spoken.get(1).map(|(id, _)| *id);
+    let best = legacy.map(|(id, _)| *id).filter(|id| *id > version::SSL3);
+    // Seen in the clear, which TLS 1.3 shows nobody.
+    let key = legacy.and_then(|(_, found)| {
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.flight.certificates.first().cloned()
+    });
     let fallback = std::thread::scope(|scope| {
         for (id, found) in &spoken {
             if *id == version::TLS13 {
                 scope.spawn(|| scan.tls13(found));
-                scope.spawn(|| scan.schemes(found));
+                scope.spawn(|| scan.schemes(found, key.as_deref()));
+            } else if Some(*id) == best {
+                scope.spawn(|| {
+                    if !scan.ride(found) {
+                        scope.spawn(|| scan.curves(found));
+                        scan.suites(found);
+                    }
+                });
             } else {
                 scope.spawn(|| scan.suites(found));
             }
-        }
-        if let Some((_, found)) = legacy.filter(|(id, _)| *id > version::SSL3) {
-            scope.spawn(|| scan.curves(found));
         }
         lower.map(|lower| scan.fallback(lower))
     });

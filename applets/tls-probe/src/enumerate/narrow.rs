@@ -33,6 +33,16 @@ impl Dimension {
         }
     }
 
+    /// Whether there is something to ask about it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_closed
+    }
+
+    /// What was picked of the whole list the other way round.
+    pub(crate) fn turned(&mut self, pick: Option<u16>) {
+        self.reversed = pick.filter(|number| !self.is_closed && self.all.contains(number));
+    }
+
     /// Nothing more is asked of it.
     pub(crate) fn close(&mut self) {
         self.is_closed = true;
@@ -82,13 +92,13 @@ impl Dimension {
     }
 
     /// What is offered of it.
-    fn offer(&self, is_rest: bool) -> Vec<u16> {
+    pub(crate) fn offer(&self, is_rest: bool) -> Vec<u16> {
         let rest = if is_rest && !self.is_closed { self.rest() } else { None };
         rest.unwrap_or_else(|| self.all.clone())
     }
 
     /// Takes what was picked of the rest; a server that picks nothing of it does not heed the list.
-    fn take(&mut self, pick: Option<u16>) {
+    pub(crate) fn take(&mut self, pick: Option<u16>) {
         if !self.is_closed && !pick.is_some_and(|pick| self.add(pick)) || self.rest().is_none() {
             self.is_closed = true;
         }
@@ -115,9 +125,15 @@ pub(crate) fn narrow(lists: &mut [Dimension], ask: &mut Ask<'_>) {
     offers.iter_mut().for_each(|offer| offer.reverse());
     if let Some(picks) = ask(&offers, true) {
         for (at, list) in lists.iter_mut().enumerate() {
-            list.reversed = pick(&picks, at).filter(|number| !list.is_closed && list.all.contains(number));
+            list.turned(pick(&picks, at));
         }
     }
+    finish(lists, ask);
+}
+
+/// The rest of [`narrow`], where in whose order the server picks has been asked.
+pub(crate) fn finish(lists: &mut [Dimension], ask: &mut Ask<'_>) {
+    let pick = |picks: &[Option<u16>], at: usize| picks.get(at).copied().flatten();
     while let Some(open) = lists.iter().position(|list| !list.is_closed) {
         let offers: Vec<Vec<u16>> = lists.iter().map(|list| list.offer(true)).collect();
         if let Some(picks) = ask(&offers, false) {
@@ -136,6 +152,34 @@ pub(crate) fn narrow(lists: &mut [Dimension], ask: &mut Ask<'_>) {
                 lists.iter_mut().skip(open + 1).for_each(Dimension::close);
             }
         }
+    }
+}
+
+/// One list of which something is known to be taken. After the first pick the list stands the other way round: whoever
+/// follows it then picks from its other end, and whoever picks otherwise has an order of its own, so only who seems to
+/// follow the list is asked once more. (Who follows it in part is taken for a server with its own order.)
+pub(crate) fn narrow_turned(list: &mut Dimension, ask: &mut Ask<'_>) {
+    let mut picked = |offer: Vec<u16>| ask(&[offer], true).and_then(|picks| picks.first().copied().flatten());
+    while !list.is_closed
+        && let Some(mut rest) = list.rest()
+    {
+        rest.reverse();
+        list.take(picked(rest));
+    }
+    let places: Vec<usize> = list.picked.iter().map(|number| list.place(*number)).collect();
+    let Some((first, rest)) = places.split_first() else { return };
+    let follows = rest.iter().all(|place| place > first) && rest.is_sorted_by(|one, next| one > next);
+    let answer = if follows && !rest.is_empty() {
+        let mut all = list.all.clone();
+        all.reverse();
+        picked(all)
+    } else {
+        list.picked.first().copied()
+    };
+    list.reversed = answer.filter(|number| list.all.contains(number));
+    if list.reversed != list.picked.first().copied() {
+        let all = list.all.clone();
+        list.picked.sort_by_key(|number| all.iter().position(|one| one == number));
     }
 }
 
@@ -199,6 +243,26 @@ mod tests {
                 Some(vec![Some(pick(&offers[0], taken, is_server)?)])
             });
             let [list] = lists;
+            assert_eq!((list.order(), list.found().as_slice(), count.get()), (order, found, cost), "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn one_list_turned() {
+        for (taken, is_server, order, found, cost) in [
+            (&[5u16, 2, 9][..], true, Order::Server, &[5u16, 2, 9][..], 3),
+            // As if the client were followed, up to the last question.
+            (&[2, 9, 5], true, Order::Server, &[2, 9, 5], 4),
+            (&[5, 2, 9], false, Order::Client, &[2, 5, 9], 4),
+            (&[7], true, Order::Single, &[7], 1),
+        ] {
+            let count = Cell::new(0);
+            let all: Vec<u16> = (0..20).collect();
+            let mut list = Dimension::new(all.clone(), pick(&all, taken, is_server));
+            narrow_turned(&mut list, &mut |offers, _| {
+                count.set(count.get() + 1);
+                Some(vec![Some(pick(&offers[0], taken, is_server)?)])
+            });
             assert_eq!((list.order(), list.found().as_slice(), count.get()), (order, found, cost), "{taken:?}");
         }
     }

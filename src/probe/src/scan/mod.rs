@@ -6,9 +6,12 @@
 
 mod connect;
 pub mod packet;
+mod post;
 mod raw;
 mod schedule;
+mod two;
 
+use std::cmp::Ordering;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use crate::udp::{Ask, Service};
 pub use connect::Connect;
 pub use raw::{Link, Raw};
 pub use schedule::{Asked, Medium, scan};
+pub use two::scan_by_two;
 
 /// What a port is taken to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,12 +110,26 @@ impl Verdict {
 }
 
 /// One port to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     /// Address and port.
     pub to: SocketAddr,
     /// How.
     pub kind: Kind,
+}
+
+// By port first: what is under way is looked up for every answer, and a port mostly tells it.
+impl Ord for Task {
+    fn cmp(&self, other: &Task) -> Ordering {
+        let port = self.to.port().cmp(&other.to.port());
+        port.then_with(|| self.to.cmp(&other.to)).then_with(|| self.kind.cmp(&other.kind))
+    }
+}
+
+impl PartialOrd for Task {
+    fn partial_cmp(&self, other: &Task) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// How fast, how long, from where.

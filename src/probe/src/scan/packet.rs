@@ -176,21 +176,31 @@ pub fn read(bytes: &[u8]) -> Option<Reply> {
 
 /// The Internet checksum over parts that are put together (RFC 1071); all but the last are of even length.
 fn checksum(parts: &[&[u8]]) -> u16 {
+    // An IP packet has at most 2^15 pairs, so nothing is lost before the carries are added.
     let mut sum = 0u32;
     for part in parts {
-        for pair in part.chunks(2) {
-            let low = pair.get(1).copied().unwrap_or(0);
-            sum += u32::from(u16::from_be_bytes([pair.first().copied().unwrap_or(0), low]));
-            sum = (sum & 0xffff) + (sum >> 16);
+        let (pairs, rest) = part.as_chunks::<2>();
+        for pair in pairs {
+            sum += u32::from(u16::from_be_bytes(*pair));
         }
+        sum += rest.first().map_or(0, |last| u32::from(*last) << 8);
     }
+    sum = (sum & 0xffff) + (sum >> 16);
     !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap_or(0)
 }
 
-fn octets(ip: IpAddr) -> Vec<u8> {
+/// The octets of an address, at the front of what is handed in.
+fn octets(ip: IpAddr, room: &mut [u8; 16]) -> &[u8] {
     match ip {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
+        IpAddr::V4(v4) => {
+            let (front, _) = room.split_at_mut(4);
+            front.copy_from_slice(&v4.octets());
+            front
+        }
+        IpAddr::V6(v6) => {
+            *room = v6.octets();
+            room
+        }
     }
 }
 
@@ -198,12 +208,13 @@ fn octets(ip: IpAddr) -> Vec<u8> {
 /// fills in what it knows better: the identification and checksum of IPv4.
 fn wrap(from: IpAddr, to: IpAddr, hops: (u8, u8), at: usize, mut data: Vec<u8>) -> Vec<u8> {
     let (ttl, protocol) = hops;
-    let (source, target) = (octets(from), octets(to));
+    let (mut rooms, pseudo) = ([[0; 16]; 2], [0, 0, 0, protocol]);
+    let [one, other] = &mut rooms;
+    let (source, target) = (octets(from, one), octets(to, other));
     let length = u32::try_from(data.len()).unwrap_or(0).to_be_bytes();
-    let pseudo = [0, 0, 0, protocol];
     let sum = match protocol {
         ICMP => checksum(&[&data]),
-        _ => checksum(&[&source, &target, &length, &pseudo, &data]),
+        _ => checksum(&[source, target, &length, &pseudo, &data]),
     };
     // A datagram whose sum is zero says all ones, for zero means none (RFC 768).
     let sum = if protocol == UDP && sum == 0 { 0xffff } else { sum };
@@ -211,15 +222,16 @@ fn wrap(from: IpAddr, to: IpAddr, hops: (u8, u8), at: usize, mut data: Vec<u8>) 
         slot.copy_from_slice(&sum.to_be_bytes());
     }
     let [_, _, high, low] = length;
-    let mut out = if from.is_ipv4() {
+    let mut out = Vec::with_capacity(data.len() + 40);
+    if from.is_ipv4() {
         let [high, low] = u16::try_from(data.len() + 20).unwrap_or(0).to_be_bytes();
-        vec![0x45, 0, high, low, 0, 0, 0, 0, ttl, protocol, 0, 0]
+        out.extend_from_slice(&[0x45, 0, high, low, 0, 0, 0, 0, ttl, protocol, 0, 0]);
     } else {
-        vec![0x60, 0, 0, 0, high, low, protocol, ttl]
-    };
-    out.extend_from_slice(&source);
-    out.extend_from_slice(&target);
-    out.append(&mut data);
+        out.extend_from_slice(&[0x60, 0, 0, 0, high, low, protocol, ttl]);
+    }
+    for part in [source, target, &data] {
+        out.extend_from_slice(part);
+    }
     out
 }
 
@@ -262,21 +274,22 @@ pub fn icmp(from: IpAddr, to: IpAddr, kind: u8, ident: u16, extra: usize, ttl: u
 /// Who has this address? By ARP (EtherType 0x0806) or neighbour discovery (0x86dd): the EtherType, where the frame goes,
 /// and its payload.
 pub fn who_has(own: [u8; 6], from: IpAddr, to: IpAddr) -> (u16, [u8; 6], Vec<u8>) {
-    let (source, target) = (octets(from), octets(to));
+    let mut rooms = [[0; 16]; 2];
+    let [one, other] = &mut rooms;
+    let (source, target) = (octets(from, one), octets(to, other));
     match to {
         IpAddr::V4(_) => {
             let mut data = vec![0, 1, 8, 0, 6, 4, 0, 1];
-            data.extend_from_slice(&own);
-            data.extend_from_slice(&source);
-            data.extend_from_slice(&[0; 6]);
-            data.extend_from_slice(&target);
+            for part in [own.as_slice(), source, &[0; 6], target] {
+                data.extend_from_slice(part);
+            }
             (0x0806, [0xff; 6], data)
         }
         IpAddr::V6(_) => {
             let [.., a, b, c] = *target.first_chunk::<16>().unwrap_or(&[0; 16]);
             let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
             let mut data = vec![135, 0, 0, 0, 0, 0, 0, 0];
-            data.extend_from_slice(&target);
+            data.extend_from_slice(target);
             data.extend_from_slice(&[1, 1]);
             data.extend_from_slice(&own);
             (0x86dd, [0x33, 0x33, 0xff, a, b, c], wrap(from, group.into(), (255, ICMP6), 2, data))
@@ -329,7 +342,9 @@ mod tests {
         let segment = tcp(from, to, (1, 2), 3, SYN, 64);
         let data = &segment[20..];
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();
-        assert_eq!(checksum(&[&octets(from), &octets(to), &length, &[0, 0, 0, TCP], data]), 0);
+        let mut rooms = [[0; 16]; 2];
+        let [one, other] = &mut rooms;
+        assert_eq!(checksum(&[octets(from, one), octets(to, other), &length, &[0, 0, 0, TCP], data]), 0);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use nix::sys::socket::{MsgFlags, getsockopt, recv, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::packet::{self, Quoted, What};
+use super::post::Post;
 use super::{Asked, Kind, Medium, Settings, State, Task, Verdict, local, of_icmp, payload};
 use crate::icmp::IcmpError;
 
@@ -47,7 +48,7 @@ pub struct Link {
 /// Raw sockets, one of each kind for every request.
 #[derive(Debug)]
 pub struct Raw {
-    send: Socket,
+    post: Post,
     hear: OwnedFd,
     tcp: u16,
     udp: u16,
@@ -74,12 +75,17 @@ impl Raw {
     pub fn open(v6: bool, settings: &Settings) -> io::Result<Raw> {
         let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
         // With this protocol, the IP header is ours to write.
-        let send = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(libc::IPPROTO_RAW)))?;
-        if let Some(interface) = &settings.interface {
-            send.bind_device(Some(interface.as_bytes()))?;
-        }
-        let _ = send.set_broadcast(true);
-        let _ = send.set_send_buffer_size(1 << 20);
+        let sender = || -> io::Result<Socket> {
+            let send = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(libc::IPPROTO_RAW)))?;
+            if let Some(interface) = &settings.interface {
+                send.bind_device(Some(interface.as_bytes()))?;
+            }
+            let _ = send.set_broadcast(true);
+            let _ = send.set_send_buffer_size(1 << 20);
+            Ok(send)
+        };
+        // Two, so that two processors need not share what a socket counts.
+        let (send, other) = (sender()?, sender()?);
         let port = settings.source.map_or(0, |source| source.port());
         let any = SocketAddr::new(if v6 { IpAddr::from([0u16; 8]) } else { IpAddr::from([0u8; 4]) }, port);
         let reserve = |kind: Type| -> io::Result<Socket> {
@@ -98,7 +104,7 @@ impl Raw {
         let hear = link::listen(&filter(tcp, udp), HOLD).map_err(io::Error::from)?;
         let held = getsockopt(&hear, sockopt::RcvBuf).unwrap_or(1 << 17);
         Ok(Raw {
-            send,
+            post: Post::new([send, other], settings.rate.is_some()),
             hear,
             tcp,
             udp,
@@ -308,24 +314,22 @@ impl Medium for Raw {
         if matches!(task.kind, Kind::Segment(_) | Kind::Window) && !self.segments.contains(&task.kind) {
             self.segments.push(task.kind);
         }
-        let bytes = self.packet(task, from);
-        let mut address = task.to;
-        // A raw socket takes it for a protocol (raw(7), ipv6(7)).
-        address.set_port(0);
-        match self.send.send_to(&bytes, &address.into()) {
-            Ok(_) => Asked::Sent(0),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ENOBUFS | libc::EAGAIN) => Asked::Full,
-                errno => Asked::Told(local(errno.unwrap_or(0))),
-            },
+        if !self.post.has_room() {
+            return Asked::Full;
         }
+        let bytes = self.packet(task, from);
+        self.post.give(task, &bytes);
+        Asked::Sent(0)
     }
 
     fn forget(&mut self, _: usize) {}
 
     fn wait(&mut self, limit: Duration, heard: &mut Vec<(Task, Verdict)>) -> io::Result<bool> {
-        if !limit.is_zero() {
-            let millis = u16::try_from(limit.as_millis()).unwrap_or(u16::MAX);
+        self.post.flush();
+        let is_idle = self.post.collect(heard);
+        if !limit.is_zero() && heard.is_empty() {
+            let most = if is_idle { u16::MAX } else { 1 };
+            let millis = u16::try_from(limit.as_millis()).unwrap_or(u16::MAX).min(most);
             let mut polled = [PollFd::new(self.hear.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut polled, PollTimeout::from(millis));
         }
@@ -333,7 +337,7 @@ impl Medium for Raw {
         for _ in 0..MOST_HEARD {
             match recv(self.hear.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => self.understand(bytes.get(..length).unwrap_or_default(), heard),
-                Err(Errno::EAGAIN) => return Ok(true),
+                Err(Errno::EAGAIN) => return Ok(is_idle),
                 // An interface that went down says so once.
                 Err(_) => {}
             }

@@ -36,7 +36,7 @@ pub trait Medium {
     fn ask(&mut self, task: Task) -> Asked;
     /// Nobody waits for the answer any more.
     fn forget(&mut self, number: usize);
-    /// Waits for answers at most so long. False when there are more than it handed over.
+    /// Waits for answers at most so long. False when there are more than it handed over, or requests that have not left.
     ///
     /// # Errors
     /// When nothing can be waited for at all.
@@ -324,7 +324,9 @@ impl Scan<'_> {
             }
             return;
         };
-        verdict.rtt = Some(flight.sent.elapsed()).filter(|_| verdict.reason != "no-response");
+        // Nobody answered what did not leave this machine.
+        let is_answer = verdict.error.is_some() || verdict.state != State::Filtered;
+        verdict.rtt = is_answer.then(|| flight.sent.elapsed());
         self.learn(task, flight.tries, &verdict);
         (self.report)(task, verdict);
     }
