@@ -1,5 +1,6 @@
 //! Whole applets over a file from anybody: the first byte chooses a command line, the rest is the file. Only such lines
-//! stand here as read that file, print, and do nothing else.
+//! stand here as read that file, print, and do nothing else. (`xxd -r` without `-p` is left out: an address in its input
+//! stands for that many zeros, as in the peer.)
 #![no_main]
 
 use std::cell::RefCell;
@@ -31,7 +32,6 @@ const LINES: &[(&[Applet], &str)] = &[
     (netkit_jq::APPLETS, "jq --seq -C . @"),
     (netkit_jq::APPLETS, "jq -R fromjson? @"),
     (netkit_jq::APPLETS, "jq -Rs [splits(\"a+\"),@base64d?,fromdate?,tonumber?] @"),
-    (netkit_mini::APPLETS, "xxd -r @"),
     (netkit_mini::APPLETS, "xxd -r -p @"),
     (netkit_mini::APPLETS, "base64 -d @"),
     (netkit_mini::APPLETS, "grep -E -f @ @"),
@@ -44,7 +44,7 @@ const LINES: &[(&[Applet], &str)] = &[
 
 static BUILD: Build = Build { version: "0", commit: "", epoch: "", target: "", trust_roots: "" };
 
-/// Keeps what is printed, up to a bound, so that what never ends is found.
+/// Counts what is printed, up to a bound, so that what never ends is found.
 #[derive(Clone, Default)]
 struct Sink(Rc<RefCell<usize>>);
 

@@ -36,7 +36,9 @@ fn world() -> World {
         table: &[],
         build: &BUILD,
     };
-    World { now: 1_700_000_000, ..World::new(&ctx, &Options::default()) }
+    let mut world = World::new(&ctx, &Options::default());
+    world.now = 1_700_000_000;
+    world
 }
 
 /// A peer that says these pieces one after the other, then nothing more, and takes whatever is written.

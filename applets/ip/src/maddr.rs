@@ -162,6 +162,15 @@ fn put(out: &mut Out<'_>, world: &mut World, group: &Group) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_table(text in "([0-9a-f ]|[\n\t]|lo|v0|é){0,60}") {
+            let all = [link_groups(&text), igmp_groups(&text), igmp6_groups(&text)].concat();
+            prop_assert!(all.len() <= 3 * text.lines().count());
+        }
+    }
 
     #[test]
     fn files_of_the_kernel() {
