@@ -84,6 +84,22 @@ fn large_heads() -> Result<(), Stop> {
         let output = run(Command::new(netkit()).args(["curl", "-q", "-s", &url]), LIMIT)?;
         same(&format!("{lines} of {size}"), &format!("{:?}", output.status.code()), &format!("Some({status})"))?;
     }
+    // Informational heads count too, or a server could send them for ever.
+    for (count, curl, wget) in [(900, 0, 0), (20_000, 56, 8)] {
+        let answer = move |_: &str| {
+            let many = "HTTP/1.1 100 Continue\r\n\r\n".repeat(count);
+            (format!("{many}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").into_bytes(), false)
+        };
+        let origin = Origin::start(Arc::new(answer))?;
+        let url = format!("http://{}/", origin.address);
+        let commands: [(&[&str], i32); 2] =
+            [(&["curl", "-q", "-s"], curl), (&["wget", "-q", "-t", "1", "-O", "-"], wget)];
+        for (words, status) in commands {
+            let output = run(Command::new(netkit()).args(words).arg(&url), LIMIT)?;
+            let what = format!("{count} informational heads, {}", words[0]);
+            same(&what, &format!("{:?}", output.status.code()), &format!("Some({status})"))?;
+        }
+    }
     Ok(())
 }
 

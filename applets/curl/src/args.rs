@@ -473,6 +473,15 @@ mod tests {
         assert_eq!(error(&["-m", "x", "a"]).text, "option -m: expected a proper numerical parameter");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_line_of_a_config_file(line in "[ -]{0,3}(url|-s|max-time|x|é)?[ =:\t]{0,3}(\"|\\\\|[a-z# ]|\\PC){0,12}") {
+            if let Some(read) = config_line(&line) {
+                proptest::prop_assert!(read.option.len() + read.value.map_or(0, |value| value.len()) <= line.len());
+            }
+        }
+    }
+
     #[test]
     fn lines_of_a_config_file() {
         let line = |text: &str| config_line(text).map(|line| (line.option, line.value.unwrap_or_default()));

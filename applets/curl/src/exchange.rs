@@ -92,6 +92,8 @@ impl Transfer<'_> {
             conn.at = 0;
         }
         loop {
+            // Where there is always more to read nothing waits, and the deadline would never be seen.
+            netkit_tls::left(self.deadline)?;
             let mut until = self.deadline;
             if self.meter_on || self.config.speed_time > 0 {
                 let tick = Instant::now() + Duration::from_millis(500);
@@ -125,6 +127,7 @@ impl Transfer<'_> {
     pub(crate) fn exchange(&mut self, conn: &mut Conn, request: &Request) -> Result<Answer, Broken> {
         self.times.pretransfer = self.times.now();
         self.expects = request.expect;
+        self.head_bytes = 0;
         if conn.h2.is_some() { self.exchange2(conn, request) } else { self.exchange1(conn, request) }
     }
 
@@ -310,10 +313,21 @@ impl Transfer<'_> {
         Ok(true)
     }
 
+    /// Counts a line of a head: a server may send informational ones without end. The limits are libcurl's.
+    pub(crate) fn heads_grow(&mut self, length: usize) -> Result<(), Failure> {
+        self.head_bytes += length;
+        let of_all = usize::try_from(self.facts.header_bytes).unwrap_or(usize::MAX);
+        let (found, most) = if of_all > MAX_HEADS { (of_all, MAX_HEADS) } else { (self.head_bytes, MAX_HEAD) };
+        if found > most {
+            return Err(Failure::new(Code::Recv, format!("Too large response headers: {found} > {most}")));
+        }
+        Ok(())
+    }
+
     /// One head, informational or final.
     fn read_head(&mut self, conn: &mut Conn, reused: bool) -> Result<HeadOrBody, Broken> {
         let mut head = Head::default();
-        let mut total = 0usize;
+        let before_it = self.head_bytes;
         let mut first = true;
         loop {
             if first && !conn.pending().is_empty() && head::start(conn.pending()) == Start::Other {
@@ -341,7 +355,7 @@ impl Transfer<'_> {
                     }
                     Ok(0) => {
                         // A head that is cut short still ends the response, as curl takes it.
-                        if total == 0 {
+                        if self.head_bytes == before_it {
                             return Err(Failure::new(Code::GotNothing, "Empty reply from server").into());
                         }
                         return Err(
@@ -358,12 +372,7 @@ impl Transfer<'_> {
             };
             let line = conn.pending().get(..=end).unwrap_or_default().to_vec();
             conn.consume(end + 1);
-            total += line.len();
-            if total > MAX_HEAD {
-                return Err(
-                    Failure::new(Code::Recv, format!("Too large response headers: {total} > {MAX_HEAD}")).into()
-                );
-            }
+            self.heads_grow(line.len())?;
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
             if first {
@@ -583,6 +592,8 @@ enum HeadOrBody {
     Old,
 }
 
+/// Most bytes of all heads of a transfer, redirects included, as libcurl has it.
+const MAX_HEADS: usize = 20 * MAX_HEAD;
 /// Marks an I/O error that is the speed limit.
 const SLOW: &str = "too slow";
 

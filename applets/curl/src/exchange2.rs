@@ -246,8 +246,11 @@ impl Transfer<'_> {
         self.facts.version = 20;
         self.facts.status = status;
         let mut head = Head { version: 20, status, fields: Vec::new() };
-        self.head_line(format!("HTTP/2 {status} \r\n").as_bytes(), &head)?;
+        let line = format!("HTTP/2 {status} \r\n");
+        self.heads_grow(line.len())?;
+        self.head_line(line.as_bytes(), &head)?;
         for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with(':')) {
+            self.heads_grow(name.len() + value.len() + 4)?;
             head.fields.push(Field { name: name.clone(), value: value.trim().to_owned() });
             self.head_line(format!("{name}: {value}\r\n").as_bytes(), &head)?;
         }

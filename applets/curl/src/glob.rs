@@ -239,6 +239,22 @@ pub(crate) fn substitute(name: &str, parts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_pattern(text in "([a-c]|[\\[\\]{},:-]|[0-9]{1,3}|\\\\|é){0,16}") {
+            if let Ok(glob) = Glob::parse(&text) {
+                let count = glob.count();
+                prop_assert!(count <= MAX);
+                for index in (0..count.min(50)).chain(count.checked_sub(1)) {
+                    let found = glob.at(index);
+                    prop_assert!(found.url.len() <= 8 * text.len());
+                    substitute("#1#2#9#", &found.parts);
+                }
+            }
+        }
+    }
 
     fn all(text: &str) -> Vec<String> {
         let glob = Glob::parse(text).unwrap();

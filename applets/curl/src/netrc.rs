@@ -152,6 +152,19 @@ fn word(text: &str) -> Result<(String, &str), Syntax> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_file(words in proptest::collection::vec("machine|login|password|account|macdef|default|a|b|\"|\"a\\\\n|\\\\|#|\\PC{0,6}", 0..12),
+            between in " |\n|\n\n|\t", wanted in proptest::option::of("a|b")) {
+            let text = words.join(&between);
+            if let Ok(Some((login, password))) = find(&text, "a", wanted.as_deref()) {
+                prop_assert!(login.len() <= MAX_WORD && password.len() <= MAX_WORD);
+                prop_assert!(wanted.is_none_or(|wanted| wanted == login));
+            }
+        }
+    }
 
     #[test]
     fn entries() {

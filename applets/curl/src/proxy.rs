@@ -240,7 +240,8 @@ impl Transfer<'_> {
 
 fn one(stream: &mut dyn Transport, deadline: Option<Instant>) -> Result<u8, Failure> {
     let mut byte = [0u8; 1];
-    match read_by(stream, &mut byte, deadline) {
+    // Where there is always more to read nothing waits, and the deadline would never be seen.
+    match netkit_tls::left(deadline).and_then(|_| read_by(stream, &mut byte, deadline)) {
         Ok(0) => Err(Failure::new(Code::Recv, "Proxy CONNECT aborted")),
         Ok(_) => Ok(byte[0]),
         Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {

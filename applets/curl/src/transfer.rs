@@ -93,6 +93,8 @@ pub(crate) struct Transfer<'w> {
     held: bool,
     /// The present request asks for leave to send its body.
     pub(crate) expects: bool,
+    /// Bytes of the heads that answered this request so far, informational ones too.
+    pub(crate) head_bytes: usize,
     /// The body of the present request has not gone out as a whole.
     pub(crate) unsent: bool,
     /// Oldest version of HTTP seen in this transfer, 10 or 11; 0 before the first response.
@@ -167,6 +169,7 @@ impl<'w> Transfer<'w> {
             has_proxy_login: false,
             held: false,
             expects: false,
+            head_bytes: 0,
             unsent: false,
             oldest: 0,
             no_expect: false,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use netkit_core::json::Value;
+use netkit_core::rooted;
 use netkit_core::{Ctx, Error, Exit};
 use netkit_dns::hosts::Hosts;
 use netkit_dns::resolv_conf::ResolvConf;
@@ -58,8 +59,8 @@ fn world(ctx: &Ctx, request: &Request) -> Result<World, Error> {
     Ok(World {
         resolv_conf,
         hosts,
-        nsswitch: fs::read_to_string(request.path("/etc/nsswitch.conf")).ok(),
-        host_conf: fs::read_to_string(request.path("/etc/host.conf")).ok(),
+        nsswitch: rooted::read_text(&request.path("/etc/nsswitch.conf"), netkit_dns::MAX_CONF).ok(),
+        host_conf: rooted::read_text(&request.path("/etc/host.conf"), netkit_dns::MAX_CONF).ok(),
         localdomain: own("LOCALDOMAIN"),
         res_options: own("RES_OPTIONS"),
         hostname: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),

@@ -239,7 +239,7 @@ pub(crate) fn postgres(world: &World, target: &Target, connected: Connected, rep
 }
 
 /// Type and content of one message.
-fn one_message(stream: &mut dyn Transport, deadline: Option<Instant>) -> std::io::Result<(u8, Vec<u8>)> {
+pub(crate) fn one_message(stream: &mut dyn Transport, deadline: Option<Instant>) -> std::io::Result<(u8, Vec<u8>)> {
     let mut input = Vec::new();
     loop {
         if let Some(([kind, a, b, c, d], rest)) = input.split_first_chunk::<5>() {
@@ -372,16 +372,20 @@ pub(crate) fn grpc(world: &World, target: &Target, connected: Connected, report:
 
 /// What the health service answered.
 #[derive(Default)]
-struct Health {
-    status: String,
+pub(crate) struct Health {
+    pub(crate) status: String,
     grpc_status: Option<String>,
-    message: String,
+    pub(crate) message: String,
     content_type: String,
     body: Vec<u8>,
     server: String,
 }
 
-fn health(stream: &mut dyn Transport, h2: &mut Connection, deadline: Option<Instant>) -> Result<Health, String> {
+pub(crate) fn health(
+    stream: &mut dyn Transport,
+    h2: &mut Connection,
+    deadline: Option<Instant>,
+) -> Result<Health, String> {
     let mut found = Health::default();
     let mut input: Vec<u8> = Vec::new();
     loop {

@@ -244,7 +244,30 @@ pub(crate) fn survey(servers: &[SocketAddr], name: &Name, types: &[RrType], pati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::net::UdpSocket;
+
+    proptest! {
+        #[test]
+        fn any_message_of_a_name_server(tail in proptest::collection::vec(any::<u8>(), 0..120), flags in any::<u16>(), counts in any::<[u8; 3]>()) {
+            let name = Name::parse("a.example").unwrap();
+            let mut flight = Flight::new("10.0.0.1:53".parse().unwrap(), &name, RrType::A, false);
+            // Header and question as they were asked; what follows is anybody's.
+            let mut bytes = flight.id.to_be_bytes().to_vec();
+            bytes.extend_from_slice(&(flags | 0x8000).to_be_bytes());
+            for count in [1, counts[0] % 4, counts[1] % 4, counts[2] % 4] {
+                bytes.extend_from_slice(&[0, count]);
+            }
+            bytes.extend_from_slice(b"\x01a\x07example\x00\x00\x01\x00\x01");
+            bytes.extend_from_slice(&tail);
+            prop_assert!(flight.take(&bytes, Duration::ZERO));
+            let reply = flight.reply;
+            prop_assert!(reply.addresses.len() <= MOST_ADDRESSES);
+            for name in [reply.alias, reply.leads_to, reply.zone].into_iter().flatten() {
+                prop_assert!(!name.chars().any(char::is_control));
+            }
+        }
+    }
 
     /// A server on loopback that answers A with an address and leaves AAAA without an answer.
     fn half_a_server() -> SocketAddr {

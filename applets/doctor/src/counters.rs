@@ -57,14 +57,14 @@ impl Snapshot {
 }
 
 /// A number of a file whose lines come in pairs: names, then values.
-fn value(text: &str, group: &str, name: &str) -> Option<u64> {
+pub(crate) fn value(text: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter(|line| line.starts_with(group));
     let place = lines.next()?.split_whitespace().position(|word| word == name)?;
     lines.next()?.split_whitespace().nth(place)?.parse().ok()
 }
 
 /// The sum of the column `drop`, a hexadecimal number for each processor.
-fn conntrack_drops(text: &str) -> Option<u64> {
+pub(crate) fn conntrack_drops(text: &str) -> Option<u64> {
     let mut lines = text.lines();
     let place = lines.next()?.split_whitespace().position(|word| word == "drop")?;
     let of_line = |line: &str| u64::from_str_radix(line.split_whitespace().nth(place)?, 16).ok();

@@ -25,6 +25,8 @@ mod dns_blame;
 mod environment;
 mod exchange;
 mod filter;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod kernel;
 mod proxy;

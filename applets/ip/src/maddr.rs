@@ -162,6 +162,17 @@ fn put(out: &mut Out<'_>, world: &mut World, group: &Group) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_table(text in "([0-9a-f ]|[\n\t]|lo|v0|é){0,60}") {
+            let lines = text.lines().count();
+            for groups in [link_groups(&text), igmp_groups(&text), igmp6_groups(&text)] {
+                prop_assert!(groups.len() <= lines);
+            }
+        }
+    }
 
     #[test]
     fn files_of_the_kernel() {

@@ -270,6 +270,31 @@ fn lines(old: &[String], new: &[String], change: &mut dyn FnMut(char, &str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_dump(one in dump(), other in dump()) {
+            let (one, other) = (read(&one), read(&other));
+            if let (Ok(one), Ok(other)) = (one, other) {
+                prop_assert!(compare(&one, &one, &|_| true).is_empty());
+                let there = compare(&one, &other, &|_| true).len();
+                prop_assert_eq!(there, compare(&other, &one, &|_| true).len());
+            }
+        }
+    }
+
+    /// Lines of a dump, some of them damaged.
+    fn dump() -> impl Strategy<Value = String> {
+        let line = prop_oneof![
+            Just("*filter".to_owned()),
+            ":(INPUT|A) (ACCEPT|DROP|-)( \\[[0-9]{1,2}:[0-9]{1,2}\\])?",
+            "(\\[[0-9]:[0-9]\\] )?-A (INPUT|A) (-j (DROP|A)|-m comment --comment [\"a\\\\]{1,4})?",
+            Just("COMMIT".to_owned()),
+            "#? ?\\PC{0,10}",
+        ];
+        proptest::collection::vec(line, 0..10).prop_map(|lines| lines.join("\n"))
+    }
 
     #[test]
     fn normal_forms() {

@@ -33,8 +33,9 @@ impl Patterns {
         let Ok(text) = std::str::from_utf8(line) else { return Ok(None) };
         let mut best: Option<(usize, usize)> = None;
         for regex in &self.perl {
-            let matches = regex.matches(text).map_err(|error| error.to_string())?;
-            let next = matches.iter().map(|found| (found.span.start, found.span.end)).find(|(start, _)| *start >= from);
+            let next = regex.find(text, from).map_err(|error| error.to_string())?;
+            // \K in a look behind can put the start before the place that was asked for.
+            let next = next.map(|(start, end)| (start.max(from), end.max(from)));
             if let Some(next) = next
                 && best.is_none_or(|(start, end)| (next.0, usize::MAX - next.1) < (start, usize::MAX - end))
             {

@@ -747,14 +747,16 @@ pub(crate) fn rev(ctx: &mut Ctx) -> Outcome {
         let Some(mut input) = tool.open(&name) else { continue };
         while tool.line(&mut input, &name, b'\n', &mut line) {
             let newline = line.pop_if(|byte| *byte == b'\n').is_some();
-            let mut pieces = Vec::new();
+            // In place: the bytes of each character backwards, then all of them.
             let mut from = 0;
             while let Some((_, length)) = char_at(&line, from, wide) {
-                pieces.push(part(&line, from, from + length));
+                if let Some(one) = line.get_mut(from..from + length) {
+                    one.reverse();
+                }
                 from += length;
             }
-            pieces.reverse();
-            tool.put(&pieces.concat())?;
+            line.reverse();
+            tool.put(&line)?;
             if newline {
                 tool.put(b"\n")?;
             }

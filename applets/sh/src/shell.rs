@@ -16,6 +16,8 @@ use crate::parse::{Aliases, is_name};
 
 /// Functions that call each other deeper than this end the script instead of the process's stack.
 pub(crate) const DEEPEST_CALL: u32 = 400;
+/// Deeper than any script evaluates what it evaluates.
+pub(crate) const DEEPEST_EVAL: u32 = 2000;
 
 /// Why a list of commands is left early.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -149,6 +151,8 @@ pub(crate) struct Shell {
     pub(crate) jobs: Jobs,
     pub(crate) loops: u32,
     pub(crate) calls: u32,
+    /// `eval` within `eval`, each of which holds its own copy of what is left.
+    pub(crate) evals: u32,
     /// Files under `.`, for `return`.
     pub(crate) sourced: u32,
     /// Inside a condition, where `set -e` has no effect.
@@ -194,6 +198,7 @@ impl Shell {
             jobs: Jobs::default(),
             loops: 0,
             calls: 0,
+            evals: 0,
             sourced: 0,
             checked: 0,
             subshell: false,

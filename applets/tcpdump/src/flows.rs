@@ -101,7 +101,7 @@ impl Flow {
         if segment.window == 0 && flags & (RST | SYN) == 0 {
             bump(&mut self.zero_windows, side);
         }
-        let size = length as u32 + u32::from(flags & (SYN | FIN) != 0);
+        let size = (length as u32).wrapping_add(u32::from(flags & (SYN | FIN) != 0));
         let end = segment.seq.wrapping_add(size);
         let expected = self.next.get(side).copied().flatten();
         // What begins before the highest byte sent so far has been sent before; a probe of one byte is no data.
@@ -135,9 +135,8 @@ impl Flow {
         let mut words = Vec::new();
         if let (Some(syn), None) = (self.syn_at, self.answer_at) {
             match self.reset {
-                Some((1, at)) => {
-                    words.push(format!("refused after {}: nothing listens, or a rule rejects", ms(at - syn)))
-                }
+                Some((1, at)) => words
+                    .push(format!("refused after {}: nothing listens, or a rule rejects", ms(at.saturating_sub(syn)))),
                 _ if answered => {
                     words.push("the SYN is seen, the SYN/ACK is not: one direction is missing here".to_owned())
                 }
@@ -282,7 +281,11 @@ impl Flows {
             }
             let [there, back] = flow.packets;
             let [sent, received] = flow.bytes;
-            let _ = write!(out, ": {there}+{back} packets, {sent}+{received} bytes, {}", ms(flow.last - flow.first));
+            let _ = write!(
+                out,
+                ": {there}+{back} packets, {sent}+{received} bytes, {}",
+                ms(flow.last.saturating_sub(flow.first))
+            );
             if let (Some(syn), Some(done)) = (flow.syn_at, flow.answer_at) {
                 let _ = write!(out, ", handshake {}", ms(done.saturating_sub(syn)));
             }
@@ -292,5 +295,37 @@ impl Flows {
             let _ = writeln!(out, "{} packets of further flows are not in this list", self.beyond);
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(ports: (u16, u16), flags: u8, length: usize) -> Walk<'static> {
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let tcp = Some(Segment { seq: 1, ack: 0, flags, window: 1 });
+        Walk {
+            source: address,
+            destination: address,
+            protocol: 6,
+            ports,
+            tcp,
+            payload: &[],
+            payload_length: length,
+            vlan: None,
+            tunnel: "",
+        }
+    }
+
+    #[test]
+    fn a_capture_may_run_backwards() {
+        let mut flows = Flows::default();
+        flows.add(9_000_000, &walk((1, 2), SYN, 0));
+        flows.add(8_000_000, &walk((2, 1), RST | ACK, 0));
+        let report = flows.report();
+        assert!(report.contains(", 0.000 ms: refused after 0.000 ms"), "{report}");
+        // As a record may say of itself.
+        flows.add(8_000_000, &walk((1, 2), SYN, u32::MAX as usize));
     }
 }

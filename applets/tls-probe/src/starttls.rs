@@ -255,3 +255,51 @@ pub(crate) fn named(bytes: &[u8]) -> Option<&'static str> {
     }
     BEGINNINGS.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netkit_tls::Ready;
+    use proptest::prelude::*;
+    use std::io::{self, Read, Write};
+    use std::time::Duration;
+
+    /// A server that says this and takes whatever is written.
+    struct Server(io::Cursor<Vec<u8>>);
+
+    impl Read for Server {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Server {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Server {
+        fn wait(&mut self, wanted: Ready, _: Option<Duration>) -> io::Result<Ready> {
+            Ok(wanted)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_server(which in 0usize..7, text in "(220[ -]x\r\n|250[ -](STARTTLS|A)\n|\\* OK x\n|a OK\n|\\+OK\n|234 x\n|\u{1b}|é){0,6}",
+            bytes in proptest::collection::vec(any::<u8>(), 0..60), as_text in any::<bool>()) {
+            let names = ["smtp", "imap", "pop3", "ftp", "postgres", "mysql", "ldap"];
+            let protocol = Protocol::parse(names[which]).unwrap();
+            let said = if as_text { text.into_bytes() } else { bytes };
+            let _ = named(&said);
+            if let Err(why) = protocol.begin(&mut Server(io::Cursor::new(said)), None) {
+                prop_assert!(!why.chars().any(char::is_control), "{why:?}");
+            }
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Paths as another process sees them: symbolic links are followed inside its root, not ours.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows (path_resolution(7)).
@@ -52,6 +53,29 @@ pub fn path_in(root: &Path, path: &str) -> PathBuf {
     resolve(root, path).unwrap_or_else(|_| root.join(path.trim_start_matches('/')))
 }
 
+/// O_NONBLOCK (asm-generic/fcntl.h, the same on every architecture that we build for).
+const NONBLOCK: i32 = 0o4000;
+
+/// Reads at most `most` bytes of a file in a place that somebody else fills: what stands there may be a pipe nobody writes
+/// to, or /dev/zero.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// As [`read`], as text; what is not UTF-8 is replaced.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    read(path, most).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Names and `..`; the root itself and `.` say nothing here.
 fn components(path: &Path) -> Vec<PathBuf> {
     let telling = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
@@ -68,6 +92,13 @@ fn join(root: &Path, parts: &[PathBuf]) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_has_no_end_is_cut() {
+        assert_eq!(read(Path::new("/dev/zero"), 1000).unwrap(), [0; 1000]);
+        assert_eq!(read_text(Path::new("/dev/null"), 1000).unwrap(), "");
+        assert!(read(Path::new("/"), 1000).is_err());
+    }
 
     #[test]
     fn links_stay_inside_the_root() {

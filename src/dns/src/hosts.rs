@@ -1,12 +1,13 @@
 //! The hosts file (hosts(5)).
 
-use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use netkit_core::rooted;
+
 /// Largest file read, in bytes; what lies beyond is not seen.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// One line: an address and its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +31,8 @@ impl Hosts {
     /// # Errors
     /// Any other failure to read.
     pub fn read(path: &Path) -> io::Result<Hosts> {
-        match fs::read(path) {
-            Ok(mut bytes) => {
-                bytes.truncate(MAX_BYTES);
-                Ok(Hosts::parse(&String::from_utf8_lossy(&bytes)))
-            }
+        match rooted::read_text(path, MAX_BYTES) {
+            Ok(text) => Ok(Hosts::parse(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
             Err(error) => Err(error),
         }

@@ -16,6 +16,9 @@ pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The static table.
 pub const HOSTS: &str = "/etc/hosts";
 
+/// Most that is read of nsswitch.conf and host.conf, in bytes.
+pub const MAX_CONF: u64 = 1 << 20;
+
 /// `path` as process `pid` sees it, through its root directory, with its own symbolic links followed in there.
 /// A container's files are reached this way from a debug container that shares its process namespace
 /// (proc(5), /proc/PID/root).

@@ -8,8 +8,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 
+use netkit_core::rooted;
+
 /// Largest file read, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A parsed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +64,7 @@ impl ResolvConf {
     /// # Errors
     /// When it cannot be read; absence is left to the caller, because resolvers differ there too.
     pub fn read(path: &Path) -> io::Result<ResolvConf> {
-        let mut bytes = fs::read(path)?;
-        bytes.truncate(MAX_BYTES);
-        Ok(ResolvConf::parse(&String::from_utf8_lossy(&bytes)))
+        Ok(ResolvConf::parse(&rooted::read_text(path, MAX_BYTES)?))
     }
 
     /// Parses the text; nothing in it is an error.

@@ -114,7 +114,8 @@ impl FilterError {
         let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let columns = |range: Option<&str>| range.map_or(0, |part| part.chars().count());
         let marks = columns(text.get(from..to)).max(1);
-        Some(format!("  {line}\n  {:width$}{}", "", "^".repeat(marks), width = columns(text.get(..from))))
+        // As a width for format! it would have to be below 65,536.
+        Some(format!("  {line}\n  {}{}", " ".repeat(columns(text.get(..from))), "^".repeat(marks)))
     }
 }
 

@@ -131,6 +131,10 @@ fn refusals_point_at_the_word() {
     assert_eq!(refused("tcp and udp"), ("expression rejects all packets".to_owned(), None));
     let error = compile("ip é x", &options(link::ETHERNET, true), &mut BuiltIn).unwrap_err();
     assert_eq!(error.pointer("ip é x").unwrap(), "  ip é x\n     ^");
+    // A filter may come from a file, and the word at fault lie beyond the widest field that format! knows.
+    let far = " ".repeat(70_000) + "|";
+    let error = FilterError { span: Some((70_000, 70_001)), ..error };
+    assert!(error.pointer(&far).unwrap().ends_with("  ^"));
     assert_eq!(refused("ether[0] = 1 and").0, "can't parse filter expression: syntax error");
 }
 

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use netkit_core::rooted;
 use netkit_dns::hosts::Hosts;
 use netkit_dns::random::random_u16;
 use netkit_dns::resolv_conf::ResolvConf;
@@ -258,9 +259,11 @@ fn world(lookup: &Lookup) -> Result<World, LookupError> {
     Ok(World {
         resolv_conf,
         hosts,
-        nsswitch: fs::read_to_string(place("/etc/nsswitch.conf")).ok(),
+        nsswitch: rooted::read_text(&place("/etc/nsswitch.conf"), netkit_dns::MAX_CONF).ok(),
         // An image without host.conf should still offer every address of the hosts file, as distributions set it.
-        host_conf: fs::read_to_string(place("/etc/host.conf")).ok().or_else(|| Some("multi on".to_owned())),
+        host_conf: rooted::read_text(&place("/etc/host.conf"), netkit_dns::MAX_CONF)
+            .ok()
+            .or_else(|| Some("multi on".to_owned())),
         localdomain: lookup.localdomain.clone(),
         res_options: lookup.res_options.clone(),
         hostname: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),

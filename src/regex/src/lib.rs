@@ -131,6 +131,18 @@ impl Regex {
         Ok(self.matcher(text).search(0).map_err(Error)?.is_some())
     }
 
+    /// Where the first match at or behind byte `from` begins and ends.
+    ///
+    /// # Errors
+    /// A search that failed, as [`Regex::matches`].
+    pub fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>, Error> {
+        let Some(from) = (from..=text.len()).find(|at| text.is_char_boundary(*at)) else { return Ok(None) };
+        let mut matcher = self.matcher(text);
+        let found = matcher.search(from).map_err(Error)?;
+        // \K in a look can put the start behind the end.
+        Ok(found.map(|slots| pair(slots, 0).map_or((from, from), |(start, end)| (start.min(end), end))))
+    }
+
     fn matcher<'a>(&'a self, text: &'a str) -> Matcher<'a> {
         Matcher::new(&self.program, text, self.flags.longest, self.flags.not_empty)
     }

@@ -188,6 +188,15 @@ fn a_long_text_is_searched_in_linear_time() {
     assert!(Regex::new("^(.*)x$", Flags::default()).unwrap().is_match(&text).unwrap());
 }
 
+#[test]
+fn from_a_place_on() {
+    let regex = Regex::new("a|é", Flags::default()).unwrap();
+    let found: Vec<_> = (0..=6).map(|from| regex.find("aéaé", from).unwrap()).collect();
+    let places = [(0, 1), (1, 3), (3, 4), (3, 4), (4, 6)];
+    assert_eq!(found[..5], places.map(Some));
+    assert_eq!(found[5..], [None, None]);
+}
+
 proptest! {
     #[test]
     fn any_pattern_is_read_or_refused(pattern in "[ab(){}|*+?\\\\.^$\\[\\]0-9<>=!:kgpPdLi#,-]{0,24}", text in "[ab\n1é]{0,12}") {
@@ -197,6 +206,11 @@ proptest! {
             for found in matches {
                 prop_assert!(text.get(found.span.start..found.span.end).is_some());
                 prop_assert_eq!(text[..found.span.start].chars().count(), found.span.offset);
+            }
+            for from in 0..=text.len() + 1 {
+                if let Ok(Some((start, end))) = regex.find(&text, from) {
+                    prop_assert!(text.get(start..end).is_some() && end >= from);
+                }
             }
         }
     }

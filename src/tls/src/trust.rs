@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use netkit_core::rooted;
@@ -35,6 +36,8 @@ const JAVA: &[&str] = &[
 const BUILT_IN: &str = "built-in anchors (webpki-roots)";
 /// Largest bundle read, in bytes, and most certificates taken.
 const MAX_BUNDLE: u64 = 16 << 20;
+/// Most that is read of a whole directory, in bytes.
+const MAX_FOLDER: u64 = 64 << 20;
 const MAX_ANCHORS: usize = 5000;
 
 /// What the user and the environment say about trust.
@@ -114,10 +117,10 @@ impl Trust {
             // An ephemeral container has no volumes of its own; the application's are seen through its process.
             let below = |path: &str| rooted::path_in(Path::new("/proc/1/root"), path);
             if !Path::new(SERVICE_ACCOUNT).exists() {
-                let _ = self.bundle(&below(SERVICE_ACCOUNT));
+                let _ = self.foreign(&below(SERVICE_ACCOUNT));
             }
             if !stored {
-                stored = STORES.iter().any(|path| self.bundle(&below(path)).is_ok());
+                stored = STORES.iter().any(|path| self.foreign(&below(path)).is_ok());
             }
         }
         if !stored {
@@ -160,12 +163,12 @@ impl Trust {
         let mut remarks = Vec::new();
         match variable("SSL_CERT_FILE") {
             Some(file) => {
-                if let Err(why) = trust.bundle(&below(&file)) {
+                if let Err(why) = trust.foreign(&below(&file)) {
                     remarks.push(format!("its SSL_CERT_FILE={file} cannot be used: {why}"));
                 }
             }
             None => {
-                let _ = STORES.iter().any(|path| trust.bundle(&below(path)).is_ok());
+                let _ = STORES.iter().any(|path| trust.foreign(&below(path)).is_ok());
             }
         }
         if let Some(list) = variable("SSL_CERT_DIR") {
@@ -208,12 +211,21 @@ impl Trust {
         out
     }
 
+    /// A bundle in another process's file system, where a pipe may stand that nobody writes to.
+    fn foreign(&mut self, path: &Path) -> Result<(), String> {
+        if path.exists() && !path.is_file() {
+            return Err("not a regular file".to_owned());
+        }
+        self.bundle(path)
+    }
+
     fn bundle(&mut self, path: &Path) -> Result<(), String> {
-        let found = fs::metadata(path).map_err(|error| error.to_string())?;
-        if found.len() > MAX_BUNDLE {
+        let mut bytes = Vec::new();
+        let read = fs::File::open(path).and_then(|file| file.take(MAX_BUNDLE + 1).read_to_end(&mut bytes));
+        read.map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > MAX_BUNDLE {
             return Err("too large".to_owned());
         }
-        let bytes = fs::read(path).map_err(|error| error.to_string())?;
         let mut count = 0;
         for one in CertificateDer::pem_slice_iter(&bytes).take(MAX_ANCHORS) {
             let Ok(der) = one else { continue };
@@ -252,7 +264,10 @@ impl Trust {
         let mut files: Vec<PathBuf> =
             entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| named(path) && path.is_file()).collect();
         files.sort();
+        let mut room = MAX_FOLDER;
         for file in files.into_iter().take(MAX_ANCHORS) {
+            let Some(left) = room.checked_sub(fs::metadata(&file).map_or(0, |found| found.len())) else { break };
+            room = left;
             let _ = self.bundle(&file);
         }
     }

@@ -24,6 +24,8 @@ use crate::net::{self, Lookup};
 
 /// Bytes of an unwanted body that are read to keep the connection.
 const SHORT_BODY: u64 = 4096;
+/// Most responses 100 Continue that are read over.
+const MOST_INFORMATIONAL: u32 = 1000;
 /// Addresses named in the line about looking up.
 const NAMED: usize = 3;
 
@@ -603,9 +605,13 @@ impl Fetch {
             let place =
                 if proxy.is_some() && url.scheme == "http" { "Proxy request sent" } else { "HTTP request sent" };
             self.verbose(&format!("{place}, awaiting response... "));
+            let mut informational = 0;
             let response = loop {
                 match conn.response(options.read_timeout) {
-                    Ok(Some(response)) if response.head.status == 100 => {}
+                    // A server may send them without end.
+                    Ok(Some(response)) if response.head.status == 100 && informational < MOST_INFORMATIONAL => {
+                        informational += 1;
+                    }
                     Ok(Some(response)) => break response,
                     Ok(None) => {
                         self.notice("No data received.\n");

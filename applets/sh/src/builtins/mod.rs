@@ -197,9 +197,15 @@ fn leave_loop(shell: &mut Shell, words: &[Bytes]) -> Result<u8, Unwind> {
 }
 
 fn eval(shell: &mut Shell, words: &[Bytes]) -> Result<u8, Unwind> {
+    if shell.evals >= crate::shell::DEEPEST_EVAL {
+        return Err(shell.fatal("eval: nested too deeply"));
+    }
     let script = operands(words).join(&b' ');
     shell.status = 0;
-    shell.run_text(&script)?;
+    shell.evals += 1;
+    let result = shell.run_text(&script);
+    shell.evals -= 1;
+    result?;
     Ok(shell.status)
 }
 
