@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
 
 fn names_every_fault() -> Result<(), Stop> {
     let place = Place::new("demo")?;
-    let out = lab::run(&mut place.demo(&lab::whole())?, LIMIT)?;
+    let out = lab::run(&mut place.demo(&lab::netkit())?, LIMIT)?;
     let said = succeeded(&out)?;
     // With an /etc of the container's own where that can be made, which root always can.
     if lab::namespaces().is_ok() && !said.contains("--as glibc,musl,go,dig api.example.com") {
@@ -39,7 +39,7 @@ fn names_every_fault() -> Result<(), Stop> {
 
 fn without_a_pod() -> Result<(), Stop> {
     let place = Place::new("demo-plain")?;
-    let mut demo = place.demo(&lab::whole())?;
+    let mut demo = place.demo(&lab::netkit())?;
     // No unshare(1) to be found, and no capability to change the root.
     demo.env("PATH", "/nonexistent");
     if lab::namespaces().is_ok() {
@@ -59,7 +59,7 @@ fn without_a_pod() -> Result<(), Stop> {
 
 fn killed() -> Result<(), Stop> {
     let place = Place::new("demo-killed")?;
-    let mut demo = place.demo(&lab::whole())?;
+    let mut demo = place.demo(&lab::netkit())?;
     let mut child = demo.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut stdout = child.stdout.take().ok_or("no stdout pipe")?;
     // The first command is shown only after the pods are up.

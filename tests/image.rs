@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -83,21 +83,10 @@ pub fn trials() -> Vec<Trial> {
         for (name, body) in callers::ALL {
             add(name, *body);
         }
-        if companions() {
-            for (name, body) in callers::WITH_COMPANIONS {
-                add(name, *body);
-            }
-        }
         add("says_what_it_is", labels_and_settings);
         add("holds_what_it_should_and_nothing_else", layout);
     }
     trials
-}
-
-/// Whether the shell's companions are in the image: what needs them is tried only then.
-fn companions() -> bool {
-    static LISTED: OnceLock<bool> = OnceLock::new();
-    *LISTED.get_or_init(|| lab::offers("tar"))
 }
 
 fn runs_dig(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {

@@ -16,16 +16,13 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::lab::{Stop, TempDir, netkit, offers, run, same, tool, trial};
+use crate::lab::{Stop, TempDir, netkit, run, same, tool, trial};
 
 const CASES: &str = include_str!("mini/cases.txt");
 const LIMIT: Duration = Duration::from_secs(120);
 const WORKERS: usize = 4;
 
 pub fn trials() -> Vec<Trial> {
-    if !offers("tar") {
-        return Vec::new();
-    }
     vec![
         trial("mini::scripts_do_what_they_do_with_the_peers", differential),
         trial("mini::archives_stay_below_their_directory", escapes),

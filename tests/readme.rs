@@ -34,8 +34,7 @@ fn recipes() -> Result<(), Stop> {
         let arguments =
             arguments.iter().enumerate().map(|(at, word)| if Some(at) == from_pid { own.as_str() } else { word });
         let mut command = Command::new("unshare");
-        // Recipes of what is not in the image yet, too.
-        command.arg("--net").arg(lab::whole()).args(arguments);
+        command.arg("--net").arg(lab::netkit()).args(arguments);
         let out = lab::run(&mut command, LIMIT)?;
         let err = String::from_utf8_lossy(&out.stderr);
         match out.status.code() {

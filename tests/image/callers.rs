@@ -7,14 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Podman, companions, contains, is_dig, status, text};
+use super::{Podman, contains, is_dig, status, text};
 use crate::lab::terminal::Terminal;
 use crate::lab::{Stop, TempDir, run_with, same};
 
 /// What takes `tar`, `cat` and their kin.
-pub(super) const WITH_COMPANIONS: &[(&str, Body)] =
-    &[("moves_trees_as_kubectl_cp_does", kubectl_cp), ("serves_cdebug", cdebug)];
-
 type Body = fn(&Podman, &str, &str) -> Result<(), Stop>;
 
 pub(super) const ALL: &[(&str, Body)] = &[
@@ -25,6 +22,8 @@ pub(super) const ALL: &[(&str, Body)] = &[
     ("starts_under_every_bounding_set", bounding_sets),
     ("is_installed_into_other_containers", installed),
     ("is_mounted_into_other_containers", mounted),
+    ("moves_trees_as_kubectl_cp_does", kubectl_cp),
+    ("serves_cdebug", cdebug),
 ];
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -134,23 +133,16 @@ fn named(what: &str, stop: Stop) -> Stop {
 
 /// A container is stopped with SIGTERM: process 1 ends at once, whatever it is, and reaps what others left.
 fn first_process(podman: &Podman, image: &str, _: &str) -> Result<(), Stop> {
-    let mut commands = vec![
-        &["nc", "-l", "-k", "8080"][..],
-        &["sh", "-c", "while :; do :; done"],
-        &["sh", "-c", "while :; do read -t 3600 x <>/dev/zero; done"],
+    let commands: [(&[&str], &str); 7] = [
+        (&["nc", "-l", "-k", "8080"], "143"),
+        (&["sh", "-c", "while :; do :; done"], "143"),
+        (&["sh", "-c", "while :; do read -t 3600 x <>/dev/zero; done"], "143"),
+        (&["sh", "-c", "sleep 3600; echo never"], "143"),
+        (&["sleep", "infinity"], "143"),
+        (&["tail", "-f", "/dev/null"], "143"),
+        // Kubernetes' own ends with 0 when it is told to.
+        (&["pause"], "0"),
     ];
-    if companions() {
-        commands.extend([
-            &["sh", "-c", "sleep 3600; echo never"][..],
-            &["sleep", "infinity"],
-            &["tail", "-f", "/dev/null"],
-        ]);
-    }
-    // Kubernetes' own pause ends with 0 when it is told to.
-    let mut commands: Vec<(&[&str], &str)> = commands.into_iter().map(|words| (words, "143")).collect();
-    if companions() {
-        commands.push((&["pause"], "0"));
-    }
     for (words, ended) in commands {
         let running = Running::start(podman, &[&[image], words].concat())?;
         // SIGKILL would come after this many seconds, and the status would be 137.
@@ -247,9 +239,6 @@ fn installed(podman: &Podman, image: &str, user: &str) -> Result<(), Stop> {
     is_dig(&other.exec(&["/netkit/dig", "-v"])?)?;
     let out = other.exec(&["/netkit/sh", "-c", "echo '[40,2]' | jq add; ss -uan | { read a b; echo $a; }"])?;
     same("in the other container", &text(&out.stdout), "42\nState\n")?;
-    if !companions() {
-        return Ok(());
-    }
     // What `kubectl debug node/X` is followed by.
     let host = format!("{}:/host", volume.0.display());
     let out =

@@ -73,10 +73,6 @@ const ROWS: &[Row] = &[
     ("`sh`", "sh -c 'echo $((40+2))'", "42"),
     ("`dig --from-pid`, others' process", "dig +explain --from-pid 1 @127.0.0.1 -p 5300 x.example", "No such file"),
     ("`--netns`", "ss --explain --netns 1 -uan", ":5300"),
-];
-
-/// The same of the shell's companions.
-const COMPANION_ROWS: &[Row] = &[
     ("`cat`, `ls`, `ps`, `grep`, `tar`, `find` and the shell's other companions", COMPANIONS, "fine"),
     ("`chroot`", "chroot / /bin/sh -c 'echo fine'", "fine"),
     ("`nsenter -n`", "nsenter -t 1 -n /bin/sh -c 'echo fine'", "fine"),
@@ -84,11 +80,6 @@ const COMPANION_ROWS: &[Row] = &[
 
 /// Name, commands, and what only success prints.
 type Row = (&'static str, &'static str, &'static str);
-
-fn rows() -> Vec<Row> {
-    let more = if super::companions() { COMPANION_ROWS } else { &[] };
-    [ROWS, more].concat()
-}
 
 const COMPANIONS: &str = "cat /etc/passwd | grep -c root && ls -l /bin | head -n 2 | wc -l && ps | tail -n 1 && \
      tar cf - /etc | tar tf - | sort | sed -n 1p && find /etc -name passwd | xargs sha256sum | cut -d' ' -f1 && \
@@ -120,7 +111,7 @@ fn parts(readme: &str) -> Option<(&str, &str, &str)> {
 
 fn tried(podman: &Podman, image: &str, other: &str) -> Result<Outcomes, Stop> {
     let mut script = String::new();
-    for (number, (_, commands, _)) in rows().iter().enumerate() {
+    for (number, (_, commands, _)) in ROWS.iter().enumerate() {
         // A line before and after each, with the row's number.
         let _ = writeln!(script, "echo '=== {number}'; {{ {commands}; }} 2>&1; echo");
     }
@@ -131,7 +122,7 @@ fn tried(podman: &Podman, image: &str, other: &str) -> Result<Outcomes, Stop> {
         }
     }
     let next = AtomicUsize::new(0);
-    let found: Mutex<Outcomes> = Mutex::new(vec![BTreeMap::new(); rows().len()]);
+    let found: Mutex<Outcomes> = Mutex::new(vec![BTreeMap::new(); ROWS.len()]);
     let failed: Mutex<Vec<Stop>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
@@ -180,7 +171,7 @@ fn try_one(
     let out = podman.run(&arguments)?;
     let stdout = text(&out.stdout);
     let mut lines = Vec::new();
-    for (number, (row, _, wanted)) in rows().iter().enumerate() {
+    for (number, (row, _, wanted)) in ROWS.iter().enumerate() {
         let start = format!("=== {number}\n");
         let said = stdout.split_once(&start).map(|(_, rest)| rest.split("\n=== ").next().unwrap_or_default());
         let Some(said) = said else {
@@ -201,7 +192,7 @@ fn table(outcomes: &Outcomes) -> Result<String, Stop> {
     out.push('\n');
     let mut everywhere = Vec::new();
     let mut wrong = BTreeSet::new();
-    for ((row, ..), found) in rows().iter().zip(outcomes) {
+    for ((row, ..), found) in ROWS.iter().zip(outcomes) {
         if found.values().all(Result::is_ok) {
             everywhere.push(*row);
             continue;

@@ -86,19 +86,6 @@ pub fn netkit() -> PathBuf {
     std::env::var_os("NETKIT_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_netkit")), PathBuf::from)
 }
 
-/// The binary with every applet of the workspace, those that are not in the image yet among them (see
-/// `[workspace.metadata.netkit]`): the one cargo built for this run.
-pub fn whole() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_netkit"))
-}
-
-/// Whether the binary under test has this applet. The one in the image lacks what waits for room; what is tried of that is
-/// tried by `cargo test`.
-pub fn offers(applet: &str) -> bool {
-    let asked = run(Command::new(netkit()).args(["--help", applet]), Duration::from_secs(60));
-    asked.is_ok_and(|page| page.status.success())
-}
-
 /// Puts the binary under test into `dir`, where every user may run it, and opens `dir` to them: it may lie where only
 /// root may look.
 ///

@@ -162,7 +162,7 @@ fn members() -> Result<Vec<String>> {
 }
 
 /// Removes the symbols, adds the list of dependencies, and compresses what is to be packed.
-pub(crate) fn finish(from: &Path, to: &Path) -> Result<Vec<(String, usize, usize)>> {
+pub(crate) fn finish(from: &Path, to: &Path) -> Result<Vec<pack::Kept>> {
     let list = from.with_file_name("netkit.dep-v0");
     fs::write(&list, audit::section()?).map_err(at("write", &list))?;
     let fresh = to.with_extension("new");

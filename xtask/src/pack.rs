@@ -35,9 +35,11 @@ struct Applet {
 /// A file without its packed sections.
 pub(crate) struct File {
     pub(crate) bytes: Vec<u8>,
-    /// By packed applet: its bytes, and as how many they are kept.
-    pub(crate) applets: Vec<(String, usize, usize)>,
+    pub(crate) applets: Vec<Kept>,
 }
+
+/// A packed applet's name, its bytes, and as how many they are kept.
+pub(crate) type Kept = (String, usize, usize);
 
 /// The file with its packed sections compressed; the same file when it has none.
 pub(crate) fn pack(bytes: &[u8]) -> Result<File> {
@@ -130,7 +132,7 @@ fn relative_to_absolute(code: &mut [u8], address: u64) {
 }
 
 /// The table and the compressed bytes, and what to say of them.
-fn blob(bytes: &[u8], applets: &[Applet]) -> Result<(Vec<u8>, Vec<(String, usize, usize)>)> {
+fn blob(bytes: &[u8], applets: &[Applet]) -> Result<(Vec<u8>, Vec<Kept>)> {
     let mut kept = Vec::new();
     let mut table = (applets.len() as u64).to_le_bytes().to_vec();
     let mut data = Vec::new();
