@@ -52,6 +52,11 @@ impl Section {
         self.flags & SHF_ALLOC != 0
     }
 
+    /// Whether it has bytes in the file.
+    pub(crate) fn is_in_file(&self) -> bool {
+        self.kind != SHT_NOBITS
+    }
+
     /// Whether it refers to another section, as symbols and relocations do.
     pub(crate) fn has_link(&self) -> bool {
         self.link != 0
