@@ -583,17 +583,49 @@ fn segment(packet: &[u8]) -> Option<Segment<'_>> {
     Some(Segment { protocol, from: (from, port(0)?).into(), to: (to, port(2)?).into(), bytes })
 }
 
-/// The queries among the frames. TCP on loopback neither loses nor reorders, so a stream is its payloads in order.
+/// What a client has sent over one connection and is no whole message yet.
+struct Stream {
+    /// The sequence numbers of its first byte and of the one that comes next.
+    first: u32,
+    next: u32,
+    bytes: Vec<u8>,
+}
+
+impl Stream {
+    /// Takes a segment; of what is sent again, because the machine was too busy to acknowledge it in time, only what is new.
+    fn take(&mut self, sequence: u32, bytes: &[u8]) {
+        let old = usize::try_from(self.next.wrapping_sub(sequence)).unwrap_or(0);
+        if let Some(new) = bytes.get(old..) {
+            self.bytes.extend_from_slice(new);
+            self.next = self.next.wrapping_add(u32::try_from(new.len()).unwrap_or(0));
+        }
+    }
+}
+
+/// The queries among the frames. TCP on loopback neither loses nor reorders, so a stream is its new payloads in order.
 fn queries(frames: &[Frame], start: Instant) -> Vec<Value> {
     let mut sockets: HashMap<(u8, SocketAddr), usize> = HashMap::new();
-    let mut streams: HashMap<(SocketAddr, SocketAddr), Vec<u8>> = HashMap::new();
+    let mut opened = 0;
+    let mut streams: HashMap<(SocketAddr, SocketAddr), Stream> = HashMap::new();
     let mut found = Vec::new();
     for frame in frames {
         let Some(segment) = segment(&frame.bytes) else { continue };
         let (protocol, from, to) = (segment.protocol, segment.from, segment.to);
+        // A connection begins, maybe from a port that another had before; the same SYN again is nothing new.
+        if let (6, 53, Some(&[a, b, c, d]), Some(0x02)) =
+            (protocol, to.port(), segment.bytes.get(4..8), segment.bytes.get(13).map(|flags| flags & 0x12))
+        {
+            let next = u32::from_be_bytes([a, b, c, d]).wrapping_add(1);
+            if streams.get(&(from, to)).is_none_or(|stream| stream.first != next) {
+                streams.insert((from, to), Stream { first: next, next, bytes: Vec::new() });
+                sockets.remove(&(6, from));
+            }
+        }
         let mut push = |transport: &str, client: SocketAddr, server: IpAddr, message: &[u8]| {
-            let next = sockets.len() + 1;
-            let number = *sockets.entry((protocol, client)).or_insert(next);
+            let number = *sockets.entry((protocol, client)).or_insert_with(|| {
+                opened += 1;
+                opened
+            });
             let mut value = describe(message);
             value["server"] = server.to_string().into();
             value["transport"] = transport.into();
@@ -605,8 +637,10 @@ fn queries(frames: &[Frame], start: Instant) -> Vec<Value> {
             (17, _, 53) => push("udp", from, to.ip(), segment.bytes.get(8..).unwrap_or_default()),
             (6, _, 53) => {
                 let header = usize::from(segment.bytes.get(12).copied().unwrap_or(0) >> 4) * 4;
-                let stream = streams.entry((from, to)).or_default();
-                stream.extend_from_slice(segment.bytes.get(header..).unwrap_or_default());
+                let Some(stream) = streams.get_mut(&(from, to)) else { continue };
+                let sequence = segment.bytes.get(4..8).and_then(|four| Some(u32::from_be_bytes(four.try_into().ok()?)));
+                stream.take(sequence.unwrap_or(0), segment.bytes.get(header..).unwrap_or_default());
+                let stream = &mut stream.bytes;
                 while let Some(length) = stream.first_chunk::<2>().map(|two| usize::from(u16::from_be_bytes(*two))) {
                     let Some(message) = stream.get(2..2 + length).map(<[u8]>::to_vec) else { break };
                     stream.drain(..2 + length);
@@ -615,7 +649,7 @@ fn queries(frames: &[Frame], start: Instant) -> Vec<Value> {
             }
             // RST to a SYN: sequence number zero, nobody listened.
             (6, 53, _) if segment.bytes.get(13).is_some_and(|flags| flags & 0x04 != 0) => {
-                let unborn = streams.get(&(to, from)).is_none_or(Vec::is_empty);
+                let unborn = streams.get(&(to, from)).is_none_or(|stream| stream.bytes.is_empty());
                 if unborn && segment.bytes.get(4..8) == Some(&[0; 4]) {
                     push("tcp-refused", to, from.ip(), &[]);
                 }
