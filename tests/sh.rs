@@ -173,7 +173,7 @@ fn hostile() -> Result<(), Stop> {
         "[ ".to_owned() + &"! ".repeat(100_000) + "x -a y ]",
         "f() { f; }; f".to_owned(),
         "eval() { command eval \"$@\"; }; f() { eval f; }; f".to_owned(),
-        "eval ".repeat(5_000) + "echo",
+        "eval ".repeat(1_200) + "echo",
         "alias a='a b a '; alias b='a b'\na a a a".to_owned(),
         "x=$(yes | head -c 300000000); echo ${#x}".to_owned(),
     ];

@@ -17,7 +17,7 @@ use crate::parse::{Aliases, is_name};
 /// Functions that call each other deeper than this end the script instead of the process's stack.
 pub(crate) const DEEPEST_CALL: u32 = 400;
 /// Deeper than any script evaluates what it evaluates.
-pub(crate) const DEEPEST_EVAL: u32 = 2000;
+pub(crate) const DEEPEST_EVAL: u32 = 1000;
 
 /// Why a list of commands is left early.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
