@@ -20,8 +20,8 @@ const FULL: usize = 64;
 const ALONE: usize = 8;
 /// Helpers at most: beyond that they wait for each other in the kernel.
 const HELPERS: usize = 3;
-/// Batches that a helper has at once, so that it need not wait for the next one.
-const AHEAD: usize = 2;
+/// Batches that a helper has at once, so that it has work while a batch is sent and answers are taken here.
+const AHEAD: usize = 4;
 /// Of a helper's stack, in bytes.
 const STACK: usize = 64 << 10;
 
