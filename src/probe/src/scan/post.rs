@@ -5,8 +5,7 @@
 //! helpers on other processors as long as those have time; whoever fills the batches sends the rest.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use nix::libc;
@@ -20,8 +19,8 @@ const FULL: usize = 64;
 const ALONE: usize = 8;
 /// Helpers at most: beyond that they wait for each other in the kernel.
 const HELPERS: usize = 3;
-/// Batches that a helper has at once, so that it need not wait for the next one.
-const AHEAD: usize = 2;
+/// Batches that a helper has at once, so that it has work while a batch is sent and answers are taken here.
+const AHEAD: usize = 4;
 /// Of a helper's stack, in bytes.
 const STACK: usize = 64 << 10;
 
@@ -60,29 +59,63 @@ impl Batch {
     }
 }
 
+/// What goes to a helper and comes back; plain lists, for channels are much code.
+#[derive(Debug, Default)]
+struct Desk {
+    jobs: Vec<Batch>,
+    back: Vec<Batch>,
+    is_over: bool,
+}
+
 #[derive(Debug)]
 struct Helper {
-    give: Sender<Batch>,
-    take: Receiver<Batch>,
+    desk: Arc<(Mutex<Desk>, Condvar)>,
     /// Batches that have not come back.
     out: usize,
 }
 
 impl Helper {
     fn start(socket: &Arc<Socket>) -> io::Result<Helper> {
-        let ((give, jobs), (back, take)) = (channel::<Batch>(), channel());
-        let socket = Arc::clone(socket);
-        // It ends when either end of its channels is gone.
+        let desk = Arc::<(Mutex<Desk>, Condvar)>::default();
+        let (socket, shared) = (Arc::clone(socket), Arc::clone(&desk));
         let work = move || {
-            for mut batch in jobs {
-                batch.send(&socket);
-                if back.send(batch).is_err() {
-                    return;
+            let (desk, woken) = &*shared;
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            while !desk.is_over {
+                let jobs = std::mem::take(&mut desk.jobs);
+                if jobs.is_empty() {
+                    desk = woken.wait(desk).unwrap_or_else(PoisonError::into_inner);
+                    continue;
                 }
+                drop(desk);
+                for mut batch in jobs {
+                    batch.send(&socket);
+                    shared.0.lock().unwrap_or_else(PoisonError::into_inner).back.push(batch);
+                }
+                desk = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
             }
         };
         thread::Builder::new().stack_size(STACK).spawn(work)?;
-        Ok(Helper { give, take, out: 0 })
+        Ok(Helper { desk, out: 0 })
+    }
+
+    fn give(&mut self, batch: Batch) {
+        self.out += 1;
+        self.desk.0.lock().unwrap_or_else(PoisonError::into_inner).jobs.push(batch);
+        self.desk.1.notify_one();
+    }
+
+    fn take(&mut self) -> Vec<Batch> {
+        let back = std::mem::take(&mut self.desk.0.lock().unwrap_or_else(PoisonError::into_inner).back);
+        self.out = self.out.saturating_sub(back.len());
+        back
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.desk.0.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.desk.1.notify_one();
     }
 }
 
@@ -140,7 +173,7 @@ impl Post {
 
     /// Sends what was taken, or has it sent.
     pub(super) fn flush(&mut self) {
-        let mut batch = std::mem::take(&mut self.filling);
+        let batch = std::mem::take(&mut self.filling);
         if batch.tasks.len() >= FULL {
             self.alone += 1;
             if self.alone == ALONE {
@@ -148,13 +181,8 @@ impl Post {
                 self.helpers = (0..others).filter_map(|_| Helper::start(&self.other).ok()).collect();
             }
             if let Some(helper) = self.helpers.iter_mut().find(|helper| helper.out < AHEAD) {
-                match helper.give.send(batch) {
-                    Ok(()) => {
-                        helper.out += 1;
-                        return;
-                    }
-                    Err(back) => batch = back.0,
-                }
+                helper.give(batch);
+                return;
             }
         }
         self.settle(batch);
@@ -168,13 +196,7 @@ impl Post {
 
     /// What could not be sent. True when nothing is on its way to the kernel any more.
     pub(super) fn collect(&mut self, failed: &mut Vec<(Task, Verdict)>) -> bool {
-        let mut back = Vec::new();
-        for helper in &mut self.helpers {
-            while let Ok(batch) = helper.take.try_recv() {
-                helper.out = helper.out.saturating_sub(1);
-                back.push(batch);
-            }
-        }
+        let back: Vec<Batch> = self.helpers.iter_mut().flat_map(Helper::take).collect();
         back.into_iter().for_each(|batch| self.settle(batch));
         let is_idle = self.has_room() && self.helpers.iter().all(|helper| helper.out == 0);
         failed.append(&mut self.failed);

@@ -3,15 +3,14 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::{Connect, Settings, Task, Verdict, scan};
 
-/// How often it is asked whether to stop while only the other one still works.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often it is looked after the other one while only that still works.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Tasks that two draw from.
 struct Shared<'a, 'b>(&'a Mutex<&'b mut (dyn Iterator<Item = Task> + Send)>);
@@ -38,12 +37,11 @@ pub fn scan_by_two(
 ) -> io::Result<()> {
     let half = &Settings { parallel: settings.parallel.div_ceil(2), ..settings.clone() };
     let (shared, is_over) = (&Mutex::new(tasks), &AtomicBool::new(false));
-    let (tell, told) = channel();
+    let told: &Mutex<Vec<(Task, Verdict)>> = &Mutex::default();
     thread::scope(|scope| {
         let work = move || {
-            // Whoever listens does so until this end is gone.
             let mut report = |task: Task, verdict: Verdict| {
-                let _ = tell.send((task, verdict));
+                told.lock().unwrap_or_else(PoisonError::into_inner).push((task, verdict));
             };
             let mut stop = || is_over.load(Ordering::Relaxed);
             scan(&mut other, &mut Shared(shared), half, &mut stop, &mut report)
@@ -52,7 +50,8 @@ pub fn scan_by_two(
         let report = RefCell::new(report);
         let say = |task: Task, verdict: Verdict| (report.borrow_mut())(task, verdict);
         let mut stop = || {
-            told.try_iter().for_each(|(task, verdict)| say(task, verdict));
+            let heard = std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
+            heard.into_iter().for_each(|(task, verdict)| say(task, verdict));
             let is_enough = stop();
             if is_enough {
                 is_over.store(true, Ordering::Relaxed);
@@ -63,15 +62,12 @@ pub fn scan_by_two(
         if result.is_err() {
             is_over.store(true, Ordering::Relaxed);
         }
-        loop {
-            match told.recv_timeout(LOOK) {
-                Ok((task, verdict)) => say(task, verdict),
-                Err(RecvTimeoutError::Timeout) => {
-                    stop();
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+        while !helper.is_finished() {
+            stop();
+            thread::sleep(LOOK);
         }
+        // What it said last.
+        stop();
         if let Ok(Err(error)) = helper.join() {
             result = result.and(Err(error));
         }
