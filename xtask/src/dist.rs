@@ -23,7 +23,8 @@ const UNWIND_LIMIT: usize = 8 * 1024;
 /// Crates whose speed is measured (`cargo xtask bench`) and the start-up of everything. All others of ours, and
 /// [`COLD_LIBRARIES`], are built for LLVM's outliner, which makes one function of instructions that occur in several
 /// places: 80 KB of 5.2 MB. Told to look at such functions only, it takes those that are marked `cold`.
-const HOT: &[&str] = &["netkit", "netkit-jq", "netkit-nl", "netkit-regex", "netkit-sys"];
+const HOT: &[&str] =
+    &["netkit", "netkit-iptables", "netkit-jq", "netkit-nf", "netkit-nl", "netkit-regex", "netkit-sys"];
 const COLD_LIBRARIES: &[&str] = &["rustls", "rustls-webpki", "saphyr-parser"];
 
 /// What a build left below `dist/`.
