@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 use rustix::fs::XattrFlags;
 
+use crate::lab::tls::Running;
 use crate::lab::{Skip, Stop, TempDir, binary_for_everybody, tool, trial};
 
 /// `struct vfs_cap_data` of revision 2 (linux/capability.h): CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_PTRACE permitted,
@@ -30,16 +31,6 @@ pub fn trials() -> Vec<Trial> {
 enum Says {
     Out,
     Err,
-}
-
-/// Ends a program when it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Runs an applet as a user without rights from a binary that grants some, and reads what it holds once it is at work.

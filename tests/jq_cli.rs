@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
+use crate::lab::tls::Running;
 use crate::lab::{self, Stop, TempDir, same, trial};
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -175,16 +176,6 @@ fn table() -> Result<(), Stop> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Stop::Fail(wrong.join("\n"))) }
-}
-
-/// A child that is killed when the trial ends early.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn start(words: &[&str]) -> Result<Running, Stop> {

@@ -5,12 +5,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use crate::lab::tls::Running;
 use crate::lab::{self, Stop, TempDir, trial};
 use crate::nc_stress::{Body, in_own_network, nc};
 
@@ -30,16 +31,6 @@ pub fn trials() -> Vec<Trial> {
         ("what_is_not_offered_is_refused_by_name", refused),
     ];
     claims.into_iter().map(|(name, body)| trial(&format!("nc_own::{name}"), move || in_own_network(body))).collect()
-}
-
-/// A program that is ended with the trial.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Starts it with `-v` and waits for the line that says it listens.
