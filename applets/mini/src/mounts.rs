@@ -118,14 +118,19 @@ const FLAGS: &[(&[u8], MsFlags, bool)] = &[
     (b"rslave", MsFlags::MS_SLAVE.union(MsFlags::MS_REC), true),
 ];
 
+/// What a refused call was for, the capability that allows it, and what works without.
+struct Need(&'static str, Capability, &'static str);
+
+const MOUNTS: &str = "listing mounts";
+const MOUNTING: Need = Need("mounting", Capability::SysAdmin, MOUNTS);
+const UNMOUNTING: Need = Need("unmounting", Capability::SysAdmin, MOUNTS);
+const FOLDER: Need = Need("changing the directory", Capability::SysAdmin, MOUNTS);
+const ROOT: Need = Need("changing the root", Capability::SysChroot, "reading below /proc/PID/root");
+const NAMESPACE: Need = Need("entering a namespace", Capability::SysAdmin, "");
+const OPENING: Need = Need("looking into a process of somebody else", Capability::SysPtrace, "");
+
 /// A refused call with what would allow it.
-fn refused(status: u8, text: String, errno: Errno, what: &str) -> Error {
-    let (capability, still) = match what {
-        ROOT => (Capability::SysChroot, "reading below /proc/PID/root"),
-        OPENING => (Capability::SysPtrace, ""),
-        NAMESPACE => (Capability::SysAdmin, ""),
-        _ => (Capability::SysAdmin, "listing mounts"),
-    };
+fn refused(status: u8, text: String, errno: Errno, Need(what, capability, still): Need) -> Error {
     let error = Error::new(Exit(status), format!("{text}: {}", errno.desc()));
     if [Errno::EPERM, Errno::EACCES].contains(&errno) { error.hint(missing(capability, what, still)) } else { error }
 }
@@ -134,11 +139,6 @@ fn refused(status: u8, text: String, errno: Errno, what: &str) -> Error {
 fn unopened(what: &str, error: &std::io::Error) -> Error {
     refused(1, format!("cannot open {what}"), Errno::from_raw(error.raw_os_error().unwrap_or(0)), OPENING)
 }
-
-/// What a call is for that needs more than the others.
-const ROOT: &str = "changing the root";
-const OPENING: &str = "looking into a process of somebody else";
-const NAMESPACE: &str = "entering a namespace";
 
 pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
     let spec = "a.all f.fake l n.no-mtab o:options r.read-only t:types v.verbose w.rw,read-write B.bind R.rbind M.move \
@@ -221,14 +221,14 @@ pub(crate) fn mount(ctx: &mut Ctx) -> Outcome {
                 if flags.contains(MsFlags::MS_BIND) && !flags.contains(MsFlags::MS_REMOUNT) && !later.is_empty() {
                     let again = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | later;
                     nix::mount::mount(None::<&str>, path(&target), None::<&str>, again, None::<&str>)
-                        .map_err(|errno| refused(32, lossy(&target), errno, "mounting"))?;
+                        .map_err(|errno| refused(32, lossy(&target), errno, MOUNTING))?;
                 }
                 return tool.done();
             }
             Err(errno) => last = errno,
         }
     }
-    Err(refused(32, lossy(&target), last, "mounting"))
+    Err(refused(32, lossy(&target), last, MOUNTING))
 }
 
 pub(crate) fn umount(ctx: &mut Ctx) -> Outcome {
@@ -271,7 +271,7 @@ pub(crate) fn umount(ctx: &mut Ctx) -> Outcome {
                     Errno::EINVAL => "not mounted.".to_owned(),
                     Errno::ENOENT => "no mount point specified.".to_owned(),
                     Errno::EBUSY => "target is busy.".to_owned(),
-                    other => refused(32, String::new(), other, "unmounting").message,
+                    other => refused(32, String::new(), other, UNMOUNTING).message,
                 };
                 tool.complain(&format!("{}: {why}", lossy(&operand)));
                 tool.status = 32;
@@ -689,8 +689,7 @@ pub(crate) fn nsenter(ctx: &mut Ctx) -> Outcome {
         other_mounts = true;
     }
     if let Some(work) = &work {
-        nix::unistd::fchdir(work)
-            .map_err(|errno| refused(1, "chdir failed".to_owned(), errno, "changing the directory"))?;
+        nix::unistd::fchdir(work).map_err(|errno| refused(1, "chdir failed".to_owned(), errno, FOLDER))?;
     }
     let failed = |errno: Errno, what: &str| Error::new(Exit(1), format!("{what} failed: {}", errno.desc()));
     if let Some(text) = tool.opts.value(b'G') {
