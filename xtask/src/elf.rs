@@ -30,6 +30,22 @@ pub(crate) struct Elf<'a> {
     bytes: &'a [u8],
 }
 
+/// Bytes of a program header.
+pub(crate) const SEGMENT: usize = 56;
+
+/// A program header.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) kind: u32,
+    /// Where it lies in the file, and in memory.
+    pub(crate) offset: usize,
+    pub(crate) address: u64,
+    /// Bytes in the file.
+    pub(crate) in_file: usize,
+    /// As it stands in the file.
+    pub(crate) header: Vec<u8>,
+}
+
 /// A section header.
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
@@ -117,12 +133,8 @@ impl<'a> Elf<'a> {
 
     /// Whether there is no interpreter and no needed library; otherwise what there is.
     pub(crate) fn check_static(&self) -> Result<()> {
-        let table = self.usize_at(32)?;
-        let (entry, count) = (usize::from(self.u16(54)?), usize::from(self.u16(56)?));
-        for index in 0..count {
-            let header = table + index * entry;
-            let (offset, length) = (self.usize_at(header + 8)?, self.usize_at(header + 32)?);
-            match self.u32(header)? {
+        for Segment { kind, offset, in_file: length, .. } in self.segments()? {
+            match kind {
                 PT_INTERP => {
                     let path = self.slice(offset, length)?;
                     return Err(format!(
@@ -140,6 +152,24 @@ impl<'a> Elf<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Every program header.
+    pub(crate) fn segments(&self) -> Result<Vec<Segment>> {
+        let table = self.usize_at(32)?;
+        let (entry, count) = (usize::from(self.u16(54)?), usize::from(self.u16(56)?));
+        (0..count)
+            .map(|index| {
+                let header = table + index * entry;
+                Ok(Segment {
+                    kind: self.u32(header)?,
+                    offset: self.usize_at(header + 8)?,
+                    address: self.u64(header + 16)?,
+                    in_file: self.usize_at(header + 32)?,
+                    header: self.slice(header, SEGMENT)?.to_vec(),
+                })
+            })
+            .collect()
     }
 
     /// Every section header.
@@ -295,10 +325,7 @@ impl<'a> Elf<'a> {
     }
 
     fn slice(&self, offset: usize, length: usize) -> Result<&'a [u8]> {
-        offset
-            .checked_add(length)
-            .and_then(|end| self.bytes.get(offset..end))
-            .ok_or_else(|| format!("truncated: {length} bytes at {offset} lie outside the file"))
+        slice(self.bytes, offset, length)
     }
 
     fn array<const N: usize>(&self, offset: usize) -> Result<[u8; N]> {
@@ -325,6 +352,13 @@ impl<'a> Elf<'a> {
             .filter(|value| *value <= 1 << 40)
             .ok_or_else(|| format!("implausible offset or length {value:#x}"))
     }
+}
+
+/// The bytes of a file at a place that the file itself names.
+pub(crate) fn slice(bytes: &[u8], offset: usize, length: usize) -> Result<&[u8]> {
+    let end = offset.checked_add(length);
+    end.and_then(|end| bytes.get(offset..end))
+        .ok_or_else(|| format!("truncated: {length} bytes at {offset} lie outside the file"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! that the kernel begins the heap behind it too. Sections that are not loaded, the list of dependencies among them, follow.
 
 use crate::Result;
-use crate::elf::{Elf, Section};
+use crate::elf::{Elf, SEGMENT, Section, Segment, slice};
 use crate::link::PREFIX;
 
 /// Where the binary is told the table's place: address and length, two `u64`.
@@ -19,8 +19,7 @@ const PAGE: u64 = 4096;
 const PT_LOAD: u32 = 1;
 /// Program header type of the program headers themselves.
 const PT_PHDR: u32 = 6;
-/// Bytes of a program header and of a section header.
-const SEGMENT: usize = 56;
+/// Bytes of a section header.
 const HEADER: usize = 64;
 /// miniz_oxide's slowest.
 const LEVEL: u8 = 10;
@@ -52,7 +51,7 @@ pub(crate) fn pack(bytes: &[u8]) -> Result<File> {
     let last = applets.iter().map(|applet| end(&applet.constants)).max().unwrap_or(first);
 
     // The resident segments, in whose midst nothing packed lies, end the first part.
-    let segments = segments(bytes)?;
+    let segments = elf.segments()?;
     let is_packed = |segment: &Segment| segment.kind == PT_LOAD && (first..last).contains(&segment.address);
     let kept = |segment: &&Segment| segment.kind == PT_LOAD && !is_packed(segment);
     let resident = segments.iter().filter(kept).map(|segment| segment.offset + segment.in_file).max().unwrap_or(0);
@@ -63,7 +62,7 @@ pub(crate) fn pack(bytes: &[u8]) -> Result<File> {
     let offset = out.len() as u64;
     let address = last.next_multiple_of(PAGE) + offset % PAGE;
     out.extend(&blob);
-    write_segments(&mut out, &segments, is_packed, &Segment::read_only(offset, address, blob.len() as u64))?;
+    write_segments(&mut out, &segments, is_packed, read_only(offset, address, blob.len() as u64))?;
 
     let place = sections.iter().find(|section| section.name == PLACE).ok_or("the binary has no place for the table")?;
     put(&mut out, place.offset, &[address.to_le_bytes(), (blob.len() as u64).to_le_bytes()].concat())?;
@@ -152,58 +151,28 @@ fn blob(bytes: &[u8], applets: &[Applet]) -> Result<(Vec<u8>, Vec<Kept>)> {
     Ok((table, kept))
 }
 
-/// What is needed of a program header.
-#[derive(Clone)]
-struct Segment {
-    kind: u32,
-    offset: usize,
-    address: u64,
-    in_file: usize,
-    header: Vec<u8>,
-}
-
-impl Segment {
-    fn read_only(offset: u64, address: u64, length: u64) -> Segment {
-        let mut header = [PT_LOAD.to_le_bytes(), 4u32.to_le_bytes()].concat();
-        for value in [offset, address, address, length, length, PAGE] {
-            header.extend(value.to_le_bytes());
-        }
-        Segment { kind: PT_LOAD, offset: 0, address, in_file: 0, header }
+/// The program header of the table.
+fn read_only(offset: u64, address: u64, length: u64) -> Vec<u8> {
+    let mut header = [PT_LOAD.to_le_bytes(), 4u32.to_le_bytes()].concat();
+    for value in [offset, address, address, length, length, PAGE] {
+        header.extend(value.to_le_bytes());
     }
-}
-
-fn segments(bytes: &[u8]) -> Result<Vec<Segment>> {
-    let (table, count) = (number(bytes, 32, 8)?, number(bytes, 56, 2)?);
-    (0..count)
-        .map(|index| {
-            let at = to_usize(table)? + to_usize(index)? * SEGMENT;
-            Ok(Segment {
-                kind: u32::try_from(number(bytes, at, 4)?).unwrap_or(0),
-                offset: to_usize(number(bytes, at + 8, 8)?)?,
-                address: number(bytes, at + 16, 8)?,
-                in_file: to_usize(number(bytes, at + 32, 8)?)?,
-                header: slice(bytes, at, SEGMENT)?.to_vec(),
-            })
-        })
-        .collect()
+    header
 }
 
 /// The program headers again: the packed ones left out, the table's after the other segments that are loaded.
-fn write_segments(
-    out: &mut [u8],
-    all: &[Segment],
-    is_packed: impl Fn(&Segment) -> bool,
-    table: &Segment,
-) -> Result<()> {
-    let mut fresh: Vec<Segment> = all.iter().filter(|segment| !is_packed(segment)).cloned().collect();
-    let behind = fresh.iter().rposition(|segment| segment.kind == PT_LOAD).map_or(0, |last| last + 1);
-    fresh.insert(behind, table.clone());
-    let bytes: Vec<u8> = fresh.iter().flat_map(|segment| segment.header.clone()).collect();
+fn write_segments(out: &mut [u8], all: &[Segment], is_packed: impl Fn(&Segment) -> bool, table: Vec<u8>) -> Result<()> {
+    let kept: Vec<&Segment> = all.iter().filter(|segment| !is_packed(segment)).collect();
+    let behind = kept.iter().rposition(|segment| segment.kind == PT_LOAD).map_or(0, |last| last + 1);
+    let mut fresh: Vec<Vec<u8>> = kept.iter().map(|segment| segment.header.clone()).collect();
+    fresh.insert(behind, table);
+    let bytes = fresh.concat();
     let at = to_usize(number(out, 32, 8)?)?;
     put(out, at, &vec![0; all.len() * SEGMENT])?;
     put(out, at, &bytes)?;
     put(out, 56, &u16::try_from(fresh.len()).unwrap_or(u16::MAX).to_le_bytes())?;
-    if let Some(own) = fresh.iter().position(|segment| segment.kind == PT_PHDR) {
+    // The headers' own entry stands before everything that is loaded (gABI, "Program Header").
+    if let Some(own) = kept.iter().position(|segment| segment.kind == PT_PHDR) {
         for field in [32, 40] {
             put(out, at + own * SEGMENT + field, &(bytes.len() as u64).to_le_bytes())?;
         }
@@ -264,11 +233,6 @@ fn write_sections(
     put(out, 40, &at.to_le_bytes())?;
     put(out, 60, &u16::try_from(headers.len()).unwrap_or(0).to_le_bytes())?;
     put(out, 62, &u16::try_from(names_at).unwrap_or(0).to_le_bytes())
-}
-
-fn slice(bytes: &[u8], offset: usize, length: usize) -> Result<&[u8]> {
-    let end = offset.checked_add(length);
-    end.and_then(|end| bytes.get(offset..end)).ok_or_else(|| format!("{length} bytes at {offset} lie outside the file"))
 }
 
 fn put(bytes: &mut [u8], offset: usize, value: &[u8]) -> Result<()> {
@@ -367,7 +331,7 @@ mod tests {
         assert_eq!(names, ["", ".netkit.place", ".dep-v0", ".shstrtab", ".netkit.packed"]);
         assert_eq!(elf.section(".dep-v0").unwrap(), Some(&b"list"[..]));
 
-        let segments = segments(&packed).unwrap();
+        let segments = elf.segments().unwrap();
         assert_eq!(segments.iter().map(|segment| segment.kind).collect::<Vec<_>>(), [PT_PHDR, PT_LOAD, PT_LOAD]);
         let table = &sections[4];
         assert_eq!((segments[2].address, segments[2].offset), (table.address, table.offset));
